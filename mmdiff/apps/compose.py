@@ -1,0 +1,134 @@
+"""From a command line to the call of a verb: compose, check, instantiate, run.
+
+Hydra lives here and only in the parent process. `instantiate` is called in this file and nowhere
+else, after every `_target_` has passed the allow-list and every argument its constructor's signature.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.utils import instantiate as hydra_instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mmdiff.apps.diagnosis import check_additions, diagnosed, unresolved
+from mmdiff.apps.known_keys import configuration_folder
+from mmdiff.apps.signature import check_arguments
+from mmdiff.apps.targets import resolve_target
+from mmdiff.apps.usage_error import UsageError
+
+_HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
+
+
+def composed(
+    verb: str,
+    overrides: Sequence[str] = (),
+    *,
+    config_folder: Path | None = None,
+    with_hydra: bool = False,
+) -> DictConfig:
+    """The configuration of a verb, or UsageError that names the wrong override and its cure."""
+    folder = str(config_folder or configuration_folder())
+    with initialize_config_dir(version_base="1.3", config_dir=folder, job_name=verb):
+        try:
+            config = compose(verb, list(overrides), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise diagnosed(error, verb=verb, overrides=overrides, compose=compose) from error
+        choices = _choices(config)
+        check_additions(_parsed(overrides), config, verb=verb, choices=choices)
+        HydraConfig.instance().set_config(config)
+        if not with_hydra:
+            OmegaConf.set_struct(config, False)
+            config.pop("hydra")
+    return config
+
+
+def resolved(config: DictConfig, verb: str) -> dict[str, Any]:
+    """Plain values with every interpolation followed; UsageError for one that leads nowhere."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise unresolved(error, config, verb) from error
+    if not isinstance(plain, dict):
+        raise UsageError(f"the configuration of {verb} is not a mapping")
+    return {str(key): value for key, value in plain.items()}
+
+
+def check_nodes(value: object, key: str = "") -> None:
+    """Check every node with a `_target_`: may it be called, and with these arguments?"""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            check_nodes(item, f"{key}.{name}" if key else str(name))
+        if "_target_" in value:
+            _check_node(value, key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            check_nodes(item, f"{key}[{index}]")
+
+
+def _check_node(node: Mapping[str, Any], key: str) -> None:
+    prefix = f"{key}." if key else ""
+    target = resolve_target(node["_target_"], key=f"{prefix}_target_")
+    arguments = {name: value for name, value in node.items() if name not in _HYDRA_KEYS}
+    check_arguments(
+        target,
+        arguments,
+        prefix=prefix,
+        is_partial=bool(node.get("_partial_", False)),
+        num_positional=len(node.get("_args_") or ()),
+    )
+
+
+def instantiate(node: Mapping[str, Any], **arguments: object) -> Any:
+    """Build what a checked node describes; `arguments` are added to those of the node."""
+    check_nodes({**node, **arguments} if "_target_" in node else node)
+    return hydra_instantiate(dict(node), _convert_="all", **arguments)
+
+
+def load_resolved(path: Path) -> dict[str, Any]:
+    """Read a `resolved.yaml` that `save_resolved` wrote: plain values, no tags, no resolvers."""
+    with path.open(encoding="utf-8") as stream:
+        plain = yaml.safe_load(stream)
+    if not isinstance(plain, dict):
+        raise ValueError(f"{path} holds {type(plain).__name__}, not a configuration")
+    return plain
+
+
+def save_resolved(config: Mapping[str, Any], folder: Path) -> Path:
+    """Write the resolved configuration into a run folder, atomically."""
+    from mmdiff.media.atomic import atomic_write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "resolved.yaml"
+    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    with atomic_write(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
+    return path
+
+
+def checked_call(function: Callable[..., Any], config: Mapping[str, Any]) -> Any:
+    """Call a verb's function with its root keys; nodes with a `_target_` arrive instantiated."""
+    check_arguments(function, config)
+    check_nodes(config)
+    return function(**{key: built(value) for key, value in config.items()})
+
+
+def built(value: Any) -> Any:
+    """The object that a node with a `_target_` describes; every other value as it is."""
+    return instantiate(value) if isinstance(value, Mapping) and "_target_" in value else value
+
+
+def _choices(config: DictConfig) -> dict[str, str]:
+    choices = config.hydra.runtime.choices
+    return {str(group): str(option) for group, option in choices.items() if option is not None}
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))

@@ -1,0 +1,147 @@
+"""mmdiff export: training runs -> a pipeline folder that `generate` and `from_pretrained` load."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from mmdiff.apps.run import run_call
+from mmdiff.apps.run_folder import component_folders, trained_for
+from mmdiff.apps.usage_error import UsageError
+
+
+def main(words: Sequence[str]) -> int:
+    return run_call("export", export, words)
+
+
+def export(
+    *,
+    vae: str,
+    audio_vae: str,
+    vocoder: str,
+    diffusion: str,
+    scheduler: Any,
+    audio_scheduler: Any = None,
+    frame_rate: float = 16.0,
+    default_num_frames: int = 33,
+    default_height: int = 64,
+    default_width: int = 64,
+    default_num_inference_steps: int = 30,
+    default_guidance_scale: float = 4.0,
+    default_audio_guidance_scale: float | None = None,
+    default_guidance_rescale: float = 0.0,
+    dtype: Literal["bfloat16", "float32"] = "bfloat16",
+    overwrite: bool = False,
+    output_dir: str,
+    paths: dict[str, str] | None = None,
+) -> int:
+    """Collect the components of four runs, write them as one pipeline, load it once, print its size."""
+    target = Path(output_dir)
+    check_target(target, overwrite=overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "frame_rate": frame_rate,
+        "default_num_frames": default_num_frames,
+        "default_height": default_height,
+        "default_width": default_width,
+        "default_num_inference_steps": default_num_inference_steps,
+        "default_guidance_scale": default_guidance_scale,
+        "default_audio_guidance_scale": default_audio_guidance_scale,
+        "default_guidance_rescale": default_guidance_rescale,
+        **trained_for(Path(diffusion)),
+    }
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
+        workspace = Path(folder)
+        runs = {
+            "vae": (vae, ("vae",)),
+            "audio_vae": (audio_vae, ("audio_vae",)),
+            "vocoder": (vocoder, ("vocoder",)),
+            "diffusion": (diffusion, ("transformer", "text_encoder", "tokenizer")),
+        }
+        folders: dict[str, Path] = {}
+        for key, (run, names) in runs.items():
+            folders |= component_folders(Path(run), names, key=key, workspace=workspace / "parts")
+        finished = workspace / "pipeline"
+        _save(folders, finished, dtype, scheduler, audio_scheduler, facts)
+        _publish(finished, target)
+    console = Console(soft_wrap=True)
+    console.print(f"{target}  {megabytes(target):.1f} MB", markup=False, highlight=False)
+    for part in sorted(path for path in target.iterdir() if path.is_dir()):
+        line = f"  {part.name:<14} {megabytes(part):6.2f} MB"
+        console.print(line, markup=False, highlight=False, style="dim")
+    return 0
+
+
+def _save(
+    folders: dict[str, Path],
+    target: Path,
+    dtype: str,
+    scheduler: Any,
+    audio_scheduler: Any,
+    facts: dict[str, Any],
+) -> None:
+    import torch
+
+    from mmdiff.pipelines.pipeline import MMDiffPipeline
+
+    loaded = {name: load_component(name, folder) for name, folder in folders.items()}
+    kept = getattr(torch, dtype)
+    for component in loaded.values():
+        if isinstance(component, torch.nn.Module):
+            component.to(kept)
+    pipe = MMDiffPipeline(
+        **loaded, scheduler=scheduler, audio_scheduler=audio_scheduler, **facts
+    )
+    pipe.save_pretrained(str(target), safe_serialization=True)
+    MMDiffPipeline.from_pretrained(target)  # through the strict loader: what is written can be read
+
+
+def load_component(name: str, folder: Path) -> Any:
+    """One component by the class that the pipeline expects for it."""
+    from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
+    from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
+    from mmdiff.autoencoders.vocoder import Vocoder
+    from mmdiff.backbone.transformer import DiffusionTransformer
+    from mmdiff.text.folder import load_text_encoder, load_tokenizer
+
+    loaders = {
+        "vae": VideoAutoencoder.from_pretrained,
+        "audio_vae": AudioAutoencoder.from_pretrained,
+        "vocoder": Vocoder.from_pretrained,
+        "transformer": DiffusionTransformer.from_pretrained,
+        "text_encoder": load_text_encoder,
+        "tokenizer": load_tokenizer,
+    }
+    return loaders[name](str(folder))
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """UsageError where a folder is in the way: only a pipeline folder is replaced, and when asked to."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / "model_index.json").is_file():
+        raise UsageError(
+            f"output_dir={target} is there, and is no pipeline folder: it is not replaced",
+            key="output_dir",
+            cure="give a new folder",
+        )
+    if not overwrite:
+        raise UsageError(
+            f"output_dir={target} is there already", key="output_dir", cure="overwrite=true"
+        )
+
+
+def _publish(finished: Path, target: Path) -> None:
+    old = finished.with_name("old")
+    if target.exists():
+        os.replace(target, old)
+    os.replace(finished, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

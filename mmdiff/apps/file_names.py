@@ -1,0 +1,33 @@
+"""File names made from prompts: short, plain, and inside the folder they are for."""
+
+import re
+import unicodedata
+from pathlib import Path
+
+MAX_LENGTH = 60
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(-.*)?")
+
+
+def file_stem(prompt: str) -> str:
+    """A name of lower-case letters, digits and hyphens; `clip` where nothing of the prompt is left."""
+    plain = unicodedata.normalize("NFKD", prompt[: 4 * MAX_LENGTH])
+    words = re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode().lower())
+    stem = "-".join(words)[:MAX_LENGTH].strip("-")
+    if not stem or _RESERVED.fullmatch(stem):
+        return f"clip-{stem}".strip("-")
+    return stem
+
+
+def clip_paths(
+    prompts: list[str], *, suffix: str, output: Path | None, output_dir: Path
+) -> list[Path]:
+    """One path a clip: `output` itself, numbered when there are several, or names in `output_dir`."""
+    if output is not None and len(prompts) == 1:
+        return [output]
+    if output is not None:
+        return [
+            output.with_name(f"{output.stem}-{i:03d}{output.suffix}") for i in range(len(prompts))
+        ]
+    if len(prompts) == 1:
+        return [output_dir / f"{file_stem(prompts[0])}{suffix}"]
+    return [output_dir / f"{i:03d}-{file_stem(text)}{suffix}" for i, text in enumerate(prompts)]

@@ -1,0 +1,259 @@
+"""mmdiff generate: clips with sound from prompts."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+
+from mmdiff.apps.file_names import clip_paths
+from mmdiff.apps.prompt_list import read_prompts
+from mmdiff.apps.run import run_call
+from mmdiff.apps.usage_error import UsageError
+from mmdiff.media.atomic import check_writable
+
+if TYPE_CHECKING:
+    from mmdiff.media.clip import Clip
+    from mmdiff.pipelines.pipeline import MMDiffPipeline
+
+MAX_SEED = 2**63 - 1
+
+
+def main(words: Sequence[str]) -> int:
+    return run_call("generate", generate, words)
+
+
+def generate(
+    *,
+    prompt: str | None = None,
+    prompts: str | None = None,
+    negative_prompt: str | None = None,
+    seed: int = 0,
+    num_clips: int = 1,
+    modalities: list[Literal["video", "audio"]] | None = None,
+    num_frames: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    audio_guidance_scale: float | None = None,
+    guidance_rescale: float | None = None,
+    scheduler: Any = None,
+    audio_scheduler: Any = None,
+    guidance: Any = None,
+    checkpoint: str | None = None,
+    device: str = "auto",
+    batch_size: int = 8,
+    output: str | None = None,
+    overwrite: bool = True,
+    output_dir: str = "outputs/generate",
+    paths: dict[str, str] | None = None,
+) -> int:
+    """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar."""
+    console = Console(soft_wrap=True)
+    texts = [text for text in read_prompts(prompt, prompts) for _ in range(_positive(num_clips))]
+    _check_range("batch_size", batch_size, 1, 4096)
+    _check_range("seed", seed, 0, MAX_SEED - len(texts))
+    wanted = modalities or ["video", "audio"]
+    targets = clip_paths(
+        texts,
+        suffix=checked_suffix(output, wanted, num_frames),
+        output=Path(output) if output is not None else None,
+        output_dir=Path(output_dir),
+    )
+    _check_targets(targets, make_folder=output is None, overwrite=overwrite)
+    settings = {
+        "negative_prompt": negative_prompt,
+        "modalities": modalities,
+        "num_frames": num_frames,
+        "height": height,
+        "width": width,
+        "num_inference_steps": num_inference_steps,
+        "guidance_scale": guidance_scale,
+        "audio_guidance_scale": audio_guidance_scale,
+        "guidance_rescale": guidance_rescale,
+        "guidance": chosen_guidance(
+            guidance,
+            guidance_scale=guidance_scale,
+            audio_guidance_scale=audio_guidance_scale,
+            guidance_rescale=guidance_rescale,
+        ),
+    }
+    arguments = {name: value for name, value in settings.items() if value is not None}
+    pipe = load_pipeline(checkpoint, device=device)
+    if scheduler is not None:
+        pipe.scheduler = scheduler
+    if audio_scheduler is not None:
+        pipe.audio_scheduler = audio_scheduler
+    for first in range(0, len(texts), batch_size):
+        rows = range(first, min(first + batch_size, len(texts)))
+        began = time.perf_counter()
+        clips = sampled(pipe, [texts[i] for i in rows], [seed + i for i in rows], arguments)
+        seconds = (time.perf_counter() - began) / len(clips)
+        for i, clip in zip(rows, clips, strict=True):
+            facts = described(pipe, arguments, checkpoint)
+            written = write_clip_files(
+                clip, targets[i], prompt=texts[i], seed=seed + i, facts=facts, overwrite=overwrite
+            )
+            line = f"{written[0]}  {summary(clip)}, seed {seed + i}, {seconds:.1f} s"
+            console.print(line, markup=False, highlight=False)
+            for path in written[1:]:
+                console.print(f"  {path}", markup=False, highlight=False, style="dim")
+    return 0
+
+
+def chosen_guidance(guider: Any, **scales: float | None) -> list[Any] | None:
+    """The guider of `guidance=`, with the scales that were named beside it; None leaves it to the model."""
+    if guider is None:
+        return None
+    named = {name: scale for name, scale in scales.items() if scale is not None}
+    unknown = [name for name in named if not hasattr(guider, name)]
+    if unknown:
+        kind = type(guider).__name__
+        raise UsageError(
+            f"{unknown[0]} is set, and guidance by {kind} has none",
+            key=unknown[0],
+            cure=f"leave it out, or use guidance=classifier_free {unknown[0]}={named[unknown[0]]}",
+        )
+    return [replace(guider, **named)]
+
+
+def load_pipeline(checkpoint: str | None, *, device: str) -> "MMDiffPipeline":
+    """The bundled model (`checkpoint` None) or a pipeline folder, on a device."""
+    from diffusers.utils import logging as diffusers_logging
+
+    from mmdiff.pipelines.pipeline import MMDiffPipeline
+
+    target = chosen_device(device)
+    diffusers_logging.disable_progress_bar()
+    pipe = MMDiffPipeline.from_pretrained(checkpoint).to(target)
+    pipe.set_progress_bar_config(desc="sampling", leave=False)
+    return pipe
+
+
+def chosen_device(device: str) -> str:
+    """`auto`: the GPU where there is one. UsageError for a device that this machine does not have."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if has_gpu else "cpu"
+    try:
+        kind = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(
+            f"device is {device}; possible is auto, cpu or cuda", key="device", got=f"device={device}"
+        ) from error
+    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device is {device}, and this machine has {torch.cuda.device_count()} GPUs",
+            key="device",
+            got=f"device={device}",
+            nearest=f"device={'cuda' if has_gpu else 'cpu'}",
+        )
+    return device
+
+
+def sampled(
+    pipe: "MMDiffPipeline", texts: list[str], seeds: list[int], arguments: dict[str, Any]
+) -> list["Clip"]:
+    """One clip a text; each has a generator of its own, so it is the same alone and in a batch."""
+    import torch
+
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+    return list(pipe(prompt=texts, generator=generators, output_type="pt", **arguments).clips)
+
+
+def write_clip_files(
+    clip: "Clip", path: Path, *, prompt: str, seed: int, facts: dict[str, Any], overwrite: bool
+) -> list[Path]:
+    """The clip, its storyboard and its sidecar; the paths that were written."""
+    from mmdiff.media.sidecar import write_sidecar
+    from mmdiff.media.storyboard import save_storyboard
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clip.save(path, overwrite=overwrite)
+    board = storyboard_path(path)
+    save_storyboard(clip, board, caption=prompt)
+    sidecar = write_sidecar(path, prompt=prompt, seed=seed, settings=facts, overwrite=overwrite)
+    return [path, board, sidecar]
+
+
+def storyboard_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.storyboard.png")
+
+
+def described(pipe: Any, arguments: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
+    """What the sidecar holds beside prompt and seed: enough to make the clip again."""
+    plain = {name: value for name, value in arguments.items() if name != "guidance"}
+    return {
+        **plain,
+        "guidance": [repr(guider) for guider in arguments.get("guidance", ())],
+        "scheduler": type(pipe.scheduler).__name__,
+        "audio_scheduler": type(pipe.audio_scheduler or pipe.scheduler).__name__,
+        "checkpoint": "bundled" if checkpoint is None else Path(checkpoint).name,
+        "device": pipe.device.type,
+    }
+
+
+def summary(clip: "Clip") -> str:
+    """`33 frames of 64 x 64 at 16/s, 2.06 s of sound at 16000 Hz`."""
+    parts = []
+    if clip.frames is not None:
+        count, height, width, _ = clip.frames.shape
+        plural = "frame" if count == 1 else "frames"
+        rate = "" if count == 1 else f" at {float(clip.fps):g}/s"
+        parts.append(f"{count} {plural} of {width} x {height}{rate}")
+    if clip.waveform is not None and clip.sample_rate:
+        seconds = clip.waveform.shape[-1] / clip.sample_rate
+        parts.append(f"{seconds:.2f} s of sound at {clip.sample_rate} Hz")
+    return ", ".join(parts)
+
+
+def checked_suffix(output: str | None, modalities: Sequence[str], num_frames: int | None) -> str:
+    """The suffix for what is made; UsageError when `output` cannot hold it."""
+    if "video" not in modalities:
+        possible = [".wav"]
+    elif num_frames == 1:
+        possible = [".png", ".gif", ".mp4"]
+    else:
+        possible = [".mp4", ".gif", ".png"]
+    suffix = Path(output).suffix.lower() if output is not None else possible[0]
+    if suffix not in possible:
+        made = "sound alone" if possible == [".wav"] else "a picture"
+        raise UsageError(
+            f"output ends in {suffix or 'nothing'}; {made} is written as {', '.join(possible)}",
+            key="output",
+            got=f"output={output}",
+            nearest=f"output={Path(output or 'clip').with_suffix(possible[0])}",
+        )
+    return suffix
+
+
+def _check_targets(targets: list[Path], *, make_folder: bool, overwrite: bool) -> None:
+    """Raise before any work is done when a file could not be written at its end."""
+    folder = targets[0].parent
+    if make_folder and not folder.exists():
+        existing = next(parent for parent in folder.absolute().parents if parent.exists())
+        check_writable(existing / folder.name, overwrite=overwrite)
+        return
+    for target in targets:
+        for path in (target, storyboard_path(target), target.with_suffix(".json")):
+            check_writable(path, overwrite=overwrite)
+
+
+def _positive(num_clips: int) -> int:
+    _check_range("num_clips", num_clips, 1, 100_000)
+    return num_clips
+
+
+def _check_range(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UsageError(
+            f"{name} is {value}; possible is {least} to {most}",
+            key=name,
+            got=f"{name}={value}",
+            nearest=f"{name}={min(max(value, least), most)}",
+        )

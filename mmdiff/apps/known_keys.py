@@ -1,0 +1,122 @@
+"""What the configuration tree knows: its files, groups, options, keys, and where each belongs."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+import mmdiff
+from mmdiff.apps.usage_error import nearest
+
+
+@cache
+def configuration_folder() -> Path:
+    """`mmdiff/conf` of an installed wheel, `conf` beside the package in a checkout."""
+    package = Path(mmdiff.__file__).parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "generate.yaml").is_file():
+            return folder
+    raise FileNotFoundError(
+        f"mmdiff's configuration folder is missing: neither {package / 'conf'} nor "
+        f"{package.parent / 'conf'} holds generate.yaml. Reinstall mmdiff."
+    )
+
+
+@cache
+def groups() -> tuple[str, ...]:
+    """All groups, nested ones with slashes: `scheduler`, `experiment/bounce`."""
+    root = configuration_folder()
+    folders = sorted(path.parent.relative_to(root) for path in root.rglob("*.yaml"))
+    names = [folder.as_posix() for folder in folders if folder.parts]
+    parents = [parent.as_posix() for folder in folders for parent in folder.parents if parent.parts]
+    return tuple(dict.fromkeys([*names, *parents]))
+
+
+@cache
+def options(group: str) -> tuple[str, ...]:
+    """The options of a group, those in sub-folders too: `bounce/diffusion` of `experiment`."""
+    folder = configuration_folder() / group
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*.yaml"))
+    return tuple(path.with_suffix("").as_posix() for path in files)
+
+
+@cache
+def roots() -> tuple[str, ...]:
+    """The verbs that have a root file."""
+    return tuple(sorted(path.stem for path in configuration_folder().glob("*.yaml")))
+
+
+@cache
+def groups_of(verb: str) -> tuple[str, ...]:
+    """The groups in the defaults list of a verb."""
+    path = configuration_folder() / f"{verb}.yaml"
+    config = OmegaConf.load(path) if path.is_file() else OmegaConf.create({})
+    entries = OmegaConf.to_container(config.get("defaults", []), resolve=False)
+    words = [next(iter(entry)) for entry in entries if isinstance(entry, dict)]  # type: ignore[union-attr]
+    names = [str(word).removeprefix("optional ").removeprefix("override ") for word in words]
+    return tuple(dict.fromkeys(name.strip("/").split("@")[0] for name in names))
+
+
+def leaves(config: DictConfig, prefix: str = "") -> dict[str, object]:
+    """Dotted keys with their raw values, inner nodes included."""
+    found: dict[str, object] = {}
+    for key in config:
+        value = config._get_node(key)
+        name = f"{prefix}{key}"
+        if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
+            found[name] = "..."
+            found |= leaves(value, f"{name}.")
+        elif isinstance(value, ListConfig):
+            found[name] = OmegaConf.to_container(value, resolve=False)
+        else:
+            found[name] = value._value() if value is not None else None  # type: ignore[union-attr]
+    return {key: value for key, value in found.items() if not key.endswith("_target_")}
+
+
+@cache
+def keys_of_files() -> dict[str, str]:
+    """Every dotted key that some file of the tree sets, with that file (`conf/scheduler/ddim.yaml`)."""
+    root = configuration_folder()
+    found: dict[str, str] = {}
+    for path in sorted(root.rglob("*.yaml"), key=lambda path: (len(path.parts), str(path))):
+        relative = path.relative_to(root)
+        config = OmegaConf.load(path)
+        if not isinstance(config, DictConfig):
+            continue
+        is_global = "@package _global_" in path.read_text(encoding="utf-8")[:200]
+        package = "" if is_global else "".join(f"{part}." for part in relative.parent.parts)
+        for key in leaves(config):
+            if key.split(".")[0] not in ("defaults", "hydra"):
+                found.setdefault(f"{package}{key}", f"conf/{relative.as_posix()}")
+    return found
+
+
+def home_of(key: str, *, verb: str, choices: Mapping[str, str] | None = None) -> str:
+    """The file that a key comes from, in the configuration composed last or with these choices."""
+    if choices is None:
+        selected = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+        choices = {str(group): str(option or "") for group, option in selected.items()}
+    for group in sorted(choices, key=len, reverse=True):
+        dotted = group.rsplit("@", 1)[-1].replace("/", ".")
+        if choices[group] and (key == dotted or key.startswith(f"{dotted}.")):
+            return f"conf/{group.split('@')[0]}/{choices[group]}.yaml"
+    return f"conf/{verb}.yaml"
+
+
+def elsewhere(key: str) -> str:
+    """A sentence about a key that this verb lacks and some other file has, or an empty string."""
+    known = keys_of_files()
+    ending = key.rsplit(".", 1)[-1]
+    matches = [name for name in known if name == key or name.rsplit(".", 1)[-1] == ending]
+    if not matches:
+        return ""
+    return f"{matches[0]} is set in {known[matches[0]]}"
+
+
+def nearest_key(key: str, known: dict[str, object]) -> str:
+    """The key most like this one: among those at its own depth first, then among all."""
+    parent = key.rsplit(".", 1)[0] + "." if "." in key else ""
+    siblings = [name for name in known if name.startswith(parent) and parent]
+    return nearest(key, siblings) or nearest(key, known) or nearest(key, groups())

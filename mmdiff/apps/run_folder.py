@@ -1,0 +1,86 @@
+"""What a training run left: its finished components, or what its newest checkpoint gives."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdiff.apps.compose import instantiate, load_resolved
+from mmdiff.apps.usage_error import UsageError, nearest
+
+_log = logging.getLogger(__name__)
+
+
+def component_folders(
+    run: Path, names: tuple[str, ...], *, key: str, workspace: Path
+) -> dict[str, Path]:
+    """The folder of each component of a run.
+
+    `run` is the output_dir of a run, its `components` folder, or, for a single component, the
+    folder of it. A run that was stopped has checkpoints only: its components are then built from
+    the newest valid one, with averaged weights, into `workspace`.
+
+    Raises UsageError for a folder that is none of these.
+    """
+    if len(names) == 1 and (run / "config.json").is_file():
+        return {names[0]: run}
+    for folder in (run / "components", run):
+        found = {name: folder / name for name in names}
+        if all(path.is_dir() for path in found.values()):
+            return found
+    if (run / "resolved.yaml").is_file() and (run / "checkpoints").is_dir():
+        return _from_checkpoint(run, names, key=key, workspace=workspace)
+    beside = [p.name for p in run.parent.iterdir() if p.is_dir()] if run.parent.is_dir() else []
+    near = nearest(run.name, [name for name in beside if name != run.name])
+    raise UsageError(
+        f"{key}={run} is no training run: it holds neither {' and '.join(names)} nor checkpoints",
+        key=key,
+        got=f"{key}={run}",
+        nearest=f"{key}={run.with_name(near)}" if near else "",
+    )
+
+
+def _from_checkpoint(
+    run: Path, names: tuple[str, ...], *, key: str, workspace: Path
+) -> dict[str, Path]:
+    from mmdiff.training.checkpoint_folder import latest_checkpoint, read_checkpoint
+
+    checkpoint = latest_checkpoint(run / "checkpoints")
+    if checkpoint is None:
+        raise UsageError(
+            f"{key}={run} holds no valid checkpoint", key=key, cure="train it further first"
+        )
+    _log.info("%s: from %s", key, checkpoint)
+    config = load_resolved(run / "resolved.yaml")
+    module = instantiate(config["module"])
+    module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+    module.eval()
+    components: Mapping[str, Any] = module.components(instantiate(config["data"]).train_dataloader())
+    missing = [name for name in names if name not in components]
+    if missing:
+        raise UsageError(
+            f"{key}={run} trained {', '.join(components)}, not {', '.join(missing)}", key=key
+        )
+    for name in names:
+        components[name].save_pretrained(str(workspace / name))
+    return {name: workspace / name for name in names}
+
+
+def trained_for(run: Path) -> dict[str, str]:
+    """Noise schedule and parameterization of a diffusion run, by the names the pipeline knows."""
+    for folder in (run, run.parent):
+        path = folder / "resolved.yaml"
+        if path.is_file():
+            objective = load_resolved(path).get("objective") or {}
+            break
+    else:
+        raise UsageError(
+            f"diffusion={run} has no resolved.yaml, so what it was trained for is not known",
+            key="diffusion",
+            cure="give the output_dir of the run",
+        )
+    schedule = (objective.get("noise_schedule") or {}).get("_target_", "Flow")
+    return {
+        "noise_schedule": str(schedule).rsplit(".", 1)[-1].lower(),
+        "parameterization": str(objective.get("parameterization", "velocity")),
+    }

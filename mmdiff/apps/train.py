@@ -1,0 +1,86 @@
+"""mmdiff train: compose, write resolved.yaml, run the workers on it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdiff.apps.compose import check_nodes, save_resolved
+from mmdiff.apps.known_keys import options
+from mmdiff.apps.run import run_verb
+from mmdiff.apps.usage_error import UsageError
+
+
+def main(words: Sequence[str]) -> int:
+    is_rank = "LOCAL_RANK" in os.environ  # started by torchrun: this process is one worker of several
+
+    def action(config: dict[str, Any]) -> int:
+        if is_rank and not any(word.startswith("output_dir=") for word in words):
+            raise UsageError(
+                "ranks that torchrun starts cannot agree on a dated folder",
+                key="output_dir",
+                cure="output_dir=outputs/my_run",
+            )
+        return start(config, is_rank=is_rank)
+
+    return run_verb("train", action, words)
+
+
+def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
+    """Check everything that can be checked, then train in this process or in several."""
+    if config.get("module") is None:
+        known = options("experiment")
+        raise UsageError(
+            "nothing to train was chosen",
+            belongs=f"conf/experiment/: {', '.join(known)}",
+            cure=f"mmdiff train experiment={known[0] if known else '...'}",
+        )
+    check_nodes(config)
+    folder = Path(config["output_dir"])
+    if is_rank:
+        if int(os.environ.get("RANK", "0")) == 0:
+            save_resolved(config, folder)
+        return run_here(config)
+    resolved = save_resolved(config, folder)
+    count = num_processes(config.get("trainer") or {})
+    return run_here(config) if count == 1 else run_several(resolved, count)
+
+
+def num_processes(trainer: Mapping[str, Any]) -> int:
+    """Workers on this machine: `devices` of the trainer; all GPUs where that is auto or -1."""
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, list):
+        return len(devices)
+    if devices in ("auto", -1, "-1"):
+        import torch
+
+        return max(1, torch.cuda.device_count()) if trainer.get("accelerator") != "cpu" else 1
+    if not str(devices).isdigit() or int(devices) < 1:
+        raise UsageError(
+            f"trainer.devices is {devices}; possible is a whole number from 1, or auto",
+            key="trainer.devices",
+            got=f"trainer.devices={devices}",
+            nearest="trainer.devices=1",
+        )
+    return int(devices)
+
+
+def run_here(config: Mapping[str, Any]) -> int:
+    from mmdiff.apps import worker
+
+    worker.train(config)
+    return 0
+
+
+def run_several(resolved: Path, count: int) -> int:
+    from rich.console import Console
+
+    from mmdiff.distributed.launch import WorkerFailed, launch
+
+    try:
+        launch("mmdiff.apps.worker", resolved, num_processes=count)
+    except WorkerFailed as failure:
+        message = f"mmdiff train: {failure}"
+        Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+        return failure.exit_code
+    return 0

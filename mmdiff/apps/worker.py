@@ -1,0 +1,110 @@
+"""One process of a training run: reads a resolved configuration, builds it, trains.
+
+    python -m mmdiff.apps.worker OUTPUT_DIR/resolved.yaml
+
+Hydra does not compose here, so all ranks of a run have exactly the same configuration.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, Timer
+from rich.console import Console
+from rich.logging import RichHandler
+from torch.distributed.elastic.multiprocessing.errors import record
+
+from mmdiff.apps.compose import instantiate, load_resolved
+from mmdiff.distributed.signals import die_with_parent
+from mmdiff.training.checkpoint_folder import latest_checkpoint, sweep
+from mmdiff.training.checkpoint_io import SafeCheckpointIO
+
+_log = logging.getLogger(__name__)
+
+
+def train(config: Mapping[str, Any]) -> pl.Trainer:
+    """Train what a resolved configuration of `mmdiff train` describes, from the newest valid checkpoint if there is one."""
+    log_to_terminal()
+    if config["num_threads"] is not None:
+        torch.set_num_threads(config["num_threads"])
+    pl.seed_everything(config["seed"], verbose=False)  # initial weights; nothing draws from it in a step
+    module, data = instantiate(config["module"]), instantiate(config["data"])
+    trainer = build_trainer(config)
+    checkpoint = find_checkpoint(config)
+    if checkpoint is not None:
+        _log.info("resuming from %s", checkpoint)
+    trainer.fit(module, data, ckpt_path=checkpoint)
+    return trainer
+
+
+def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
+    """The trainer with callbacks, loggers and our checkpoints; RuntimeError if it does not span all processes."""
+    trainer = instantiate(
+        config["trainer"],
+        callbacks=_callbacks(config),
+        logger=_values(config["logger"]),
+        plugins=[SafeCheckpointIO()],
+        default_root_dir=config["output_dir"],
+    )
+    world_size = int(os.environ.get("WORLD_SIZE", 1))
+    if trainer.world_size != world_size:
+        raise RuntimeError(
+            f"{world_size} processes were started and the trainer spans {trainer.world_size}; "
+            "set trainer.devices to the processes per machine"
+        )
+    return trainer
+
+
+def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
+    """`resume`: auto, the newest valid checkpoint of the run if any; null, none; or a path."""
+    if config["resume"] is None:
+        return None
+    folder = Path(config["output_dir"]) / "checkpoints"
+    if config["resume"] != "auto":
+        return Path(config["resume"])
+    if not folder.is_dir():
+        return None
+    if int(os.environ.get("RANK", 0)) == 0:
+        sweep(folder)
+    return latest_checkpoint(folder, strict=config["strict_resume"])
+
+
+def _callbacks(config: Mapping[str, Any]) -> list[Callback]:
+    callbacks: list[Callback] = _values(config["callbacks"])
+    if config["max_minutes"] is not None:
+        callbacks.append(Timer(timedelta(minutes=config["max_minutes"])))
+    return callbacks
+
+
+def _values(nodes: Mapping[str, Any] | None) -> list[Any]:
+    return [instantiate(node) for node in (nodes or {}).values() if node is not None]
+
+
+def log_to_terminal() -> None:
+    """Send the log of the package to the terminal, unless somebody already takes it; less from Lightning's."""
+    logger = logging.getLogger("mmdiff")
+    if logger.handlers or logging.getLogger().handlers:
+        return
+    width = None if sys.stderr.isatty() else 160
+    handler = RichHandler(console=Console(stderr=True, width=width), show_path=False)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+@record
+def main() -> None:
+    """Entry of a worker process; its one argument is the path of resolved.yaml."""
+    die_with_parent()
+    train(load_resolved(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

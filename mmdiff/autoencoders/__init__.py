@@ -1,0 +1,1 @@
+"""Frames and mels to latents and back."""

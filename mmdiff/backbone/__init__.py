@@ -1,0 +1,1 @@
+"""The shared trunk and its modality adapters."""

@@ -1,0 +1,1 @@
+"""One adapter per modality: tokens in, tokens out, and time carried across slices."""

@@ -1,0 +1,61 @@
+"""Adapter: what one modality adds to the shared trunk."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+OCTAVES = 6
+
+
+class Adapter(nn.Module, ABC):
+    """The two ends of a modality: latents to tokens of the trunk's width, and tokens to predictions.
+
+    Tokens are ordered by latent frame: b f p d, with p tokens beside each latent frame.
+    """
+
+    def __init__(self, patch_dim: int, dim: int) -> None:
+        super().__init__()
+        self.patch_embed = nn.Linear(patch_dim, dim)
+        self.position_embed = nn.Linear(3 * 2 * OCTAVES, dim)
+        self.table = nn.Parameter(torch.randn(2, dim) / dim**0.5)
+        self.proj_out = nn.Linear(dim, patch_dim)
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    @abstractmethod
+    def patchify(self, latents: Tensor) -> Tensor:
+        """Latents b c ... -> patches b f p c."""
+
+    @abstractmethod
+    def unpatchify(self, patches: Tensor, shape: torch.Size) -> Tensor:
+        """The inverse of `patchify`, to latents of `shape`."""
+
+    @abstractmethod
+    def positions(self, shape: torch.Size, device: torch.device) -> Tensor:
+        """f p 3: seconds, and row and column as a fraction of the canvas, fp32."""
+
+    def embed(self, latents: Tensor) -> Tensor:
+        """Latents to tokens  b f p d; where a token is on the canvas and in time is added."""
+        positions = self.positions(latents.shape, latents.device)
+        waves = fourier(positions).to(self.position_embed.weight.dtype)
+        return self.patch_embed(self.patchify(latents)) + self.position_embed(waves)
+
+    def unembed(self, tokens: Tensor, embedding: Tensor, shape: torch.Size) -> Tensor:
+        """Tokens b f p d, with the time embedding (b f p d, broadcastable), to a prediction of `shape`."""
+        shift, scale = (self.table + embedding[..., None, :]).unbind(-2)
+        tokens = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift
+        return self.unpatchify(self.proj_out(tokens), shape)
+
+    @abstractmethod
+    def patchify_time(self, time: Tensor) -> Tensor:
+        """Noise levels, shaped like the latents with one channel, axes of 1 allowed -> b f p, 1 where they agree."""
+
+
+def fourier(positions: Tensor) -> Tensor:
+    """cos and sin of each coordinate at six octaves: ... 3 -> ... 36."""
+    octaves = torch.pi * 2.0 ** torch.arange(-1, OCTAVES - 1, device=positions.device)
+    angles = rearrange(positions[..., None] * octaves, "... x o -> ... (x o)")
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)

@@ -1,0 +1,33 @@
+"""Rotary positions on three axes: time in seconds, rows, columns (Su et al., arXiv 2104.09864; the split is Wan's)."""
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+
+def rotary_table(positions: Tensor, head_dim: int, *, theta: float = 10_000.0) -> Tensor:
+    """Cosines and sines of each token: positions  n 3 (time, row, column), fp32 -> 2 n head_dim/2.
+
+    A third of the pairs of a head turn with each axis; what is left over turns with time.
+    """
+    space = 2 * (head_dim // 6)
+    widths = (head_dim - 2 * space, space, space)
+    angles = [
+        positions[:, axis, None] * _frequencies(width, theta, positions.device)
+        for axis, width in enumerate(widths)
+    ]
+    angle = torch.cat(angles, dim=-1)
+    return torch.stack([angle.cos(), angle.sin()])
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Turn the pairs of each head: x  b n k d, table  2 n d/2. Pairs are neighbours, as in Wan."""
+    cos, sin = table[:, :, None, :].to(x.dtype)
+    even, odd = rearrange(x, "b n k (d two) -> two b n k d", two=2)
+    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+    return rearrange(turned, "b n k d two -> b n k (d two)")
+
+
+def _frequencies(width: int, theta: float, device: torch.device) -> Tensor:
+    exponent = torch.arange(0, width, 2, dtype=torch.float32, device=device) / max(width, 1)
+    return theta**-exponent

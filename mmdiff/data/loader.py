@@ -1,0 +1,67 @@
+"""A loader whose position is one integer, so that a resumed run continues with the very next sample."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from torch.utils.data import DataLoader
+
+from mmdiff.data.order import EndlessOrder
+
+ENDLESS = 10**9  # batches; a length keeps Lightning from fetching one batch ahead of the saved position
+
+
+class NumberedDataset(Protocol):
+    """What the loader needs: samples by number in the endless order, and how to make a batch of some."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> Any: ...
+
+    def collate(self, items: Sequence[Any]) -> Any: ...
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Endless batches in the order of `order`; the state counts global samples handed out, not those prefetched."""
+
+    def __init__(
+        self,
+        dataset: NumberedDataset,
+        order: EndlessOrder,
+        *,
+        num_workers: int = 0,
+        timeout_seconds: float = 120,
+        pin_memory: bool = False,
+    ) -> None:
+        collate: Callable[[Sequence[Any]], Any] = dataset.collate
+        super().__init__(
+            dataset,  # type: ignore[arg-type]
+            batch_sampler=order,
+            num_workers=num_workers,
+            collate_fn=collate,
+            timeout=timeout_seconds if num_workers else 0,
+            pin_memory=pin_memory,
+        )
+        self._order = order
+        self._batches = 0
+
+    def __len__(self) -> int:
+        return ENDLESS
+
+    def __iter__(self) -> Iterator[Any]:
+        self._order.start_batch = self._batches
+        for batch in super().__iter__():
+            self._batches += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"samples": self._batches * self._order.batch_size}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue after `samples` global samples; ValueError if that is not a whole number of batches."""
+        batches, rest = divmod(state["samples"], self._order.batch_size)
+        if rest:
+            raise ValueError(
+                f"the checkpoint stands at sample {state['samples']}, inside a batch of {self._order.batch_size}; "
+                "resume with the batch_size it was trained with, or one that divides this number"
+            )
+        self._batches = batches

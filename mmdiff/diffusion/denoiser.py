@@ -1,0 +1,70 @@
+"""Denoiser: what a backbone predicts, turned into a clean estimate."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmdiff.diffusion.noise_schedule import NoiseSchedule
+from mmdiff.diffusion.parameterization import Parameterization, check_parameterization, to_clean
+from mmdiff.values.context import Context
+from mmdiff.values.latents import ClipLatents
+
+# A noise prediction says nothing of the signal where there is none; below this log(SNR)
+# (alpha = 0.0067, where the betas of DDPM end as well) the backbone is asked at this one instead.
+LEAST_LOG_SNR_OF_NOISE_PREDICTION = -10.0
+
+
+class Denoiser:
+    """Clean estimates of any backbone, whatever it predicts."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        noise_schedule: NoiseSchedule,
+        parameterization: Parameterization,
+    ) -> None:
+        check_parameterization(parameterization)
+        self.backbone = backbone
+        self.noise_schedule = noise_schedule
+        self.parameterization = parameterization
+
+    def __call__(
+        self, latents: ClipLatents, time: ClipLatents, context: Context, *, ablation: Any = None
+    ) -> ClipLatents:
+        """The expected clean latents, in fp32.
+
+        latents: alpha(time) x_0 + sigma(time) eps.
+        time: level of each token, broadcastable; given tokens are at 0.
+        """
+        if self.parameterization == "noise":
+            latents, time = self._with_some_signal(latents, time)
+        dtype = getattr(self.backbone, "dtype", torch.float32)
+        prediction = self.backbone(
+            latents.to(dtype), time.to(torch.float32), context.to(dtype), ablation=ablation
+        )
+        clean = {}
+        for name in latents.modalities:
+            predicted, noisy, level = prediction.get(name), latents.get(name), time.get(name)
+            if predicted is None or noisy is None or level is None:
+                raise ValueError(f"no latents, time or prediction of {name}; all three are needed")
+            clean[name] = to_clean(
+                predicted.float(),
+                noisy.float(),
+                time=level.float(),
+                schedule=self.noise_schedule,
+                parameterization=self.parameterization,
+            )
+        return ClipLatents.of(clean)
+
+    def _with_some_signal(
+        self, latents: ClipLatents, time: ClipLatents
+    ) -> tuple[ClipLatents, ClipLatents]:
+        least = torch.tensor(LEAST_LOG_SNR_OF_NOISE_PREDICTION)
+        latest = float(self.noise_schedule.time_of(least))
+        bounded = time.map(lambda level: level.clamp(max=latest))
+        scale = bounded.zip(time, lambda new, old: self._spread(new) / self._spread(old))
+        return latents.zip(scale, torch.mul), bounded
+
+    def _spread(self, time: Tensor) -> Tensor:
+        return torch.hypot(self.noise_schedule.alpha(time), self.noise_schedule.sigma(time))

@@ -1,0 +1,136 @@
+"""Face two of diffusion: the loop from noise to clean latents."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mmdiff.diffusion.scheduler import MatchedScheduler
+from mmdiff.values.latent_state import LatentState
+from mmdiff.values.latents import ClipLatents, Modality
+
+Denoise = Callable[[ClipLatents, ClipLatents], ClipLatents]
+# after each call: (its index, the state) -> a state to go on with, or None for the same
+StepCallback = Callable[[int, LatentState], LatentState | None]
+
+
+def draw_noise(like: ClipLatents, generators: Sequence[torch.Generator]) -> ClipLatents:
+    """Unit noise in fp32 for each half, each row by its own generator, where the generator lives.
+
+    Raises ValueError unless there is one generator per row.
+    """
+    if len(generators) != like.batch_size:
+        raise ValueError(
+            f"there are {len(generators)} generators for {like.batch_size} samples; give one each, "
+            "so that a sample does not depend on its neighbours"
+        )
+
+    def draw(half: Tensor) -> Tensor:
+        rows = [
+            torch.randn(half.shape[1:], generator=generator, device=generator.device)
+            for generator in generators
+        ]
+        return torch.stack(rows).to(half.device)
+
+    return like.map(draw)
+
+
+def sample(
+    denoise: Denoise,
+    schedulers: Mapping[Modality, MatchedScheduler],
+    state: LatentState,
+    generators: Sequence[torch.Generator],
+    *,
+    noise: ClipLatents | None = None,
+    callback: StepCallback | None = None,
+    is_interrupted: Callable[[], bool] = lambda: False,
+) -> LatentState:
+    """Generates what is not given.
+
+    denoise: (latents, time) -> clean estimate.
+    schedulers: one per half, after `set_timesteps`, all with equally many calls.
+    state: its latents give shapes and device only.
+    generators: one per row; the start is drawn from them, and what stochastic schedulers add.
+    noise: unit noise to start from instead of drawing it.
+    Raises ValueError if the schedulers, generators or noise do not fit the state.
+    """
+    num_calls = _num_calls(schedulers, state.latents)
+    noise = draw_noise(state.latents, generators) if noise is None else noise
+    state = _start(schedulers, state, noise)
+    for index in range(num_calls):
+        if is_interrupted():
+            break
+        clean = state.hold(denoise(state.latents, state.time(_levels(schedulers, state, index))))
+        state = _step(schedulers, state, clean, index=index, generators=generators)
+        if callback is not None:
+            state = callback(index, state) or state
+    return state
+
+
+def _start(
+    schedulers: Mapping[Modality, MatchedScheduler], state: LatentState, noise: ClipLatents
+) -> LatentState:
+    got, expected = _shapes(noise), _shapes(state.latents)
+    if got != expected:
+        raise ValueError(f"the noise is {got} and the latents are {expected}; they must be alike")
+    device = state.latents.device
+    started = {
+        name: schedulers[name].start(half.float().to(device)) for name, half in _halves(noise)
+    }
+    return state.with_latents(state.hold(ClipLatents.of(started)))
+
+
+def _levels(
+    schedulers: Mapping[Modality, MatchedScheduler], state: LatentState, index: int
+) -> ClipLatents:
+    """The time of each half, one per row: b 1 1 1 1 and b 1 1 1."""
+    return ClipLatents.of(
+        {
+            name: torch.full(
+                (half.shape[0],) + (1,) * (half.ndim - 1),
+                schedulers[name].times[index],
+                device=half.device,
+            )
+            for name, half in _halves(state.latents)
+        }
+    )
+
+
+def _step(
+    schedulers: Mapping[Modality, MatchedScheduler],
+    state: LatentState,
+    clean: ClipLatents,
+    *,
+    index: int,
+    generators: Sequence[torch.Generator],
+) -> LatentState:
+    estimates = dict(_halves(clean))
+    latents = {
+        name: schedulers[name].step(index, half, clean=estimates[name], generators=generators)
+        for name, half in _halves(state.latents)
+    }
+    return state.with_latents(state.hold(ClipLatents.of(latents)))
+
+
+def _num_calls(schedulers: Mapping[Modality, MatchedScheduler], latents: ClipLatents) -> int:
+    missing = [name for name in latents.modalities if name not in schedulers]
+    if missing:
+        raise ValueError(f"there are schedulers for {sorted(schedulers)}; {missing} needs one too")
+    calls = {name: schedulers[name].num_calls for name in latents.modalities}
+    if 0 in calls.values():
+        raise ValueError(f"the schedulers make {calls} calls; run set_timesteps on each first")
+    if len(set(calls.values())) > 1:
+        raise ValueError(
+            f"the schedulers call the model {calls} times; all halves are denoised in one call, so "
+            "take schedulers of one kind and equal num_inference_steps (Heun calls about twice)"
+        )
+    return next(iter(calls.values()))
+
+
+def _halves(latents: ClipLatents) -> list[tuple[Modality, Tensor]]:
+    pairs = [(name, latents.get(name)) for name in latents.modalities]
+    return [(name, half) for name, half in pairs if half is not None]
+
+
+def _shapes(latents: ClipLatents) -> dict[Modality, tuple[int, ...]]:
+    return {name: tuple(half.shape) for name, half in _halves(latents)}

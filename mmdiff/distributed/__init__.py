@@ -1,0 +1,1 @@
+"""Starting several processes and stopping them well."""

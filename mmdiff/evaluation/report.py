@@ -1,0 +1,103 @@
+"""Results as tables on the screen, and as JSON and markdown files written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.table import Table
+
+from mmdiff.evaluation.result import Figure, Result
+from mmdiff.media.atomic import atomic_write
+
+COLUMNS = ("figure", "value", "wanted", "met", "of")
+
+
+@dataclass(frozen=True)
+class Report:
+    """All results of one evaluation, and what they were made with (settings, versions, times)."""
+
+    results: tuple[Result, ...]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_met(self) -> bool:
+        return all(result.is_met for result in self.results)
+
+    def tables(self) -> list[Table]:
+        """One rich table a result, for the caller's console."""
+        return [_table(result) for result in self.results]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values. What is not measured, or infinite, is None: JSON has no such numbers."""
+        return {
+            "settings": dict(self.settings),
+            "is_met": self.is_met,
+            "results": {result.name: _plain(result) for result in self.results},
+        }
+
+    def to_markdown(self) -> str:
+        parts = [_markdown(result) for result in self.results]
+        if self.settings:
+            parts.append("\n".join(f"- {name}: {value}" for name, value in self.settings.items()))
+        return "\n\n".join(parts) + "\n"
+
+    def save(self, folder: str | Path, *, name: str = "evaluation") -> tuple[Path, Path]:
+        """Write `name`.json and `name`.md into `folder`; returns both paths."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False, default=str) + "\n"
+        paths = folder / f"{name}.json", folder / f"{name}.md"
+        for path, content in zip(paths, (text, self.to_markdown()), strict=True):
+            with atomic_write(path) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+        return paths
+
+
+def _table(result: Result) -> Table:
+    table = Table(title=result.title, title_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column in ("figure", "met") else "right")
+    for figure in result.figures:
+        style = {True: "green", False: "red", None: None}[figure.is_met]
+        table.add_row(*_cells(figure), style=style)
+    return table
+
+
+def _markdown(result: Result) -> str:
+    rows = [COLUMNS, ("---", "---:", "---:", "---", "---:"), *map(_cells, result.figures)]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"### {result.title}", "", *lines])
+
+
+def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
+    sign = ">=" if figure.better == "higher" else "<="
+    wanted = (
+        "" if figure.wanted is None else f"{sign} {_number(figure.wanted)} {figure.unit}".rstrip()
+    )
+    met = {True: "yes", False: "no", None: ""}[figure.is_met]
+    value = f"{_number(figure.value)} {figure.unit}".rstrip()
+    return figure.name, value, wanted, met, "" if figure.count is None else str(figure.count)
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "not measured"
+    return f"{value:.4g}"
+
+
+def _plain(result: Result) -> dict[str, object]:
+    figures: Sequence[Figure] = result.figures
+    return {
+        figure.name: {
+            "value": figure.value if math.isfinite(figure.value) else None,
+            "unit": figure.unit,
+            "wanted": figure.wanted,
+            "is_met": figure.is_met,
+            "count": figure.count,
+        }
+        for figure in figures
+    }

@@ -1,0 +1,1 @@
+"""Files to clips and clips to files: reading, writing, stills, storyboards, resampling."""

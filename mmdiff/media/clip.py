@@ -1,0 +1,155 @@
+"""Clip: pictures and sound on one clock, as they are in files."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A short clip; picture or sound may be absent, not both. A still image is a clip of one frame.
+
+    frames       frames height width 3, uint8, or None
+    fps          frames per second, exact; ints and floats such as 16.0 or 29.97 are converted
+    waveform     channels samples, float32 in [-1, 1], or None
+    sample_rate  samples per second, or None where there is no sound
+
+    Raises ValueError or TypeError where a part is not as above.
+    """
+
+    frames: Tensor | None = None
+    fps: Fraction = Fraction(16)
+    waveform: Tensor | None = None
+    sample_rate: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fps", exact_rate(self.fps))
+        if self.frames is None and self.waveform is None:
+            raise ValueError("a Clip needs frames, a waveform, or both; got neither")
+        if self.frames is not None:
+            _check_frames(self.frames)
+        if self.waveform is not None:
+            _check_waveform(self.waveform, self.sample_rate)
+        if self.waveform is None and self.sample_rate is not None:
+            raise ValueError(
+                f"sample_rate is {self.sample_rate} but there is no waveform; leave it None"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, height and width; zeros where there is no picture."""
+        if self.frames is None:
+            return (0, 0, 0)
+        num_frames, height, width, _ = self.frames.shape
+        return (num_frames, height, width)
+
+    @property
+    def num_frames(self) -> int:
+        return self.shape[0]
+
+    @property
+    def num_samples(self) -> int:
+        return 0 if self.waveform is None else self.waveform.shape[1]
+
+    @property
+    def video_seconds(self) -> Fraction:
+        return self.num_frames / self.fps
+
+    @property
+    def audio_seconds(self) -> Fraction:
+        return Fraction(self.num_samples, self.sample_rate) if self.sample_rate else Fraction(0)
+
+    @property
+    def duration_seconds(self) -> Fraction:
+        """Length of the longer half, exact."""
+        return max(self.video_seconds, self.audio_seconds)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Clip":
+        """Read a media file. Raises FileNotFoundError, or ValueError naming a damaged or unsuitable
+        file."""
+        from mmdiff.media.reader import read_clip
+
+        return read_clip(path)
+
+    def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the clip whole or not at all: .mp4 (picture and sound), .wav, .gif, .png (a strip
+        of all frames).
+
+        Raises ValueError for an unknown suffix or a clip that the format cannot hold, OSError for a
+        path that cannot be written.
+        """
+        from mmdiff.media.writer import write_clip
+
+        write_clip(self, path, overwrite=overwrite)
+
+
+def exact_rate(rate: Fraction | float | str) -> Fraction:
+    """`rate` as an exact fraction: 16.0 -> 16, 23.976 -> 24000/1001, "30000/1001" -> itself, 12.5
+    -> 25/2.
+
+    Raises ValueError unless it is positive and finite.
+    """
+    try:
+        exact = Fraction(rate)
+    except (ValueError, OverflowError, TypeError, ZeroDivisionError):
+        raise ValueError(
+            f"fps is {rate!r}; it must be a positive number or fraction such as 16 or 30000/1001"
+        ) from None
+    if exact <= 0:
+        raise ValueError(f"fps is {rate}; it must be positive, such as 16")
+    if isinstance(rate, Fraction):
+        return exact
+    broadcast = Fraction(round(exact) * 1000, 1001)  # 23.976 and 29.97 are short for these
+    if exact.denominator > 2 and abs(exact - broadcast) < Fraction(1, 200):
+        return broadcast
+    return exact.limit_denominator(1001)
+
+
+def _check_frames(frames: Tensor) -> None:
+    if not isinstance(frames, Tensor):
+        raise TypeError(
+            f"frames is a {type(frames).__name__}; it must be a uint8 tensor: frames height width 3"
+        )
+    if frames.dtype != torch.uint8:
+        raise ValueError(f"frames are {frames.dtype}; they must be torch.uint8, 0 to 255")
+    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        raise ValueError(
+            f"frames have shape {tuple(frames.shape)}; "
+            "it must be (frames, height, width, 3), none of them 0"
+        )
+
+
+def _check_waveform(waveform: Tensor, sample_rate: int | None) -> None:
+    if not isinstance(waveform, Tensor):
+        raise TypeError(
+            f"waveform is a {type(waveform).__name__}; "
+            "it must be a float32 tensor: channels samples"
+        )
+    if waveform.dtype != torch.float32:
+        raise ValueError(f"waveform is {waveform.dtype}; it must be torch.float32 in [-1, 1]")
+    if waveform.ndim != 2 or waveform.numel() == 0:
+        raise ValueError(
+            f"waveform has shape {tuple(waveform.shape)}; "
+            "it must be (channels, samples), or None for no sound"
+        )
+    if waveform.shape[0] > 8:
+        raise ValueError(
+            f"waveform has {waveform.shape[0]} channels, at most 8 are possible; "
+            "it must be (channels, samples): is it the wrong way round?"
+        )
+    if not isinstance(sample_rate, int) or sample_rate <= 0:
+        raise ValueError(
+            f"sample_rate is {sample_rate!r}; a waveform needs one, a positive int such as 16000"
+        )
+    if not torch.isfinite(waveform).all():
+        raise ValueError("waveform holds NaN or infinity; a sound is finite numbers in [-1, 1]")
+    peak = float(waveform.abs().max())
+    if peak > 1.0:
+        raise ValueError(
+            f"waveform peaks at {peak:.4g}; it must be in [-1, 1]: "
+            f"clamp it, or divide it by {peak:.4g}"
+        )

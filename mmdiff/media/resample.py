@@ -1,0 +1,122 @@
+"""Other sizes, rates and lengths of a clip, by timestamps: pure functions."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmdiff.media.clip import Clip, exact_rate
+
+
+def resize(frames: Tensor, height: int, width: int) -> Tensor:
+    """Scale to `height` x `width`, antialiased bicubic; the same size returns the input exactly.
+
+    frames  frames height width 3, uint8
+    """
+    _check_size(height, width)
+    if frames.shape[1:3] == (height, width):
+        return frames
+    pixels = rearrange(frames, "frames height width c -> frames c height width").float()
+    scaled = F.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
+    scaled = scaled.round().clamp(0, 255).to(torch.uint8)
+    return rearrange(scaled, "frames c height width -> frames height width c")
+
+
+def crop(
+    frames: Tensor, height: int, width: int, *, top: int | None = None, left: int | None = None
+) -> Tensor:
+    """The box of `height` x `width` at (`top`, `left`), in the middle where they are None.
+
+    Raises ValueError where the box is not inside the frames.
+    """
+    _check_size(height, width)
+    _, old_height, old_width, _ = frames.shape
+    top = (old_height - height) // 2 if top is None else top
+    left = (old_width - width) // 2 if left is None else left
+    if top < 0 or left < 0 or top + height > old_height or left + width > old_width:
+        raise ValueError(
+            f"a crop of {height} x {width} at ({top}, {left}) does not fit into frames of "
+            f"{old_height} x {old_width}; "
+            f"at most {min(height, old_height)} x {min(width, old_width)} does"
+        )
+    return frames[:, top : top + height, left : left + width]
+
+
+def pad(frames: Tensor, height: int, width: int) -> Tensor:
+    """Black borders around the frames, up to `height` x `width`; one more pixel below and right
+    where it is uneven."""
+    _, old_height, old_width, _ = frames.shape
+    if height < old_height or width < old_width:
+        raise ValueError(
+            f"frames of {old_height} x {old_width} cannot be padded to {height} x {width}; "
+            f"to at least {max(height, old_height)} x {max(width, old_width)} they can"
+        )
+    top, left = (height - old_height) // 2, (width - old_width) // 2
+    bottom, right = height - old_height - top, width - old_width - left
+    return F.pad(frames, (0, 0, left, right, top, bottom))
+
+
+def change_fps(clip: Clip, fps: Fraction | float) -> Clip:
+    """Show the same pictures at `fps`: each new frame is the one on the screen at its moment. Sound
+    is untouched."""
+    rate = exact_rate(fps)
+    if clip.frames is None or rate == clip.fps:
+        return replace(clip, fps=rate)
+    num_frames = max(1, round(clip.video_seconds * rate))
+    indices = [int(index / rate * clip.fps) for index in range(num_frames)]
+    last = clip.num_frames - 1
+    return replace(clip, frames=clip.frames[[min(index, last) for index in indices]], fps=rate)
+
+
+def cut(clip: Clip, start_seconds: Fraction | float, duration_seconds: Fraction | float) -> Clip:
+    """A stretch of the clip, picture and sound, to the nearest frame and sample.
+
+    Raises ValueError where the clip does not reach that far.
+    """
+    start, duration = Fraction(start_seconds), Fraction(duration_seconds)
+    end = start + duration
+    rest = max(clip.duration_seconds - max(start, Fraction(0)), Fraction(0))
+    if start < 0 or duration <= 0 or end > clip.duration_seconds:
+        raise ValueError(
+            f"{float(start):g} s to {float(end):g} s is not inside this clip of "
+            f"{float(clip.duration_seconds):g} s; at most {float(rest):g} s can be cut from there"
+        )
+    first, last = round(start * clip.fps), round(end * clip.fps)
+    frames = None if clip.frames is None else clip.frames[first : max(last, first + 1)]
+    waveform = clip.waveform
+    if waveform is not None and clip.sample_rate is not None:
+        waveform = waveform[:, round(start * clip.sample_rate) : round(end * clip.sample_rate)]
+    return Clip(
+        frames=frames if frames is not None and len(frames) else None,
+        fps=clip.fps,
+        waveform=waveform if waveform is not None and waveform.numel() else None,
+        sample_rate=clip.sample_rate if waveform is not None and waveform.numel() else None,
+    )
+
+
+def resample_waveform(waveform: Tensor, sample_rate: int, new_sample_rate: int) -> Tensor:
+    """Band-limited resampling (torchaudio); peaks that the filter pushes over 1 are clamped.
+
+    waveform  channels samples, float32 in [-1, 1]
+    """
+    if sample_rate == new_sample_rate:
+        return waveform
+    from torchaudio.functional import resample  # half a second to import
+
+    return resample(waveform, sample_rate, new_sample_rate).clamp(-1.0, 1.0)
+
+
+def change_sample_rate(clip: Clip, sample_rate: int) -> Clip:
+    """The same clip with its sound at `sample_rate`; a clip without sound is returned as it is."""
+    if clip.waveform is None or clip.sample_rate is None:
+        return clip
+    waveform = resample_waveform(clip.waveform, clip.sample_rate, sample_rate)
+    return replace(clip, waveform=waveform, sample_rate=sample_rate)
+
+
+def _check_size(height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise ValueError(f"the size is {height} x {width}; it must be at least 1 x 1")

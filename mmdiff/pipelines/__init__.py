@@ -1,0 +1,1 @@
+"""The Python API: a diffusers pipeline and its parts."""

@@ -1,0 +1,87 @@
+"""The files of a checkpoint folder: readable, whole, finite, and nothing in them that could run."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".h5", ".msgpack", ".py")
+CURE = "Download or export the checkpoint again."
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that mmdiff refuses to load: the message names the file, what is wrong and the cure."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; CheckpointError if it is missing, damaged or something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing. {CURE}") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not readable JSON ({error}). {CURE}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a JSON object. {CURE}")
+    return content
+
+
+def refuse_unsafe_files(folder: Path) -> None:
+    """CheckpointError if `folder` holds pickles or code, which loading must never touch."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in UNSAFE_SUFFIXES:
+            raise CheckpointError(
+                f"{path} is a {path.suffix} file, which can hold code; mmdiff loads weights from .safetensors and "
+                "settings from .json only. Remove it, or convert the weights with save_pretrained."
+            )
+
+
+def weight_files(folder: Path, variant: str | None = None) -> list[Path]:
+    """The safetensors files of one model: one, or the shards that its index names (inside `folder` only)."""
+    suffixes = [f".{variant}.safetensors", ".safetensors"] if variant else [".safetensors"]
+    for suffix in suffixes:
+        for name in ("diffusion_pytorch_model", "model"):
+            index = folder / f"{name}.safetensors.index{suffix.removesuffix('.safetensors')}.json"
+            if index.is_file():
+                return _shards(index)
+            if (folder / f"{name}{suffix}").is_file():
+                return [folder / f"{name}{suffix}"]
+    raise CheckpointError(f"{folder} holds no .safetensors weights. {CURE}")
+
+
+def _shards(index: Path) -> list[Path]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{index} names no shards. {CURE}")
+    names = sorted({str(name) for name in weight_map.values()})
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise CheckpointError(f"{index} points to {name!r}, which is no .safetensors file beside it. {CURE}")
+        if not (index.parent / name).is_file():
+            raise CheckpointError(f"{index.parent / name} is missing: a shard of {index.name}. {CURE}")
+    return [index.parent / name for name in names]
+
+
+def finite_tensor_shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor in `files`; CheckpointError where a file is damaged or a value is NaN or infinite."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in files:
+        for name, tensor in _tensors(path):
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
+                raise CheckpointError(f"{path}: the weight {name} holds NaN or infinity. {CURE}")
+            if name in shapes:
+                raise CheckpointError(f"{path}: the weight {name} is in two files. {CURE}")
+            shapes[name] = tuple(tensor.shape)
+    return shapes
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():
+                yield name, file.get_tensor(name)
+    except (SafetensorError, OSError, OverflowError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}). {CURE}") from None

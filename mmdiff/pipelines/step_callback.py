@@ -1,0 +1,65 @@
+"""diffusers' `callback_on_step_end` on our loop: tensors by name, out and back in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from mmdiff.guidance.guided_denoiser import GuidedDenoiser
+from mmdiff.values.latent_state import LatentState
+from mmdiff.values.latents import ClipLatents
+
+# (pipeline, index of the step, timestep of the scheduler, tensors by name) -> tensors to go on with, or None
+StepEnd = Callable[[Any, int, Any, dict[str, Tensor]], dict[str, Tensor] | None]
+
+
+def apply_callback(
+    callback: StepEnd,
+    pipeline: Any,
+    *,
+    index: int,
+    timestep: Any,
+    state: LatentState,
+    guided: GuidedDenoiser,
+    names: Sequence[str],
+) -> LatentState:
+    """Call the user's `callback` after a step; what it returns replaces latents, and embeddings from the next step on.
+
+    Raises ValueError where it returns a name that was not asked for, or another shape.
+    """
+    tensors = _tensors(state, guided)
+    handed_out = {name: tensors[name] for name in names if tensors.get(name) is not None}
+    returned = callback(pipeline, index, timestep, dict(handed_out))
+    if returned is None:
+        return state
+    for name, tensor in returned.items():
+        if name not in handed_out:
+            raise ValueError(
+                f"callback_on_step_end returned {name!r}; it can return {', '.join(handed_out) or 'nothing'}: "
+                "name it in callback_on_step_end_tensor_inputs"
+            )
+        if tensor.shape != handed_out[name].shape:
+            raise ValueError(
+                f"callback_on_step_end returned {name} of shape {tuple(tensor.shape)}; "
+                f"it must stay {tuple(handed_out[name].shape)}"
+            )
+    tensors |= returned
+    _set_embeddings(guided, tensors)
+    return state.with_latents(ClipLatents(tensors["latents"], tensors["audio_latents"]))
+
+
+def _tensors(state: LatentState, guided: GuidedDenoiser) -> dict[str, Tensor | None]:
+    negative = guided.negative_context
+    return {
+        "latents": state.latents.video,
+        "audio_latents": state.latents.audio,
+        "prompt_embeds": guided.context.tokens,
+        "negative_prompt_embeds": None if negative is None else negative.tokens,
+    }
+
+
+def _set_embeddings(guided: GuidedDenoiser, tensors: dict[str, Tensor | None]) -> None:
+    guided.context = replace(guided.context, tokens=tensors["prompt_embeds"])
+    if guided.negative_context is not None:
+        guided.negative_context = replace(guided.negative_context, tokens=tensors["negative_prompt_embeds"])

@@ -1,0 +1,166 @@
+"""What diffusers accepts in silence when it loads, refused before anything is built: see `check_checkpoint`."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+
+from mmdiff.pipelines.checkpoint_files import (
+    CURE,
+    CheckpointError,
+    finite_tensor_shapes,
+    read_json,
+    refuse_unsafe_files,
+    weight_files,
+)
+
+TRUSTED_LIBRARIES = ("diffusers", "transformers", "mmdiff")
+LARGEST_SIZE = 2**24
+
+
+def check_checkpoint(
+    folder: Path, *, pipeline: type, variant: str | None = None, given: Collection[str] = ()
+) -> None:
+    """Read every file of a pipeline folder and refuse what is damaged, unsafe or does not fit.
+
+    Refused are: unreadable JSON, pickles and code, classes from anywhere but diffusers, transformers and mmdiff,
+    unknown config keys, sizes out of bounds, missing, unexpected or wrongly shaped weights, NaN and infinity.
+
+    folder    the pipeline folder, with a model_index.json
+    pipeline  the class that wrote it
+    given     components that the caller brings along, which are not read from the folder
+
+    Raises CheckpointError.
+    """
+    path = folder / "model_index.json"
+    index = read_json(path)
+    refuse_unsafe_files(folder)
+    if index.get("_class_name") != pipeline.__name__:
+        raise CheckpointError(
+            f"{path} is of a {index.get('_class_name')}, not of a {pipeline.__name__}. Load it with that class, or "
+            f"give a folder that {pipeline.__name__}.save_pretrained wrote."
+        )
+    parameters = inspect.signature(pipeline).parameters
+    _check_config_keys(path, index, set(parameters))
+    optional = pipeline._optional_components  # type: ignore[attr-defined]
+    for name, parameter in parameters.items():
+        is_component = parameter.default is parameter.empty or name in optional
+        if not is_component or name in given:
+            continue
+        if name in optional and index.get(name) in (None, [None, None]):
+            continue
+        _check_component(folder / name, _component_class(folder, name, index.get(name)), variant)
+
+
+def _component_class(folder: Path, name: str, entry: Any) -> type:
+    if not isinstance(entry, list) or len(entry) != 2 or not all(isinstance(part, str) for part in entry):
+        raise CheckpointError(f"{folder / 'model_index.json'}: {name} is {entry!r}, not [library, class]. {CURE}")
+    library, class_name = entry
+    if library.split(".")[0] not in TRUSTED_LIBRARIES:
+        raise CheckpointError(
+            f"{folder / 'model_index.json'}: {name} is to be loaded from {library!r}; a checkpoint may only name "
+            f"{', '.join(TRUSTED_LIBRARIES)}. Build it yourself and pass it: from_pretrained(folder, {name}=...)."
+        )
+    try:
+        found = getattr(importlib.import_module(library), class_name)
+    except (ImportError, AttributeError):
+        raise CheckpointError(
+            f"{folder / 'model_index.json'}: {name} is a {library}.{class_name}, which is not installed here. "
+            "Install the version of mmdiff that wrote the checkpoint."
+        ) from None
+    if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
+        raise CheckpointError(f"{folder / 'model_index.json'}: {name} is {library}.{class_name}, no component. {CURE}")
+    return found
+
+
+def _check_component(folder: Path, component: type, variant: str | None) -> None:
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is missing. {CURE}")
+    refuse_unsafe_files(folder)
+    for path in sorted(folder.glob("*.json")):
+        if "auto_map" in read_json(path):
+            raise CheckpointError(f"{path} asks for code of its own (auto_map), which mmdiff never runs. {CURE}")
+    if not issubclass(component, torch.nn.Module):
+        return
+    config_path = folder / "config.json"
+    config = read_json(config_path)
+    files = weight_files(folder, variant)
+    found = finite_tensor_shapes(files)
+    _check_bounds(config_path, config, num_tensors=len(found))
+    _check_keys(files[0], found, expected=_empty_model(component, config_path, config))
+
+
+def _check_bounds(path: Path, config: Mapping[str, Any], *, num_tensors: int) -> None:
+    for key, value in _integers(config):
+        if not -1 <= value <= LARGEST_SIZE:
+            raise CheckpointError(f"{path}: {key} is {value}; it must be from 0 to {LARGEST_SIZE}. {CURE}")
+        if "layers" in key and value > num_tensors:
+            raise CheckpointError(f"{path}: {key} is {value}, but the weights hold only {num_tensors} tensors. {CURE}")
+
+
+def _integers(config: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
+    for key, value in config.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, int) and not isinstance(item, bool):
+                yield key, item
+
+
+def _empty_model(component: type, path: Path, config: dict[str, Any]) -> torch.nn.Module:
+    """The model that `config` describes, without memory for its weights."""
+    try:
+        with init_empty_weights():
+            if issubclass(component, _diffusers_config()):
+                _check_config_keys(path, config, set(inspect.signature(component.__init__).parameters))
+                return component.from_config(config)  # type: ignore[attr-defined]
+            config_class = component.config_class  # type: ignore[attr-defined]
+            _check_config_keys(path, config, set(config_class().to_dict()))
+            return component(config_class.from_dict(config))
+    except (TypeError, RuntimeError, KeyError, AttributeError, ArithmeticError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} describes no {component.__name__} ({error}). {CURE}") from error
+
+
+def _diffusers_config() -> type:
+    from diffusers.configuration_utils import ConfigMixin
+
+    return ConfigMixin
+
+
+def _check_config_keys(path: Path, config: Mapping[str, Any], known: set[str]) -> None:
+    standard = {"architectures", "model_type", "transformers_version", "dtype", "torch_dtype"}
+    for key in config:
+        if key.startswith("_") or key in known | standard:
+            continue
+        nearest = difflib.get_close_matches(key, known, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise CheckpointError(f"{path}: unknown key {key!r}{hint} Remove it, or install the mmdiff that wrote it.")
+
+
+def _check_keys(path: Path, found: Mapping[str, tuple[int, ...]], *, expected: torch.nn.Module) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in expected.state_dict().items()}
+    tied = getattr(expected, "_tied_weights_keys", None) or {}
+    missing = sorted(set(shapes) - set(found) - set(tied))
+    unexpected = sorted(set(found) - set(shapes))
+    wrong = sorted(name for name in set(shapes) & set(found) if shapes[name] != found[name])
+    faults = [
+        f"{title}: {_listed(names)}"
+        for title, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", [f"{name} {found[name]}, not {shapes[name]}" for name in wrong]),
+        )
+        if names
+    ]
+    if faults:
+        raise CheckpointError(f"{path} does not fit its config.json; weights {'; '.join(faults)}. {CURE}")
+
+
+def _listed(names: list[str], limit: int = 8) -> str:
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest

@@ -1,0 +1,1 @@
+"""Prompts to a context: tokenizers and text encoders."""

@@ -1,0 +1,1 @@
+"""What trains: Lightning modules, optimizers, checkpoints that survive."""

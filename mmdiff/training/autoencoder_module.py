@@ -1,0 +1,60 @@
+"""The socket between Lightning and an autoencoder, of video or of sound."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mmdiff.autoencoders.autoencoder import Autoencoder
+from mmdiff.data.batch import ClipBatch
+from mmdiff.diffusion.noise import keyed_noise
+from mmdiff.training.training_module import TrainingModule
+
+
+class AutoencoderModule(TrainingModule):
+    """Trains `autoencoder` on `inputs(batch)` with `objective(autoencoder, x, noise) -> losses`.
+
+    `name` is the folder that the autoencoder has in a pipeline: vae or audio_vae. Hands on that component, with the averaged
+    weights and the scaling of its latents, measured on `scaling_batches` batches.
+    """
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        objective: Callable[..., dict[str, Tensor]],
+        *,
+        inputs: nn.Module,
+        name: str,
+        optimizer: Callable[..., Optimizer],
+        lr_scheduler: Callable[[Optimizer], LRScheduler],
+        seed: int,
+        ema_decay: float = 0.999,
+        scaling_batches: int = 32,
+    ) -> None:
+        super().__init__(
+            autoencoder,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            seed=seed,
+            ema_decay=ema_decay,
+        )
+        self.objective, self.inputs = objective, inputs
+        self.name, self.scaling_batches = name, scaling_batches
+
+    def training_step(self, batch: ClipBatch, batch_index: int) -> Tensor:
+        x = self.inputs(batch)
+        shape = self.trained.latent_shape(tuple(x.shape[1:]))
+        noise = keyed_noise(self.key(batch), "posterior", shape)
+        return self.log_losses(self.objective(self.trained, x, noise.to(x.device)))
+
+    @torch.no_grad()
+    def components(self, batches: Iterable[ClipBatch]) -> dict[str, Autoencoder]:
+        autoencoder = self.ema.average
+        means = []
+        for _, batch in zip(range(self.scaling_batches), batches, strict=False):
+            x = self.inputs(batch.to(self.device))
+            means.append(autoencoder.encode(x).mode())
+        autoencoder.measure_scaling(torch.cat(means))
+        return {self.name: autoencoder}

@@ -1,0 +1,83 @@
+"""Where a run stands: a bar on a terminal, a line in the log otherwise; speeds go to the loggers."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mmdiff.training.callbacks.save_checkpoints import has_stepped
+
+_log = logging.getLogger(__name__)
+
+
+class ProgressReport(Callback):
+    """Every `every_n_steps` steps: the step, the loss averaged since the last report, samples per second, time left."""
+
+    def __init__(self, *, every_n_steps: int = 20) -> None:
+        self.every_n_steps = every_n_steps
+        self._progress: Progress | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._reset(trainer)
+        if trainer.is_global_zero and sys.stderr.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+            self._progress = Progress(
+                *columns, TimeRemainingColumn(), console=Console(stderr=True)
+            )
+            total = trainer.max_steps if trainer.max_steps > 0 else None
+            self._task = self._progress.add_task(
+                "training", total=total, completed=trainer.global_step
+            )
+            self._progress.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._samples += len(batch) * trainer.world_size
+        self._losses.append(outputs["loss"].detach())
+        if not has_stepped(trainer, batch_idx):
+            return
+        step = trainer.global_step
+        if step % self.every_n_steps and step != trainer.max_steps:
+            return
+        self._report(trainer, pl_module)
+        self._reset(trainer)
+
+    def _report(self, trainer: Trainer, module: LightningModule) -> None:
+        seconds = time.monotonic() - self._time
+        loss = sum(float(value) for value in self._losses) / len(self._losses)
+        rate = self._samples / seconds
+        module.log_dict({"speed/samples_per_second": rate, "train/loss_mean": loss})
+        if not trainer.is_global_zero:
+            return
+        step, total = trainer.global_step, trainer.max_steps
+        text = f"step {step}" + (f"/{total}" if total > 0 else "")
+        text += f"  loss {loss:.4g}  lr {trainer.optimizers[0].param_groups[0]['lr']:.2e}  {rate:.1f} samples/s"
+        if self._progress is not None:
+            self._progress.update(self._task, completed=step, description=text)
+            return
+        if total > 0:
+            left = (total - step) * seconds / max(1, step - self._step)
+            text += f"  {left / 60:.1f} min left"
+        _log.info(text)
+
+    def _reset(self, trainer: Trainer) -> None:
+        self._samples, self._losses = 0, []
+        self._time, self._step = time.monotonic(), trainer.global_step
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -1,0 +1,57 @@
+"""Writes what a run trains as components of a pipeline, ready for the next stage."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mmdiff.training.callbacks.save_checkpoints import has_stepped
+
+_log = logging.getLogger(__name__)
+
+
+class Component(Protocol):
+    def save_pretrained(self, save_directory: str) -> Any: ...
+
+
+class SaveComponents(Callback):
+    """Saves `module.components(batches)` to `folder/<name>` after the last step, and every `every_n_steps` if given."""
+
+    def __init__(self, folder: str, *, every_n_steps: int | None = None) -> None:
+        self.folder, self.every_n_steps = Path(folder), every_n_steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.every_n_steps is None or not has_stepped(trainer, batch_idx):
+            return
+        if trainer.global_step % self.every_n_steps == 0:
+            self.save(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.save(trainer, pl_module)
+
+    def save(self, trainer: Trainer, module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        components: Mapping[str, Component] = module.components(loader)
+        for name, component in components.items():
+            _save(component, self.folder / name)
+            _log.info("saved %s to %s", name, self.folder / name)
+
+
+def _save(component: Component, folder: Path) -> None:
+    temporary, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))
+    for path in (temporary, old):
+        shutil.rmtree(path, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    component.save_pretrained(str(temporary))
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(temporary, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,36 @@
+"""Lightning's door to checkpoints of ours: atomic folders of safetensors and JSON."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from mmdiff.training.checkpoint_folder import read_checkpoint, sweep, write_checkpoint
+
+
+class SafeCheckpointIO(CheckpointIO):
+    """Writes what Lightning hands over to a folder that a kill cannot damage; reads it without pickle."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: Any | None = None,
+    ) -> None:
+        folder = Path(path)
+        if folder.parent.is_dir():
+            sweep(folder.parent)
+        write_checkpoint(checkpoint, folder)
+
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Any | None = None,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        return read_checkpoint(Path(path))  # on the CPU; the strategy moves it
+
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        raise NotImplementedError("checkpoints are deleted by SaveCheckpoints(keep_last=...) alone")
+

@@ -1,0 +1,66 @@
+"""The socket between Lightning and a diffusion transformer with its text encoder."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mmdiff.data.batch import LatentBatch
+from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
+from mmdiff.text.encoder import encode_prompts
+from mmdiff.training.text_model import TextModel
+from mmdiff.training.training_module import TrainingModule
+from mmdiff.values.latent_state import LatentState
+
+
+class DiffusionModule(TrainingModule):
+    """Trains `transformer`, and the text encoder along with it, on latents and captions.
+
+    A `caption_dropout` part of the captions is replaced by the empty prompt, which guidance needs. All chance is keyed by
+    (seed, step, sample). Hands on transformer, text encoder (both averaged) and tokenizer.
+    """
+
+    def __init__(
+        self,
+        transformer: nn.Module,
+        text: TextModel,
+        objective: Callable[..., dict[str, Tensor]],
+        *,
+        optimizer: Callable[..., Optimizer],
+        lr_scheduler: Callable[[Optimizer], LRScheduler],
+        seed: int,
+        ema_decay: float = 0.999,
+        caption_dropout: float = 0.1,
+    ) -> None:
+        if not 0 <= caption_dropout <= 1:
+            raise ValueError(f"caption_dropout is {caption_dropout}; it must be within 0 and 1")
+        super().__init__(
+            nn.ModuleDict({"transformer": transformer, "text_encoder": text.text_encoder}),
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            seed=seed,
+            ema_decay=ema_decay,
+        )
+        self.tokenizer, self.max_length = text.tokenizer, text.max_length
+        self.objective, self.caption_dropout = objective, caption_dropout
+
+    def training_step(self, batch: LatentBatch, batch_index: int) -> Tensor:
+        key = self.key(batch)
+        captions = self.drop_captions(batch.captions, key)
+        encoder = self.trained["text_encoder"]
+        context = encode_prompts(self.tokenizer, encoder, captions, max_length=self.max_length)
+        state = LatentState(batch.latents)
+        return self.log_losses(self.objective(self.trained["transformer"], state, context, key))
+
+    def drop_captions(self, captions: tuple[str, ...], key: NoiseKey) -> list[str]:
+        """The captions, some of them empty."""
+        drawn = keyed_uniform(key, "caption_dropout").tolist()
+        return [
+            "" if number < self.caption_dropout else caption
+            for caption, number in zip(captions, drawn, strict=True)
+        ]
+
+    def components(self, batches: Iterable[LatentBatch]) -> dict[str, Any]:
+        return {**self.ema.average, "tokenizer": self.tokenizer}

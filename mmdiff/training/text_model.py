@@ -1,0 +1,49 @@
+"""A tokenizer and the encoder that reads its tokens, which only make sense together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from torch import nn
+
+from mmdiff.text.encoder import small_text_encoder
+from mmdiff.text.tokenizer import train_tokenizer
+
+
+class Captioned(Protocol):
+    def captions(self) -> Iterable[str]: ...
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """What turns prompts into a context; a prompt is cut after `max_length` tokens."""
+
+    tokenizer: Any
+    text_encoder: nn.Module
+    max_length: int = 64
+
+
+def small_text_model(
+    dataset: Captioned,
+    vocab_size: int = 1024,
+    *,
+    num_captions: int = 20_000,
+    d_model: int = 192,
+    num_layers: int = 3,
+    num_heads: int = 6,
+    d_kv: int = 32,
+    d_ff: int = 512,
+    max_length: int = 64,
+) -> TextModel:
+    """A tokenizer trained on the first captions of `dataset` (always the same one), and a new small encoder for it."""
+    tokenizer = train_tokenizer(islice(dataset.captions(), num_captions), vocab_size)
+    encoder = small_text_encoder(
+        len(tokenizer),
+        d_model=d_model,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        d_kv=d_kv,
+        d_ff=d_ff,
+    )
+    return TextModel(tokenizer, encoder, max_length)

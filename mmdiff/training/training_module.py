@@ -1,0 +1,74 @@
+"""What all our Lightning modules share: the optimizer, the averaged weights, clipping, and what they hand on."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mmdiff.data.batch import ClipBatch, LatentBatch
+from mmdiff.diffusion.noise import NoiseKey
+from mmdiff.training.averaging import AveragedWeights
+
+Batch = ClipBatch | LatentBatch
+
+
+class TrainingModule(LightningModule):
+    """Trains the parameters of `trained`, and keeps their average.
+
+    Subclasses write `training_step`, and `components`: the finished parts of a pipeline, by the names of their folders.
+    """
+
+    def __init__(
+        self,
+        trained: nn.Module,
+        *,
+        optimizer: Callable[..., Optimizer],
+        lr_scheduler: Callable[[Optimizer], LRScheduler],
+        seed: int,
+        ema_decay: float,
+    ) -> None:
+        super().__init__()
+        self.trained = trained
+        self.ema = AveragedWeights(trained, ema_decay)
+        self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
+        self.seed = seed
+
+    @abstractmethod
+    def components(self, batches: Iterable[Any]) -> Mapping[str, Any]:
+        """Parts of a pipeline, with averaged weights, by folder name; `batches` are for what is measured on data."""
+
+    def key(self, batch: Batch) -> NoiseKey:
+        """The address of all chance in this step."""
+        return NoiseKey(self.seed, self.global_step, batch.sample_ids)
+
+    def log_losses(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """Log all losses and return the one that is trained on."""
+        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
+        return losses["loss"]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = self.make_optimizer(self.trained.named_parameters())
+        scheduler = {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        self.ema.update(self.trained, self.global_step)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by norm; Lightning refuses to for fused optimizers, which is only needed where gradients are scaled."""
+        if gradient_clip_val is None:
+            return
+        if self.trainer.precision == "16-mixed":
+            raise ValueError("precision is 16-mixed, whose scaled gradients are not clipped; use bf16-mixed")
+        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), gradient_clip_val)

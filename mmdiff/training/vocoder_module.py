@@ -1,0 +1,57 @@
+"""The socket between Lightning and a vocoder."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mmdiff.autoencoders.vocoder import Vocoder
+from mmdiff.autoencoders.vocoder_objective import VocoderObjective
+from mmdiff.data.batch import ClipBatch
+from mmdiff.diffusion.noise import keyed_noise
+from mmdiff.training.training_module import TrainingModule
+
+
+class VocoderModule(TrainingModule):
+    """Trains `vocoder` on `inputs(batch)`, waveforms b samples, with `objective(vocoder, waveform, noise)`.
+
+    The network runs in the trainer's precision, the spectra of the objective always in fp32.
+    """
+
+    def __init__(
+        self,
+        vocoder: Vocoder,
+        objective: VocoderObjective,
+        *,
+        inputs: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        lr_scheduler: Callable[[Optimizer], LRScheduler],
+        seed: int,
+        ema_decay: float = 0.999,
+    ) -> None:
+        super().__init__(
+            vocoder,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            seed=seed,
+            ema_decay=ema_decay,
+        )
+        self.objective, self.inputs = objective, inputs
+
+    def training_step(self, batch: ClipBatch, batch_index: int) -> Tensor:
+        waveform = self.inputs(batch)
+        mel = self.objective.mel
+        shape = (mel.num_frames(waveform.shape[-1]), mel.mel_bins)
+        noise = keyed_noise(self.key(batch), "mel", shape).to(waveform.device)
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self.log_losses(self.objective(self.run_vocoder, waveform, noise))
+
+    def run_vocoder(self, log_mel: Tensor) -> Tensor:
+        """The vocoder in the trainer's precision."""
+        with self.trainer.precision_plugin.forward_context():
+            return self.trained(log_mel)
+
+    def components(self, batches: Iterable[ClipBatch]) -> dict[str, nn.Module]:
+        return {"vocoder": self.ema.average}

@@ -1,0 +1,1 @@
+"""bounce: a small world of captioned clips with sound, drawn by formula, and its judge."""

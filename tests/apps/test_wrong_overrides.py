@@ -1,0 +1,236 @@
+"""I1: what a user sees who asked wrongly, as golden texts: one screen, exit code 2, no traceback."""
+
+import pytest
+
+from mmdiff.apps.run import run_call
+
+SCHEDULERS = (
+    "ddim, ddpm, dpmpp_2m, dpmpp_sde, euler, euler_ancestral, "
+    "flow_match_euler, flow_match_heun, unipc"
+)
+DDIM_TAKES = (
+    "num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas, clip_sample, "
+    "set_alpha_to_one, steps_offset, prediction_type, thresholding, dynamic_thresholding_ratio, "
+    "clip_sample_range, sample_max_value, timestep_spacing, rescale_betas_zero_snr"
+)
+
+# words of the command line -> the screen without its last line, which is the same for all
+SCREENS = {
+    "misspelt_leaf": (
+        ["num_frame=17"],
+        """\
+mmdiff generate: there is no key 'num_frame'
+  got      num_frame=17
+  belongs  num_frames is in conf/generate.yaml
+  nearest  num_frames""",
+    ),
+    "misspelt_leaf_beside_good_ones": (
+        ["seed=3", "guidence_scale=2.0", "prompt=a, b"],
+        """\
+mmdiff generate: there is no key 'guidence_scale'
+  got      guidence_scale=2.0
+  belongs  guidance_scale is in conf/generate.yaml
+  nearest  guidance_scale""",
+    ),
+    "misspelt_group": (
+        ["schedular=ddim"],
+        f"""\
+mmdiff generate: there is no key 'schedular'
+  got      schedular=ddim
+  belongs  scheduler is a group: {SCHEDULERS}
+  nearest  scheduler""",
+    ),
+    "misspelt_option": (
+        ["scheduler=dimm"],
+        f"""\
+mmdiff generate: the group scheduler has no option dimm
+  got      scheduler=dimm
+  belongs  conf/scheduler/: {SCHEDULERS}
+  nearest  scheduler=ddim""",
+    ),
+    "group_of_another_verb": (
+        ["trainer=gpu"],
+        """\
+mmdiff generate: mmdiff generate has no group trainer
+  got      trainer=gpu
+  belongs  trainer is a group of mmdiff train""",
+    ),
+    "misspelt_argument": (
+        ["scheduler=ddim", "scheduler.clip_samples=false"],
+        f"""\
+mmdiff generate: DDIMScheduler takes no argument 'clip_samples'
+  got      scheduler.clip_samples=false
+  belongs  it takes {DDIM_TAKES}
+  nearest  scheduler.clip_sample""",
+    ),
+    "argument_not_in_the_file": (
+        ["scheduler=ddim", "scheduler.beta_start=0.1"],
+        """\
+mmdiff generate: scheduler.beta_start is at its default and not in the file
+  got      scheduler.beta_start=0.1
+  cure     +scheduler.beta_start=0.1""",
+    ),
+    "misspelt_added_argument": (
+        ["guidance=projected", "+guidance.etta=1.0"],
+        """\
+mmdiff generate: Projected takes no argument 'etta'
+  got      guidance.etta=1.0
+  belongs  it takes guidance_scale, audio_guidance_scale, interval, eta, norm_threshold, momentum
+  nearest  guidance.eta""",
+    ),
+    "argument_without_its_group": (
+        ["scheduler.shift=3"],
+        f"""\
+mmdiff generate: scheduler.shift belongs to the group scheduler, and no option of it is selected
+  got      scheduler.shift=3
+  belongs  conf/scheduler/: {SCHEDULERS}
+  cure     mmdiff generate scheduler=ddim scheduler.shift=3""",
+    ),
+    "text_for_a_number": (
+        ["num_frames=abc"],
+        """\
+mmdiff generate: num_frames is abc; possible is a whole number or null
+  got      num_frames=abc
+  belongs  num_frames is in conf/generate.yaml""",
+    ),
+    "fraction_for_a_whole_number": (
+        ["seed=1.5"],
+        """\
+mmdiff generate: seed is 1.5; possible is a whole number
+  got      seed=1.5
+  belongs  seed is in conf/generate.yaml""",
+    ),
+    "wrong_type_in_a_component": (
+        ["scheduler=ddim", "scheduler.num_train_timesteps=many"],
+        """\
+mmdiff generate: scheduler.num_train_timesteps is many; possible is a whole number
+  got      scheduler.num_train_timesteps=many
+  belongs  scheduler.num_train_timesteps is in conf/scheduler/ddim.yaml""",
+    ),
+    "wrong_member_of_a_closed_set": (
+        ["modalities=[vidoe]"],
+        """\
+mmdiff generate: modalities is ['vidoe']; possible is a list of ('video' or 'audio') or null
+  got      modalities=['vidoe']
+  belongs  modalities is in conf/generate.yaml
+  nearest  modalities=[video]""",
+    ),
+    "out_of_range": (
+        ["prompt=a", "seed=-1"],
+        """\
+mmdiff generate: seed is -1; possible is 0 to 9223372036854775806
+  got      seed=-1
+  belongs  seed is in conf/generate.yaml
+  nearest  seed=0""",
+    ),
+    "new_key": (
+        ["+quality=9"],
+        """\
+mmdiff generate: +quality adds a key that nothing reads
+  got      +quality=9
+  cure     `+` is for arguments of a component: +scheduler.argument=value""",
+    ),
+    "forced_new_key": (
+        ["++num_frame=9"],
+        """\
+mmdiff generate: +num_frame adds a key that nothing reads
+  got      ++num_frame=9
+  nearest  num_frames
+  cure     `+` is for arguments of a component: +scheduler.argument=value""",
+    ),
+    "missing_equals": (
+        ["a small red circle"],
+        """\
+mmdiff generate: 'a small red circle' is not key=value: the = is missing
+  got      a small red circle
+  cure     prompt="a small red circle\"""",
+    ),
+    "missing_value": (
+        ["num_frames="],
+        """\
+mmdiff generate: num_frames is ''; possible is a whole number or null
+  got      num_frames=''
+  belongs  num_frames is in conf/generate.yaml""",
+    ),
+    "stray_comma": (
+        ["num_frames=17,"],
+        """\
+mmdiff generate: the value of 'num_frames' cannot be read
+  got      num_frames=17,
+  cure     num_frames=17""",
+    ),
+    "several_values": (
+        ["num_frames=17,33"],
+        """\
+mmdiff generate: num_frames got several values
+  got      num_frames=17,33
+  cure     a list is written [1,2]; several runs are asked for with: """
+        "mmdiff generate -m num_frames=17,33",
+    ),
+    "open_bracket": (
+        ["modalities=[video,audio"],
+        """\
+mmdiff generate: the value of 'modalities' cannot be read
+  got      modalities=[video,audio
+  cure     close every bracket and quote; text with , : or {} needs quotes inside the shell's: """
+        "'modalities=\"...\"'",
+    ),
+    "unknown_interpolation": (
+        ["output_dir=${path.outputs}"],
+        """\
+mmdiff generate: output_dir cannot be resolved: Interpolation key 'path.outputs' not found
+  got      output_dir=${path.outputs}
+  belongs  output_dir is in conf/generate.yaml
+  nearest  ${paths.outputs}""",
+    ),
+    "unknown_deletion": (
+        ["~prmpt"],
+        """\
+mmdiff generate: there is no key 'prmpt'
+  got      ~prmpt
+  belongs  prompt is in conf/generate.yaml
+  nearest  prompt""",
+    ),
+    "forbidden_target": (
+        ["scheduler=ddim", "scheduler._target_=os.system"],
+        """\
+mmdiff generate: scheduler._target_ names os.system, which a configuration may not call
+  got      scheduler._target_=os.system
+  belongs  configurations call mmdiff.*, torch.optim.*, schedulers of diffusers, and """
+        "lightning.pytorch.{Trainer, callbacks, loggers, strategies, profilers}",
+    ),
+    "misspelt_target": (
+        ["scheduler=ddim", "scheduler._target_=diffusers.DDIMSheduler"],
+        """\
+mmdiff generate: scheduler._target_ names diffusers.DDIMSheduler, and diffusers has no DDIMSheduler
+  got      scheduler._target_=diffusers.DDIMSheduler
+  nearest  diffusers.DDIMScheduler""",
+    ),
+    "sweep_with_a_wrong_key": (
+        ["-m", "num_frame=17,33"],
+        """\
+mmdiff generate: there is no key 'num_frame'
+  got      num_frame=17
+  belongs  num_frames is in conf/generate.yaml
+  nearest  num_frames""",
+    ),
+    "neither_prompt_nor_prompts": (
+        [],
+        """\
+mmdiff generate: there is no prompt
+  belongs  prompt is in conf/generate.yaml
+  cure     prompt="a small red circle bouncing up and down", or prompts=file.txt""",
+    ),
+}
+
+
+@pytest.mark.parametrize("words, screen", SCREENS.values(), ids=SCREENS)
+def test_i1_wrong_override(words, screen, capsys, monkeypatch, tmp_path):
+    from mmdiff.apps.generate import generate
+
+    monkeypatch.chdir(tmp_path)
+    code = run_call("generate", generate, words)
+    shown = capsys.readouterr()
+    assert shown.err.rstrip("\n") == f"{screen}\n  help     mmdiff generate --help"
+    assert code == 2
+    assert not list(tmp_path.iterdir())

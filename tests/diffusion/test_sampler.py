@@ -1,0 +1,133 @@
+from typing import Any
+
+import pytest
+import torch
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FlowMatchHeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+
+from mmdiff.diffusion.noise_schedule import Flow
+from mmdiff.diffusion.sampler import draw_noise, sample
+from mmdiff.diffusion.scheduler import MatchedScheduler
+from mmdiff.values.latent_state import LatentState
+from mmdiff.values.latents import ClipLatents, Modality
+
+SCHEDULERS = [
+    FlowMatchEulerDiscreteScheduler(),
+    FlowMatchEulerDiscreteScheduler(stochastic_sampling=True),
+    FlowMatchHeunDiscreteScheduler(),
+    UniPCMultistepScheduler(),
+    DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++"),
+    EulerAncestralDiscreteScheduler(),
+]
+
+
+def empty(rows: int) -> LatentState:
+    return LatentState(ClipLatents(torch.zeros(rows, 2, 3, 4, 4), torch.zeros(rows, 2, 6, 4)))
+
+
+def chance(seeds: range) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def matched(scheduler: Any, steps: int = 6) -> dict[Modality, MatchedScheduler]:
+    result: dict[Modality, MatchedScheduler] = {
+        "video": MatchedScheduler(scheduler, Flow()),
+        "audio": MatchedScheduler(scheduler, Flow()),
+    }
+    for one in result.values():
+        one.set_timesteps(steps)
+    return result
+
+
+def halve(latents: ClipLatents, time: ClipLatents) -> ClipLatents:
+    return latents.zip(time, lambda half, level: half * (1 - level / 2))
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS, ids=lambda one: type(one).__name__)
+def test_a_sample_does_not_depend_on_its_batch(scheduler: Any) -> None:
+    together = sample(halve, matched(scheduler), empty(3), chance(range(3))).latents
+    torch.manual_seed(5)  # the global generator plays no part
+    for row in range(3):
+        alone = sample(halve, matched(scheduler), empty(1), chance(range(row, row + 1))).latents
+        for half in ("video", "audio"):
+            assert torch.equal(getattr(alone, half)[0], getattr(together, half)[row])
+
+
+def test_given_tokens_stay_and_are_seen_clean() -> None:
+    given = torch.full((2, 2, 3, 4, 4), 7.0)
+    mask = torch.zeros(2, 1, 3, 4, 4)
+    mask[:, :, 0] = 1
+    state = LatentState(empty(2).latents, ClipLatents(video=given), ClipLatents(video=mask))
+
+    def watch(latents: ClipLatents, time: ClipLatents) -> ClipLatents:
+        assert latents.video is not None
+        assert time.video is not None
+        assert (latents.video[:, :, 0] == 7).all()
+        assert (time.video[:, :, 0] == 0).all()
+        assert (time.video[:, :, 1:] > 0).all()
+        return halve(latents, time)
+
+    result = sample(watch, matched(UniPCMultistepScheduler()), state, chance(range(2))).latents
+    assert result.video is not None
+    assert (result.video[:, :, 0] == 7).all()
+    assert not (result.video[:, :, 1:] == 7).any()
+
+
+def test_the_callback_sees_every_call_and_can_change_the_state() -> None:
+    seen = []
+
+    def callback(index: int, state: LatentState) -> LatentState | None:
+        seen.append(index)
+        return state.with_latents(state.latents.map(torch.zeros_like)) if index == 5 else None
+
+    schedulers = matched(FlowMatchEulerDiscreteScheduler())
+    result = sample(halve, schedulers, empty(1), chance(range(1)), callback=callback).latents
+    assert seen == list(range(6))
+    assert result.video is not None
+    assert not result.video.any()
+
+
+def test_it_can_be_interrupted() -> None:
+    seen: list[int] = []
+    sample(
+        halve,
+        matched(FlowMatchEulerDiscreteScheduler()),
+        empty(1),
+        chance(range(1)),
+        callback=lambda index, state: seen.append(index),
+        is_interrupted=lambda: len(seen) == 2,
+    )
+    assert seen == [0, 1]
+
+
+def test_noise_can_be_given() -> None:
+    noise = draw_noise(empty(2).latents, chance(range(2)))
+    schedulers = matched(FlowMatchEulerDiscreteScheduler())
+    drawn = sample(halve, schedulers, empty(2), chance(range(2))).latents
+    schedulers = matched(FlowMatchEulerDiscreteScheduler())
+    given = sample(halve, schedulers, empty(2), chance(range(9, 11)), noise=noise).latents
+    assert drawn.video is not None
+    assert given.video is not None
+    assert torch.equal(drawn.video, given.video)
+
+
+def test_wrong_arguments_teach() -> None:
+    schedulers = matched(FlowMatchEulerDiscreteScheduler())
+    with pytest.raises(ValueError, match=r"1 generators for 2 samples"):
+        sample(halve, schedulers, empty(2), chance(range(1)))
+    noise = draw_noise(empty(1).latents, chance(range(1)))
+    with pytest.raises(ValueError, match=r"the noise is .* and the latents are .*; they must be"):
+        sample(halve, schedulers, empty(2), chance(range(2)), noise=noise)
+    with pytest.raises(ValueError, match=r"\['audio'\] needs one too"):
+        sample(halve, {"video": schedulers["video"]}, empty(1), chance(range(1)))
+    schedulers["audio"].set_timesteps(7)
+    with pytest.raises(ValueError, match=r"'video': 6, 'audio': 7.*equal num_inference_steps"):
+        sample(halve, schedulers, empty(1), chance(range(1)))
+    schedulers["audio"] = MatchedScheduler(FlowMatchEulerDiscreteScheduler(), Flow())
+    with pytest.raises(ValueError, match=r"run set_timesteps on each first"):
+        sample(halve, schedulers, empty(1), chance(range(1)))

@@ -1,0 +1,95 @@
+import subprocess
+import sys
+
+import pytest
+
+from mmdiff.media.atomic import atomic_write
+
+
+def _write(path, text, *, error=None, meanwhile=None):
+    with atomic_write(path, overwrite=meanwhile is None) as temporary:
+        temporary.write_text(text)
+        if error is not None:
+            raise error
+        path.write_text(meanwhile)
+
+
+def test_the_file_is_there_at_the_end_and_nothing_else(tmp_path):
+    path = tmp_path / "facts.json"
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.suffix == ".json"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file(tmp_path, error):
+    path = tmp_path / "facts.json"
+    path.write_text("old")
+    with pytest.raises(error):
+        _write(path, "half", error=error)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_overwrite_the_first_one_wins(tmp_path):
+    path = tmp_path / "facts.json"
+    with pytest.raises(FileExistsError):
+        _write(path, "late", meanwhile="first")
+    assert path.read_text() == "first"
+
+
+def test_a_missing_folder_is_named_before_any_work(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match=r"no folder"),
+        atomic_write(tmp_path / "no" / "file"),
+    ):
+        raise AssertionError
+
+
+KILLED_WHILE_WRITING = """
+import os, pathlib, signal, sys, time
+import torch
+from mmdiff.media.clip import Clip
+from mmdiff.media.sidecar import read_sidecar, write_sidecar
+
+torch.set_num_threads(1)
+folder = pathlib.Path(sys.argv[1])
+frames = torch.randint(0, 256, (5, 32, 32, 3), dtype=torch.uint8)
+clip = Clip(frames, 16, torch.rand(1, 5000), 16000)
+def write_all(target):
+    for suffix in (".mp4", ".wav"):
+        clip.save(target.with_suffix(suffix))
+    write_sidecar(target, prompt="a" * 10_000, seed=0, settings={})
+
+write_all(folder / "first")  # loads the codecs
+start = time.monotonic()
+write_all(folder / "first")
+round_seconds = time.monotonic() - start
+found = 0
+for point in range(30):
+    target = folder / f"{point}.mp4"
+    child = os.fork()
+    if child == 0:
+        while True:
+            write_all(target)
+    time.sleep(2 * round_seconds * point / 30)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    for suffix in (".mp4", ".wav"):
+        if target.with_suffix(suffix).exists():
+            found += 1
+            assert Clip.load(target.with_suffix(suffix)).num_samples == clip.num_samples
+    if target.with_suffix(".json").exists():
+        assert read_sidecar(target)["prompt"] == "a" * 10_000
+print("found", found)
+"""
+
+
+def test_killed_at_thirty_points_files_are_whole_or_absent(tmp_path):
+    command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) >= 3

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmdiff.media.clip import Clip
+from mmdiff.media.spectrum import hertz_of_row, row_of_hertz, spectrum_picture
+from mmdiff.media.storyboard import LEFT, PLOT_WIDTH, TOP, save_storyboard, storyboard
+
+
+@pytest.mark.parametrize("num_frames", [0, 1, 2, 17])
+@pytest.mark.parametrize("sample_rate", [None, 16_000, 44_100])
+def test_any_clip_can_be_drawn(small_clip, num_frames, sample_rate):
+    if not num_frames and not sample_rate:
+        return
+    clip = small_clip(max(num_frames, 1), sample_rate=sample_rate)
+    if not num_frames:
+        clip = Clip(waveform=clip.waveform, sample_rate=clip.sample_rate)
+    sheet = storyboard(clip, caption="a caption " * 100)
+    assert sheet.dtype == torch.uint8
+    assert sheet.ndim == 3
+    assert 100 < sheet.shape[0] < 900
+    assert sheet.float().std() > 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 200), (300, 4), (256, 256)])
+def test_any_shape_and_silence_can_be_drawn(height, width):
+    frames = torch.zeros(3, height, width, 3, dtype=torch.uint8)
+    storyboard(Clip(frames, 16, torch.zeros(2, 5), 8000))
+    storyboard(Clip(frames, 16, torch.zeros(2, 50_000), 8000))
+
+
+def test_each_picture_stands_at_its_moment():
+    frames = (10 * torch.arange(16, dtype=torch.uint8))[:, None, None, None].expand(16, 32, 32, 3)
+    sheet = storyboard(Clip(frames.contiguous(), 16))
+    for tile in range(8):
+        middle = LEFT + PLOT_WIDTH * (2 * tile + 1) // 16
+        assert int(sheet[TOP + 40, middle, 0]) == 10 * (2 * tile + 1)
+
+
+def test_a_tone_is_brightest_at_its_frequency_and_time():
+    seconds = torch.arange(16_000) / 16_000
+    tone = torch.sin(2 * torch.pi * 1000 * seconds) * (seconds > 0.5)
+    picture = spectrum_picture(tone[None], 16_000, height=150, width=400).astype(int).sum(axis=2)
+    assert abs(np.argmax(picture[:, 300]) - row_of_hertz(1000, 16_000, height=150)) < 3
+    assert picture[:, 300].max() > 500 > 100 > picture[:, 100].max()
+
+
+def test_rows_and_frequencies_are_inverse():
+    for row in (0, 3.5, 77, 150):
+        assert row_of_hertz(
+            hertz_of_row(row, 16_000, height=150), 16_000, height=150
+        ) == pytest.approx(row)
+
+
+def test_it_is_saved_as_a_png(small_clip, tmp_path):
+    clip = small_clip(9)
+    save_storyboard(clip, tmp_path / "clip.png", caption="a red disc")
+    with Image.open(tmp_path / "clip.png") as image:
+        assert np.array_equal(np.array(image), storyboard(clip, caption="a red disc").numpy())
+    with pytest.raises(ValueError, match=r"it is a PNG: clip\.png"):
+        save_storyboard(clip, tmp_path / "clip.mp4")

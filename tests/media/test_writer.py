@@ -1,0 +1,207 @@
+import io
+import os
+import resource
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmdiff.media.clip import Clip
+from mmdiff.media.mp4 import AAC_FRAME
+from mmdiff.media.writer import encode_video
+
+RATES = [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 60, Fraction(25, 2), 16]
+SAMPLE_RATES = [16_000, 24_000, 44_100, 48_000]
+
+
+@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize("sample_rate", SAMPLE_RATES)
+def test_an_mp4_read_again_is_the_clip(small_clip, psnr, tmp_path, fps, sample_rate):
+    clip = small_clip(fps=Fraction(fps), sample_rate=sample_rate)
+    clip.save(tmp_path / "clip.mp4")
+    again = Clip.load(tmp_path / "clip.mp4")
+    assert again.shape == clip.shape
+    assert again.fps == clip.fps
+    assert again.sample_rate == clip.sample_rate
+    assert again.waveform.shape[0] == 1
+    assert abs(again.num_samples - clip.num_samples) <= AAC_FRAME
+    assert psnr(again.frames, clip.frames) >= 30
+    shared = min(again.num_samples, clip.num_samples)
+    error = again.waveform[:, :shared] - clip.waveform[:, :shared]
+    assert error.square().mean() < 1e-2 * clip.waveform.square().mean()
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3])
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (8, 130), (64, 96)])
+def test_short_and_small_clips_keep_their_frames(small_clip, tmp_path, num_frames, height, width):
+    clip = small_clip(num_frames, height=height, width=width, sample_rate=None)
+    clip.save(tmp_path / "clip.mp4")
+    again = Clip.load(tmp_path / "clip.mp4")
+    assert (again.shape, again.fps, again.waveform) == (clip.shape, clip.fps, None)
+
+
+def test_sound_alone_and_stereo_survive_an_mp4(small_clip, tmp_path):
+    stereo = small_clip(channels=2)
+    sound = Clip(waveform=stereo.waveform, sample_rate=stereo.sample_rate)
+    sound.save(tmp_path / "sound.mp4")
+    again = Clip.load(tmp_path / "sound.mp4")
+    assert again.frames is None
+    assert again.waveform.shape == sound.waveform.shape
+    loudness = again.waveform.square().mean(dim=1).sqrt()
+    assert loudness[1] / loudness[0] == pytest.approx(0.5, rel=0.05)
+
+
+def test_silence_stays_silent(tmp_path):
+    Clip(waveform=torch.zeros(1, 16_000), sample_rate=16_000).save(tmp_path / "silence.mp4")
+    assert Clip.load(tmp_path / "silence.mp4").waveform.abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "color", [(255, 255, 255), (0, 0, 0), (220, 40, 30), (30, 200, 60), (40, 60, 230)]
+)
+def test_flat_colors_survive_an_mp4(tmp_path, color):
+    frames = torch.tensor(color, dtype=torch.uint8).expand(2, 32, 32, 3).contiguous()
+    Clip(frames).save(tmp_path / "flat.mp4")
+    again = Clip.load(tmp_path / "flat.mp4").frames
+    assert (again.int() - frames.int()).abs().max() <= 4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".wav", ".gif", ".png"])
+def test_equal_clips_give_equal_bytes(small_clip, tmp_path, suffix):
+    for name in ("one", "two"):
+        small_clip().save(tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+
+
+def test_a_wav_is_exact_to_sixteen_bits(small_clip, tmp_path):
+    clip = small_clip(channels=2)
+    clip.save(tmp_path / "sound.wav")
+    again = Clip.load(tmp_path / "sound.wav")
+    assert (again.frames, again.sample_rate) == (None, clip.sample_rate)
+    torch.testing.assert_close(again.waveform, clip.waveform, atol=0.5 / 32768 + 1e-6, rtol=0)
+    again.save(tmp_path / "again.wav")
+    assert (tmp_path / "again.wav").read_bytes() == (tmp_path / "sound.wav").read_bytes()
+
+
+def test_a_png_is_the_strip_of_all_frames(small_clip, tmp_path):
+    clip = small_clip(3)
+    clip.save(tmp_path / "strip.png")
+    strip = Clip.load(tmp_path / "strip.png").frames
+    assert strip.shape == (1, 64, 192, 3)
+    assert torch.equal(strip[0, :, 64:128], clip.frames[1])
+
+
+def test_a_gif_has_the_length_of_the_clip(small_clip, tmp_path):
+    small_clip(33).save(tmp_path / "clip.gif")
+    with Image.open(tmp_path / "clip.gif") as image:
+        seconds = 0
+        for index in range(image.n_frames):
+            image.seek(index)
+            seconds += image.info["duration"] / 1000
+    assert seconds == pytest.approx(33 / 16, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "text"),
+    [
+        ({"height": 63}, "c.mp4", "63 x 64.*even sides.*64 x 64"),
+        ({"height": 1, "width": 7}, "c.mp4", "1 x 7.*2 x 8"),
+        ({"sample_rate": 22_000}, "c.mp4", "sample_rate is 22000.*: 22050"),
+        ({"channels": 3}, "c.mp4", "3 channels"),
+        ({"fps": Fraction(16_000_001, 1_000_000)}, "c.mp4", "nearest that an mp4 takes is 16"),
+        ({"fps": Fraction(60)}, "c.gif", "fps is 60.*50"),
+        ({"sample_rate": None}, "c.wav", "needs a waveform"),
+        ({}, "c.avi", "suffix '.avi'.*c.mp4"),
+        ({}, "clip", "no suffix.*clip.mp4"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(small_clip, tmp_path, changes, name, text):
+    with pytest.raises(ValueError, match=text):
+        small_clip(2, **changes).save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_pictures_cannot_be_made_of_sound(tmp_path, suffix):
+    with pytest.raises(ValueError, match=r"needs frames"):
+        Clip(waveform=torch.zeros(1, 9), sample_rate=8000).save(tmp_path / f"c{suffix}")
+
+
+def test_a_path_that_cannot_be_written_is_named(small_clip, tmp_path):
+    clip = small_clip(2)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*missing"):
+        clip.save(tmp_path / "missing" / "clip.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"folder.mp4 is a folder"):
+        clip.save(tmp_path / "folder.mp4")
+    (tmp_path / "old.mp4").write_bytes(b"old")
+    with pytest.raises(FileExistsError, match=r"overwrite=True"):
+        clip.save(tmp_path / "old.mp4", overwrite=False)
+    assert (tmp_path / "old.mp4").read_bytes() == b"old"
+    (tmp_path / "device.mp4").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"not a regular file"):
+        clip.save(tmp_path / "device.mp4")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".wav", ".png", ".gif"])
+def test_a_full_disk_leaves_no_file(small_clip, tmp_path, suffix):
+    clip = small_clip()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, hard))
+    try:
+        with pytest.raises(OSError, match=f"cannot write .*clip{suffix}.*no file was left"):
+            clip.save(tmp_path / f"clip{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_named(small_clip, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match=r"not writable"):
+        small_clip(2).save(tmp_path / "clip.mp4")
+
+
+def test_encode_video_takes_every_form_of_frames_to_the_same_bytes(small_clip, tmp_path):
+    clip = small_clip(6)
+    images = [Image.fromarray(frame.numpy()) for frame in clip.frames]
+    forms = {
+        "tensor": clip.frames,
+        "floats": (clip.frames.float() / 255).numpy(),
+        "images": images,
+        "chunks": iter(clip.frames.split(4)),
+        "arrays": np.asarray(clip.frames),
+    }
+    clip.save(tmp_path / "clip.mp4")
+    for name, form in forms.items():
+        path = str(tmp_path / f"{name}.mp4")
+        encode_video(form, 16, path, audio=clip.waveform, audio_sample_rate=clip.sample_rate)
+        assert (tmp_path / f"{name}.mp4").read_bytes() == (tmp_path / "clip.mp4").read_bytes()
+
+
+def test_encode_video_refuses_what_diffusers_lets_through(small_clip, tmp_path):
+    clip = small_clip(2)
+    broken = clip.waveform.clone()
+    broken[0, 5] = float("nan")
+    path = tmp_path / "clip.mp4"
+    with pytest.raises(ValueError, match=r"NaN"):
+        encode_video(clip.frames, 16, path, audio=broken, audio_sample_rate=16_000)
+    with pytest.raises(ValueError, match=r"audio_sample_rate"):
+        encode_video(clip.frames, 16, path, audio=clip.waveform)
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        encode_video(clip.frames.float(), 16, path)
+    with pytest.raises(ValueError, match=r"no frames"):
+        encode_video([], 16, path)
+    assert not path.exists()
+
+
+def test_the_file_holds_no_time_of_day(small_clip, tmp_path):
+    import av
+
+    small_clip(2).save(tmp_path / "clip.mp4")
+    with av.open(io.BytesIO((tmp_path / "clip.mp4").read_bytes())) as container:
+        assert "creation_time" not in container.metadata
+        assert all("creation_time" not in stream.metadata for stream in container.streams)
