@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from rich.console import Console
 
@@ -93,30 +93,21 @@ def _save(
     for component in loaded.values():
         if isinstance(component, torch.nn.Module):
             component.to(kept)
-    pipe = MMDiffPipeline(
-        **loaded, scheduler=scheduler, audio_scheduler=audio_scheduler, **facts
-    )
+    pipe = MMDiffPipeline(**loaded, scheduler=scheduler, audio_scheduler=audio_scheduler, **facts)
     pipe.save_pretrained(str(target), safe_serialization=True)
     MMDiffPipeline.from_pretrained(target)  # through the strict loader: what is written can be read
 
 
 def load_component(name: str, folder: Path) -> Any:
-    """One component by the class that the pipeline expects for it."""
-    from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
-    from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
-    from mmdiff.autoencoders.vocoder import Vocoder
-    from mmdiff.backbone.transformer import DiffusionTransformer
-    from mmdiff.text.folder import load_text_encoder, load_tokenizer
+    """One component by the class that the constructor of the pipeline names for it."""
+    from transformers import AutoTokenizer
 
-    loaders = {
-        "vae": VideoAutoencoder.from_pretrained,
-        "audio_vae": AudioAutoencoder.from_pretrained,
-        "vocoder": Vocoder.from_pretrained,
-        "transformer": DiffusionTransformer.from_pretrained,
-        "text_encoder": load_text_encoder,
-        "tokenizer": load_tokenizer,
-    }
-    return loaders[name](str(folder))
+    from mmdiff.pipelines.pipeline import MMDiffPipeline
+
+    if name == "tokenizer":
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    component = get_type_hints(MMDiffPipeline.__init__)[name]
+    return component.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

@@ -144,7 +144,9 @@ def chosen_device(device: str) -> str:
         kind = torch.device(device)
     except RuntimeError as error:
         raise UsageError(
-            f"device is {device}; possible is auto, cpu or cuda", key="device", got=f"device={device}"
+            f"device is {device}; possible is auto, cpu or cuda",
+            key="device",
+            got=f"device={device}",
         ) from error
     if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
         raise UsageError(

@@ -33,7 +33,9 @@ def python_and_packages() -> Iterator[Finding]:
     try:
         pins = requires("mmdiff") or []
     except PackageNotFoundError:
-        cure = "pip install -e . (in the checkout), so that pins are known and `mmdiff` is a command"
+        cure = (
+            "pip install -e . (in the checkout), so that pins are known and `mmdiff` is a command"
+        )
         yield Finding("mmdiff", "note", "not installed, running from its folder", cure)
         return
     for pin in pins:
@@ -131,7 +133,9 @@ def accelerator() -> Finding:
         return Finding("device", "ok", f"no GPU; CPU with {threads} threads")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-    return Finding("device", "ok", f"{', '.join(names)} ({memory:.0f} GiB), CUDA {torch.version.cuda}")
+    return Finding(
+        "device", "ok", f"{', '.join(names)} ({memory:.0f} GiB), CUDA {torch.version.cuda}"
+    )
 
 
 def model(checkpoint: str | None) -> Finding:

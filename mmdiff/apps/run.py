@@ -96,7 +96,10 @@ def _through_hydra(verb: str, action: Verb, words: list[str]) -> int:
         version_base="1.3", config_path=str(configuration_folder()), config_name=verb
     )
     arguments, before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [f"mmdiff {verb}", *words, f"hydra.job.name={verb}"], "1"
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = (
+        [f"mmdiff {verb}", *words, f"hydra.job.name={verb}"],
+        "1",
+    )
     try:
         decorate(task)()
     except SystemExit as stop:

@@ -55,7 +55,9 @@ def _from_checkpoint(
     module = instantiate(config["module"])
     module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
     module.eval()
-    components: Mapping[str, Any] = module.components(instantiate(config["data"]).train_dataloader())
+    components: Mapping[str, Any] = module.components(
+        instantiate(config["data"]).train_dataloader()
+    )
     missing = [name for name in names if name not in components]
     if missing:
         raise UsageError(

@@ -12,7 +12,9 @@ from mmdiff.apps.usage_error import UsageError
 
 
 def main(words: Sequence[str]) -> int:
-    is_rank = "LOCAL_RANK" in os.environ  # started by torchrun: this process is one worker of several
+    is_rank = (
+        "LOCAL_RANK" in os.environ
+    )  # started by torchrun: this process is one worker of several
 
     def action(config: dict[str, Any]) -> int:
         if is_rank and not any(word.startswith("output_dir=") for word in words):

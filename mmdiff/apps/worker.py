@@ -33,7 +33,9 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
     log_to_terminal()
     if config["num_threads"] is not None:
         torch.set_num_threads(config["num_threads"])
-    pl.seed_everything(config["seed"], verbose=False)  # initial weights; nothing draws from it in a step
+    pl.seed_everything(
+        config["seed"], verbose=False
+    )  # initial weights; nothing draws from it in a step
     module, data = instantiate(config["module"]), instantiate(config["data"])
     trainer = build_trainer(config)
     checkpoint = find_checkpoint(config)

@@ -27,20 +27,21 @@ class LatentClips:
     """The latents of a cache, all in memory.
 
     `captions(key, generator)` draws the caption of a clip, each time from (seed, number in the order); without it the
-    stored caption is used. `components` are the folders of the autoencoders that must have made the cache.
+    stored caption is used. `components` are the folders of the autoencoders that must have
+    made the cache; None is not checked.
     """
 
     def __init__(
         self,
         folder: str,
         *,
-        components: dict[str, str] | None = None,
+        components: dict[str, str | None] | None = None,
         captions: CaptionDraw | None = None,
         seed: int = 0,
         modalities: Sequence[str] = ("video", "audio"),
     ) -> None:
         cache = LatentCache(folder)
-        cache.check_components(components or {})
+        cache.check_components({name: path for name, path in (components or {}).items() if path})
         latents, self.entries = cache.read()
         self.latents = ClipLatents(**{name: getattr(latents, name) for name in modalities})
         self.captions, self.seed = captions, seed

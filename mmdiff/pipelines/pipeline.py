@@ -174,7 +174,8 @@ class MMDiffPipeline(DiffusionPipeline):
 
         Raises ValueError or TypeError naming the argument, its value, what is legal and the nearest good value.
         """
-        width_of_text = self.transformer.config.context_width
+        config = self.transformer.config
+        width_of_text = config.text_dim
         num_prompts = checks.check_text("prompt", prompt, prompt_embeds, prompt_attention_mask, width=width_of_text)
         if negative_prompt is not None or negative_prompt_embeds is not None:
             checks.check_text(
@@ -198,7 +199,7 @@ class MMDiffPipeline(DiffusionPipeline):
         checks.check_generators(generator, batch_size=batch_size, device=self._execution_device)
         checks.check_frame_rate(frame_rate, trained=self.config.frame_rate)
         shapes = checks.check_shape(
-            self.latent_grid, num_frames, height=height, width=width, patch=self.transformer.config.patch_size
+            self.latent_grid, num_frames, height=height, width=width, patch=config.patch_size
         )
         for name, half, given in (("latents", "video", latents), ("audio_latents", "audio", audio_latents)):
             if given is not None:
@@ -211,7 +212,7 @@ class MMDiffPipeline(DiffusionPipeline):
             width=width,
             batch_size=batch_size,
             passes=2,
-            token_width=self.transformer.config.width,
+            token_width=config.num_attention_heads * config.attention_head_dim,
         )
         check_memory(size, self.latent_grid, self._execution_device)
         return batch_size

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
-EDGES = ("embed", "patch", "stem", "head", "shared", "unpatch", "table")
+EDGES = ("embed", "patch", "stem", "head", "shared", "unpatch", "table", "bias")
 
 
 class MuonAdamW(Optimizer):

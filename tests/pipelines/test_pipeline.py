@@ -192,7 +192,8 @@ def test_own_sigmas(pipe: MMDiffPipeline) -> None:
 
 
 def test_e1_embeddings_in_place_of_prompts(pipe: MMDiffPipeline) -> None:
-    embeds, mask, negative, negative_mask = pipe.encode_prompt(PROMPT, "blue")
+    with torch.no_grad():
+        embeds, mask, negative, negative_mask = pipe.encode_prompt(PROMPT, "blue")
     out = pipe(
         prompt_embeds=embeds,
         prompt_attention_mask=mask,

@@ -14,7 +14,7 @@ from mmdiff.text.encoder import small_text_encoder
 from mmdiff.text.tokenizer import train_tokenizer
 
 CAPTIONS = ["a small red circle bouncing left and right, a high ping at each bounce"]
-CONTEXT_WIDTH = 16
+TEXT_WIDTH = 16
 
 
 def tiny_components(seed: int = 0) -> dict[str, Any]:
@@ -23,14 +23,21 @@ def tiny_components(seed: int = 0) -> dict[str, Any]:
         torch.manual_seed(seed)
         tokenizer = train_tokenizer(CAPTIONS, vocab_size=270)
         components = {
-            "transformer": DiffusionTransformer(context_width=CONTEXT_WIDTH),
+            "transformer": DiffusionTransformer(
+                num_attention_heads=2,
+                attention_head_dim=12,
+                num_layers=2,
+                ffn_ratio=2.0,
+                text_dim=TEXT_WIDTH,
+                audio_patch_size=2,
+            ),
             "vae": VideoAutoencoder(
                 encoder_widths=(8, 8, 8), encoder_blocks=1, decoder_widths=(8, 8, 8), decoder_blocks=1
             ),
             "audio_vae": AudioAutoencoder(fine_width=8, coarse_width=8, num_blocks=1),
             "vocoder": Vocoder(width=8, hidden=8, num_blocks=1),
             "text_encoder": small_text_encoder(
-                len(tokenizer), d_model=CONTEXT_WIDTH, num_layers=1, num_heads=2, d_kv=8, d_ff=16
+                len(tokenizer), d_model=TEXT_WIDTH, num_layers=1, num_heads=2, d_kv=8, d_ff=16
             ),
         }
         for module in components.values():

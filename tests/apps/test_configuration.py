@@ -1,0 +1,148 @@
+"""Every file of the tree composes, and its nodes name things that exist with arguments they take."""
+
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from mmdiff.__main__ import VERBS
+from mmdiff.apps.compose import check_nodes, composed, instantiate, resolved
+from mmdiff.apps.known_keys import configuration_folder, groups, groups_of, keys_of_files, options
+
+FILL = {  # values that only the user knows
+    "export": ["vae=a", "audio_vae=b", "vocoder=c", "diffusion=d"],
+    "encode": ["vae=a", "audio_vae=b"],
+}
+EXPERIMENTS = options("experiment")
+
+
+def plain(verb, *words):
+    return resolved(composed(verb, [*FILL.get(verb, []), *words]), verb)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_composes(verb):
+    config = plain(verb)
+    assert "output_dir" in config
+    check_nodes(config)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes(experiment):
+    config = plain("train", f"experiment={experiment}")
+    check_nodes(config)
+    path = configuration_folder() / "experiment" / f"{experiment}.yaml"
+    assert len(path.read_text().splitlines()) <= 40
+
+
+CHOICES = [
+    (verb, group, option)
+    for verb in VERBS
+    for group in groups_of(verb)
+    if group not in ("hydra", "experiment", "_self_")
+    for option in options(group)
+]
+
+
+@pytest.mark.parametrize("verb, group, option", CHOICES, ids=lambda value: str(value))
+def test_every_option_names_what_exists(verb, group, option):
+    # An option may interpolate what another group brings: only what stands in it is checked.
+    path = configuration_folder() / group / f"{option}.yaml"
+    node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    check_nodes(_without_open_values(node))
+    composed(verb, [*FILL.get(verb, []), f"{group}={option}"])
+
+
+def _without_open_values(node):
+    if isinstance(node, dict):
+        kept = {key: _without_open_values(value) for key, value in node.items()}
+        kept = {key: value for key, value in kept.items() if value not in ("???", "OPEN")}
+        return {**kept, "_partial_": True} if "_target_" in kept else kept
+    if isinstance(node, list):
+        return [_without_open_values(value) for value in node]
+    return "OPEN" if isinstance(node, str) and "${" in node else node
+
+
+@pytest.mark.parametrize("scheduler", options("scheduler"))
+def test_every_scheduler_is_built_and_runs(scheduler):
+    built = instantiate(plain("generate", f"scheduler={scheduler}")["scheduler"])
+    built.set_timesteps(4)
+    assert len(built.timesteps) >= 4
+
+
+@pytest.mark.parametrize("guidance", options("guidance"))
+def test_every_guidance_is_built(guidance):
+    built = instantiate(plain("generate", f"guidance={guidance}")["guidance"])
+    assert built.guidance_scale == 4.0
+
+
+def test_an_audio_scheduler_of_its_own():
+    words = ["scheduler=flow_match_euler", "scheduler@audio_scheduler=unipc"]
+    config = plain("generate", *words, "audio_scheduler.flow_shift=3.0")
+    assert config["audio_scheduler"]["flow_shift"] == 3.0
+    assert config["scheduler"]["shift"] == 1.0
+
+
+def test_every_key_and_group_is_known():
+    assert keys_of_files()["num_inference_steps"] == "conf/evaluate.yaml"
+    assert keys_of_files()["scheduler.flow_shift"].startswith("conf/scheduler/")
+    assert {"scheduler", "guidance", "experiment", "trainer"} <= set(groups())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys):
+    from importlib import import_module
+
+    assert import_module(f"mmdiff.apps.{verb}").main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert VERBS[verb] in shown
+    assert "output_dir" in shown
+    assert "defaults" not in shown.split("Flags")[0]
+
+
+def test_hydras_flags_work(capsys, tmp_path, monkeypatch):
+    from mmdiff.apps.run import run_verb
+
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    words = ["num_frames=5", "--cfg", "job", "--resolve", "prompt=a, b"]
+    assert run_verb("generate", seen.append, words) == 0
+    assert "prompt: a, b" in capsys.readouterr().out
+    assert run_verb("generate", seen.append, ["--info", "defaults"]) == 0
+    assert "paths/default" in capsys.readouterr().out
+    assert not seen
+    assert run_verb("generate", seen.append, ["-m", "seed=1,2", "prompt=a, b"]) == 0
+    assert [config["seed"] for config in seen] == [1, 2]
+    assert [config["prompt"] for config in seen] == ["a, b", "a, b"]
+    assert len({config["output_dir"] for config in seen}) == 2
+    assert run_verb("generate", seen.append, ["--config-name", "evaluate", "seed=7"]) == 0
+    assert "evaluation" in seen[-1]
+
+
+def test_a_folder_of_the_users_own(tmp_path):
+    from mmdiff.apps.run import run_verb
+
+    (tmp_path / "guidance").mkdir()
+    text = "_target_: mmdiff.guidance.classifier_free.ClassifierFree\nguidance_scale: 9.0\n"
+    (tmp_path / "guidance" / "strong.yaml").write_text(text)
+    seen = []
+    words = ["--config-dir", str(tmp_path), "guidance=strong"]
+    assert run_verb("generate", seen.append, words) == 0
+    assert seen[0]["guidance"]["guidance_scale"] == 9.0
+
+
+def test_a_pickle_is_not_rerun(capsys):
+    from mmdiff.apps.run import run_verb
+
+    assert run_verb("generate", print, ["--experimental-rerun", "x.pickle"]) == 2
+    assert "refused" in capsys.readouterr().err
+
+
+def test_a_wrong_verb_is_told(capsys):
+    ended = subprocess.run(
+        [sys.executable, "-m", "mmdiff", "genrate", "prompt=a"], capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("mmdiff: there is no verb 'genrate'; the nearest is")
+    assert "Traceback" not in ended.stderr

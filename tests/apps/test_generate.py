@@ -1,0 +1,189 @@
+"""What `mmdiff generate` asks of a pipeline and writes, with a pipeline that costs nothing."""
+
+import json
+from fractions import Fraction
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mmdiff.apps import generate as verb
+from mmdiff.apps.file_names import MAX_LENGTH, clip_paths, file_stem
+from mmdiff.apps.prompt_list import read_prompts
+from mmdiff.apps.usage_error import UsageError
+from mmdiff.media.clip import Clip
+
+PROMPT = "a small red circle bouncing left and right quickly on a black background, a high ping"
+
+
+class StubPipeline:
+    """Gray frames as light as the first number of each generator, and a tone."""
+
+    device = torch.device("cpu")
+    audio_scheduler = None
+
+    def __init__(self):
+        self.calls = []
+        self.scheduler = SimpleNamespace()
+
+    def __call__(self, *, prompt, generator, output_type, **arguments):
+        self.calls.append({"prompt": prompt, **arguments})
+        halves = arguments.get("modalities", ["video", "audio"])
+        clips = []
+        for one in generator:
+            value = int(255 * torch.rand((), generator=one))
+            frames = torch.full((arguments.get("num_frames", 5), 32, 32, 3), value).to(torch.uint8)
+            sound = torch.zeros(1, 5000)
+            clips.append(
+                Clip(
+                    frames if "video" in halves else None,
+                    Fraction(16),
+                    sound if "audio" in halves else None,
+                    16000 if "audio" in halves else None,
+                )
+            )
+        return SimpleNamespace(clips=clips)
+
+
+@pytest.fixture
+def pipe(monkeypatch, tmp_path):
+    stub = StubPipeline()
+    monkeypatch.setattr(verb, "load_pipeline", lambda checkpoint, device: stub)
+    monkeypatch.chdir(tmp_path)
+    return stub
+
+
+def test_one_prompt_gives_clip_storyboard_and_sidecar(pipe, tmp_path, capsys):
+    assert verb.main([f"prompt={PROMPT}", "output=clip.mp4", "seed=3"]) == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["clip.json", "clip.mp4", "clip.storyboard.png"]
+    facts = json.loads((tmp_path / "clip.json").read_text())
+    assert facts["prompt"] == PROMPT
+    assert facts["seed"] == 3
+    assert pipe.calls[0]["prompt"] == [PROMPT]
+    assert "clip.mp4  5 frames of 32 x 32 at 16/s" in capsys.readouterr().out
+
+
+def test_the_name_comes_from_the_prompt(pipe, tmp_path):
+    assert verb.main([f"prompt={PROMPT}", "output_dir=here/and there"]) == 0
+    made = sorted(path.name for path in (tmp_path / "here" / "and there").iterdir())
+    assert made[0].startswith("a-small-red-circle")
+    assert len(made) == 3
+
+
+def test_sample_i_uses_seed_plus_i_in_any_batch(pipe, tmp_path):
+    (tmp_path / "prompts.txt").write_text("\ufeffone, a\n\ntwo\nthree: b\n", encoding="utf-8")
+    words = ["prompts=prompts.txt", "seed=10", "output=x.png", "modalities=[video]"]
+    for size, folder in ((1, "alone"), (8, "batch")):
+        (tmp_path / folder).mkdir()
+        words[2] = f"output={folder}/x.png"
+        assert verb.main([*words, f"batch_size={size}"]) == 0
+    alone, batch = (sorted((tmp_path / name).glob("*.png")) for name in ("alone", "batch"))
+    assert [path.name for path in alone] == [path.name for path in batch]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(alone, batch, strict=True))
+    assert pipe.calls[-1]["prompt"] == ["one, a", "two", "three: b"]
+    seeds = [
+        json.loads(path.read_text())["seed"] for path in sorted((tmp_path / "batch").glob("*.json"))
+    ]
+    assert seeds == [10, 11, 12]
+
+
+def test_several_clips_of_a_prompt(pipe, tmp_path):
+    assert verb.main(["prompt=a ball", "num_clips=2", "output_dir=o"]) == 0
+    names = sorted(path.name for path in (tmp_path / "o").glob("*.mp4"))
+    assert names == ["000-a-ball.mp4", "001-a-ball.mp4"]
+
+
+@pytest.mark.parametrize(
+    "words, suffix",
+    [
+        (["modalities=[audio]"], ".wav"),
+        (["num_frames=1", "modalities=[video]"], ".png"),
+        (["modalities=[video]"], ".mp4"),
+        ([], ".mp4"),
+    ],
+)
+def test_the_suffix_follows_what_is_made(pipe, tmp_path, words, suffix):
+    assert verb.main(["prompt=a", "output_dir=o", *words]) == 0
+    assert (tmp_path / "o" / f"a{suffix}").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["modalities=[audio]", "output=a.mp4"],
+        ["output=a.wav"],
+        ["output=a.mp3"],
+        ["output=a"],
+        ["batch_size=0"],
+        ["num_clips=0"],
+        ["seed=-1"],
+        ["prompts=missing.txt"],
+        ["output=missing/a.mp4"],
+        ["output=."],
+        ["guidance=projected", "guidance_rescale=0.5"],
+    ],
+)
+def test_bad_input_is_told_before_any_work(pipe, tmp_path, capsys, words):
+    assert verb.main(["prompt=a", *words]) != 0
+    shown = capsys.readouterr().err
+    assert shown.startswith("mmdiff generate: ")
+    assert "Traceback" not in shown
+    assert not pipe.calls
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_file_is_kept_when_asked(pipe, tmp_path):
+    (tmp_path / "a.mp4").write_text("mine")
+    assert verb.main(["prompt=a", "output=a.mp4", "overwrite=false"]) != 0
+    assert (tmp_path / "a.mp4").read_text() == "mine"
+    assert not pipe.calls
+
+
+def test_guidance_takes_the_scales_beside_it(pipe):
+    assert verb.main(["prompt=a", "output=a.mp4", "guidance=projected", "guidance_scale=7.0"]) == 0
+    assert pipe.calls[0]["guidance"][0].guidance_scale == 7.0
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "tpu9"])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(UsageError):
+        verb.chosen_device(device)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a\0b",
+        "x" * 300,
+        "CON",
+        "lpt1",
+        "",
+        "...",
+        "😀",
+        "a/b\\c",
+    ],
+)
+def test_o7_names_stay_in_their_folder(prompt, tmp_path):
+    stem = file_stem(prompt)
+    assert 0 < len(stem) <= MAX_LENGTH
+    assert set(stem) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert stem not in ("con", "lpt1")
+    (path,) = clip_paths([prompt], suffix=".mp4", output=None, output_dir=tmp_path)
+    assert path.resolve().parent == tmp_path.resolve()
+    assert file_stem("Café au lait!") == "cafe-au-lait"
+
+
+def test_prompt_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
+    (tmp_path / "empty.txt").write_text(" \n\n")
+    for name, reason in (("latin.txt", "UTF-8"), ("empty.txt", "no prompt"), ("latn.txt", "not a")):
+        with pytest.raises(UsageError, match=reason) as caught:
+            read_prompts(None, str(tmp_path / name))
+    assert caught.value.nearest.endswith("latin.txt")
+    with pytest.raises(UsageError, match="both"):
+        read_prompts("a", "b")
+    with pytest.raises(UsageError, match="valid text"):
+        read_prompts("\udcff", None)

@@ -1,0 +1,144 @@
+"""A tiny module and data for tests of training: milliseconds a step, and chance in every place it can be."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from mmdiff.data.batch import LatentBatch
+from mmdiff.data.datamodule import DataModule
+from mmdiff.diffusion.noise import keyed_noise, keyed_uniform
+from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
+from mmdiff.training.checkpoint_folder import latest_checkpoint
+from mmdiff.training.checkpoint_io import SafeCheckpointIO
+from mmdiff.training.optimizers import MuonAdamW
+from mmdiff.training.schedules import OneCycle
+from mmdiff.training.training_module import TrainingModule
+from mmdiff.values.latents import ClipLatents
+
+
+class TinyData:
+    """Item k is a function of k."""
+
+    def __init__(self, length: int = 22) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> tuple[int, Tensor]:
+        row = number % self.length
+        return number, torch.randn(6, generator=torch.Generator().manual_seed(row))
+
+    def collate(self, items: Sequence[tuple[int, Tensor]]) -> LatentBatch:
+        rows = torch.stack([row for _, row in items])
+        return LatentBatch(
+            latents=ClipLatents(video=rows),
+            captions=("",) * len(items),
+            sample_ids=tuple(number for number, _ in items),
+        )
+
+
+class TinyNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(6, 8)
+        self.blocks = nn.ModuleList([nn.Linear(8, 8) for _ in range(2)])
+        self.head = nn.Linear(8, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        for block in self.blocks:
+            x = x + torch.tanh(block(x))
+        return self.head(x)
+
+
+class TinyModule(TrainingModule):
+    """Denoises vectors; remembers which samples it saw, and its losses."""
+
+    def __init__(self, optimizer: Any = None, *, seed: int = 5, steps: int = 12) -> None:
+        torch.manual_seed(seed)
+        super().__init__(
+            TinyNet(),
+            optimizer=optimizer or partial(MuonAdamW, lr=1e-2, adamw_lr=1e-2),
+            lr_scheduler=partial(OneCycle, total_steps=steps),
+            seed=seed,
+            ema_decay=0.9,
+        )
+        self.seen: list[tuple[int, ...]] = []
+        self.spoil: Any = None
+
+    def training_step(self, batch: LatentBatch, batch_index: int) -> Tensor:
+        key, x = self.key(batch), batch.latents.video
+        assert x is not None
+        self.seen.append(batch.sample_ids)
+        noise = keyed_noise(key, "noise", (6,)) * keyed_uniform(key, "time")[:, None]
+        loss = ((self.trained(x + noise) - x) ** 2).mean()
+        if self.spoil is not None:
+            loss = loss * self.spoil(self.global_step)
+        return self.log_losses({"loss": loss})
+
+    def components(self, batches: Any) -> dict[str, Any]:
+        return {}
+
+
+def train(
+    folder: Path,
+    steps: int,
+    *,
+    accumulate: int = 1,
+    workers: int = 0,
+    callbacks: Sequence[Callback] = (),
+    every: int | None = 1,
+    batch_size: int = 4,
+    resume: bool = True,
+    module: TinyModule | None = None,
+    global_seed: int = 0,
+    **trainer: Any,
+) -> TinyModule:
+    """Train, from the newest checkpoint in `folder` if there is one; the global seed must not matter."""
+    torch.manual_seed(global_seed)
+    module = module or TinyModule()
+    torch.manual_seed(global_seed)
+    data = DataModule(TinyData(), batch_size, seed=3, num_workers=workers)
+    save = SaveCheckpoints(str(folder), every_n_steps=every, keep_last=3)
+    settings = dict(
+        accelerator="cpu",
+        max_steps=steps,
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=1.0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        default_root_dir=folder,
+    )
+    fit = pl.Trainer(
+        **{**settings, **trainer}, plugins=[SafeCheckpointIO()], callbacks=[*callbacks, save]
+    )
+    path = latest_checkpoint(folder) if resume and folder.is_dir() else None
+    fit.fit(module, data, ckpt_path=path)
+    return module
+
+
+def state(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of the newest checkpoint: weights, averages, optimizer."""
+    from mmdiff.training.checkpoint_folder import read_checkpoint
+    from mmdiff.training.checkpoint_state import split_state
+
+    path = latest_checkpoint(folder, strict=True)
+    assert path is not None
+    content = read_checkpoint(path)
+    keys = ("state_dict", "optimizer_states", "lr_schedulers")
+    return split_state({key: content[key] for key in keys})[1]
+
+
+def assert_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys() and len(one) > 20
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
