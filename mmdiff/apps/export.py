@@ -20,10 +20,10 @@ def main(words: Sequence[str]) -> int:
 
 def export(
     *,
-    vae: str,
-    audio_vae: str,
-    vocoder: str,
-    diffusion: str,
+    vae_run: str,
+    audio_vae_run: str,
+    vocoder_run: str,
+    diffusion_run: str,
     scheduler: Any,
     audio_scheduler: Any = None,
     frame_rate: float = 16.0,
@@ -52,15 +52,15 @@ def export(
         "default_guidance_scale": default_guidance_scale,
         "default_audio_guidance_scale": default_audio_guidance_scale,
         "default_guidance_rescale": default_guidance_rescale,
-        **trained_for(Path(diffusion)),
+        **trained_for(Path(diffusion_run)),
     }
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
         workspace = Path(folder)
         runs = {
-            "vae": (vae, ("vae",)),
-            "audio_vae": (audio_vae, ("audio_vae",)),
-            "vocoder": (vocoder, ("vocoder",)),
-            "diffusion": (diffusion, ("transformer", "text_encoder", "tokenizer")),
+            "vae_run": (vae_run, ("vae",)),
+            "audio_vae_run": (audio_vae_run, ("audio_vae",)),
+            "vocoder_run": (vocoder_run, ("vocoder",)),
+            "diffusion_run": (diffusion_run, ("transformer", "text_encoder", "tokenizer")),
         }
         folders: dict[str, Path] = {}
         for key, (run, names) in runs.items():

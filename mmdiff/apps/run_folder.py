@@ -77,8 +77,8 @@ def trained_for(run: Path) -> dict[str, str]:
             break
     else:
         raise UsageError(
-            f"diffusion={run} has no resolved.yaml, so what it was trained for is not known",
-            key="diffusion",
+            f"diffusion_run={run} has no resolved.yaml, so what it was trained for is not known",
+            key="diffusion_run",
             cure="give the output_dir of the run",
         )
     schedule = (objective.get("noise_schedule") or {}).get("_target_", "Flow")

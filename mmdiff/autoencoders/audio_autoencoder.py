@@ -13,7 +13,7 @@ PATCH = 2
 
 
 class MelBlock(nn.Module):
-    """Residual block of two 3 x 3 convolutions over time and mel: b 1 t m c; the identity at initialisation."""
+    """Residual block of two 3 x 3 convolutions: b 1 t m c; the identity at initialisation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -29,9 +29,10 @@ class MelBlock(nn.Module):
 
 
 class AudioAutoencoder(Autoencoder):
-    """x  b 1 mel_frames mel_bins, normalised log-mel, about [-1, 1];  latents  b c t m, a quarter as long and high.
+    """Normalised log-mels  b 1 mel_frames mel_bins  to latents  b c t m, 4 x 4 times smaller.
 
-    A log-mel is treated as a picture of one channel. Nothing in it is causal: sound is decoded whole.
+    A log-mel is treated as a picture of one channel. Nothing in it is causal: sound is decoded
+    whole.
 
     Args:
         mel_bins: of the log-mels; a multiple of 4.
@@ -93,8 +94,8 @@ class AudioAutoencoder(Autoencoder):
         channels, mel_frames, mel_bins = shape
         if channels != 1 or mel_bins != self.config.mel_bins:
             raise ValueError(
-                f"the log-mels are {channels} {mel_frames} {mel_bins} (channels, frames, bins); this "
-                f"autoencoder takes 1 {mel_frames} {self.config.mel_bins}"
+                f"the log-mels are {channels} {mel_frames} {mel_bins} (channels, frames, bins); "
+                f"this autoencoder takes 1 {mel_frames} {self.config.mel_bins}"
             )
         if mel_frames < 1 or mel_frames % self.time_compression:
             nearest = max(1, round(mel_frames / self.time_compression)) * self.time_compression

@@ -11,13 +11,14 @@ from mmdiff.autoencoders.autoencoder import Autoencoder
 class AudioReconstructionObjective:
     """L1 and squared error of the log-mel + L1 of its differences in time + KL.
 
-    The squared error tends to the loud strokes of a ping, L1 to the silence around it, which must come out as silence;
-    the differences in time keep its onset sharp.
+    The squared error tends to the loud strokes of a ping, L1 to the silence around it, which must
+    come out as silence; the differences in time keep its onset sharp.
 
     Args:
         squared_weight: of the squared error, against 1 of the L1 distance.
         gradient_weight: of the L1 distance of the differences between neighbours in time.
-        kl_weight: of the KL divergence per latent element; it decides how much noise the latents must bear.
+        kl_weight: of the KL divergence per latent element; it decides how much noise the latents
+            must bear.
     """
 
     squared_weight: float = 1.0

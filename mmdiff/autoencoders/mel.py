@@ -1,4 +1,4 @@
-"""LogMel: what a waveform sounds like, as a picture of about [-1, 1]: the input of the audio autoencoder."""
+"""LogMel: what a waveform sounds like, as a picture: the input of the audio autoencoder."""
 
 import math
 
@@ -12,13 +12,14 @@ from torchaudio.transforms import MelScale, Spectrogram
 class LogMel(nn.Module):
     """Normalised log-mel spectrogram: exactly one frame for every `hop_length` samples.
 
-    Frame k looks at `win_length` samples around the middle of its hop, samples beyond either end being zero. A tone of
-    amplitude `ceiling` gives about 1, anything under `floor` exactly -1; louder sounds are not cut, but go over 1.
-    The window may be shorter than `n_fft`: a short one tells when a sound begins, the zeros around it keep the mel
-    bins of the low tones filled.
+    Frame k looks at `win_length` samples around the middle of its hop, samples beyond either end
+    being zero. A tone of amplitude `ceiling` gives about 1, anything under `floor` exactly -1;
+    louder sounds are not cut, but go over 1. The window may be shorter than `n_fft`: a short one
+    tells when a sound begins, the zeros around it keep the mel bins of the low tones filled.
 
     Args:
-        win_length: samples of the Hann window; at least `hop_length`, so that no sample goes unseen.
+        win_length: samples of the Hann window; at least `hop_length`, so that no sample goes
+            unseen.
         floor, ceiling: amplitudes that become -1 and 1, on a logarithmic scale.
     """
 
@@ -38,17 +39,21 @@ class LogMel(nn.Module):
         super().__init__()
         if not hop_length <= win_length <= n_fft:
             raise ValueError(
-                f"win_length is {win_length}; it must lie from hop_length {hop_length} to n_fft {n_fft}"
+                f"win_length is {win_length}; it must lie from hop_length {hop_length} "
+                f"to n_fft {n_fft}"
             )
         if not 0 <= f_min < f_max <= sample_rate / 2:
             raise ValueError(
-                f"f_min and f_max are {f_min:g} and {f_max:g} Hz; at sample_rate {sample_rate} they must rise "
-                f"within 0 to {sample_rate / 2:g}"
+                f"f_min and f_max are {f_min:g} and {f_max:g} Hz; at sample_rate {sample_rate} they "
+                f"must rise within 0 to {sample_rate / 2:g}"
             )
         if not 0 < floor < ceiling:
-            raise ValueError(f"floor is {floor:g} and ceiling {ceiling:g}; they must rise from above 0")
+            raise ValueError(
+                f"floor is {floor:g} and ceiling {ceiling:g}; they must rise from above 0"
+            )
         self.sample_rate, self.n_fft, self.win_length = sample_rate, n_fft, win_length
         self.hop_length, self.mel_bins = hop_length, mel_bins
+        self.f_min, self.f_max = f_min, f_max
         self.log_floor, self.log_ceiling = math.log(floor), math.log(ceiling)
         self.spectrogram = Spectrogram(n_fft, win_length, hop_length, power=1.0, center=False)
         self.mel_scale = MelScale(mel_bins, sample_rate, f_min, f_max, n_fft // 2 + 1)

@@ -1,4 +1,4 @@
-"""Vocoder: log-mels to sound, by 1-d ConvNeXt blocks and an inverse short-time Fourier transform."""
+"""Vocoder: log-mels to sound, by 1-d ConvNeXt blocks and an inverse Fourier transform."""
 
 import math
 
@@ -11,11 +11,11 @@ from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
 LOUDEST = 7.0
-"""Log-magnitude that no bin of a frame goes over: untrained weights, or wild log-mels, stay finite."""
+"""Log-magnitude that no bin goes over: untrained weights, or wild log-mels, stay finite."""
 
 
 class ConvNextBlock(nn.Module):
-    """Depthwise convolution of 7 over time, then a feed-forward layer (Liu et al., arXiv 2201.03545), b t d."""
+    """Depthwise convolution over time, then a feed-forward layer (arXiv 2201.03545): b t d."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -31,13 +31,15 @@ class ConvNextBlock(nn.Module):
 
 
 class Vocoder(ModelMixin, ConfigMixin):
-    """Normalised log-mel -> waveform: spectra frame by frame and their inverse transform (Siuzdak, arXiv 2306.00814).
+    """Normalised log-mel -> waveform: a spectrum a frame, and the inverse transform (arXiv 2306.00814).
 
-    The log-magnitudes start as the log-mel, read between its bins, and the network adds to them; so loudness and
-    silence are right from the first step, and what is left to learn is mainly the phase.
+    The log-magnitudes start as the log-mel, read between its bins, and the network adds to them; so
+    loudness and silence are right from the first step, and what is left to learn is mainly the
+    phase.
 
     Args:
-        mel_bins, hop_length, output_sampling_rate, f_min, f_max, floor, ceiling: of the `LogMel` that it inverts.
+        mel_bins, hop_length, output_sampling_rate, f_min, f_max, floor, ceiling: of the `LogMel`
+            that it inverts.
         n_fft: samples of the window of each frame; the shorter, the sharper an onset can be.
         width, hidden, num_blocks: of the ConvNeXt blocks.
     """
@@ -61,7 +63,8 @@ class Vocoder(ModelMixin, ConfigMixin):
         super().__init__()
         if n_fft % 2 or n_fft < hop_length:
             raise ValueError(
-                f"n_fft is {n_fft}; it must be even and not under hop_length {hop_length}: {2 * hop_length}"
+                f"n_fft is {n_fft}; it must be even and not under hop_length {hop_length}: "
+                f"for instance {2 * hop_length}"
             )
         num_bins = n_fft // 2 + 1
         self.stem = nn.Conv1d(mel_bins, width, 7, padding=3)
@@ -71,21 +74,21 @@ class Vocoder(ModelMixin, ConfigMixin):
         self.head = nn.Linear(width, 2 * num_bins)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-        # A bin on or between the centres of mel bins reads them by their triangles, which sum to 1 there.
+        # A bin reads the mel bins around it by their triangles, which sum to 1 there.
         triangles = melscale_fbanks(num_bins, f_min, f_max, mel_bins, output_sampling_rate)
         scale = math.log(ceiling / floor) / 2
         self.mel_to_magnitude = nn.Parameter(triangles * scale)  # k m
         self.magnitude_at_floor = nn.Parameter(torch.full((num_bins,), math.log(floor * n_fft / 8)))
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Samples  b samples  of the normalised log-mel  b mel_frames mel_bins:  hop_length for each frame."""
+        """Samples  b samples  of  b mel_frames mel_bins:  hop_length for each frame."""
         log_mel = log_mel.to(self.stem.weight.dtype)
         x = self.stem(rearrange(log_mel, "b t m -> b m t"))  # b d t
         x = self.norm(rearrange(x, "b d t -> b t d"))
         for block in self.blocks:
             x = block(x)
         change, phase = self.head(self.head_norm(x)).float().chunk(2, dim=-1)  # b t k
-        start = self.magnitude_at_floor + (log_mel + 1) @ rearrange(self.mel_to_magnitude, "k m -> m k")
+        start = F.linear(log_mel + 1, self.mel_to_magnitude, self.magnitude_at_floor)
         magnitude = (start.float() + change).clamp(max=LOUDEST).exp()
         return inverse_spectrogram(torch.polar(magnitude, phase), self.config.hop_length)
 
@@ -93,8 +96,8 @@ class Vocoder(ModelMixin, ConfigMixin):
 def inverse_spectrogram(spectrum: Tensor, hop_length: int) -> Tensor:
     """Samples  b samples  of  b t bins, complex: exactly `hop_length` samples a frame.
 
-    Frame k lies around the middle of hop k. An empty frame at either end carries the sum of windows over the edges, so
-    that it never vanishes and `torch.istft` can divide by it.
+    Frame k lies around the middle of hop k. An empty frame at either end carries the sum of windows
+    over the edges, so that it never vanishes and `torch.istft` can divide by it.
     """
     num_frames, n_fft = spectrum.shape[1], 2 * (spectrum.shape[2] - 1)
     framed = F.pad(rearrange(spectrum, "b t k -> b k t"), (1, 1))

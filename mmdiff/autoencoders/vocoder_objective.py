@@ -9,23 +9,23 @@ from torch import Tensor, nn
 
 from mmdiff.autoencoders.mel import LogMel
 
-
 QUIET = 1e-3
-"""Amplitude added to what distances are relative to, so that a batch of silence does not outweigh all others."""
+"""Amplitude added to what distances are relative to: a batch of silence outweighs no other."""
 
 
 class VocoderObjective(nn.Module):
-    """Distance of spectra at several resolutions (Yamamoto et al., arXiv 1910.11480) + L1 of the log-mel.
+    """Distance of spectra at several resolutions (arXiv 1910.11480) + L1 of the log-mel.
 
-    None of it hears an absolute phase, which a log-mel does not tell. Magnitudes are compared as amplitudes of tones,
-    on a linear scale and on a logarithmic one that ends at `floor`, where silence counts as much as sound.
+    None of it hears an absolute phase, which a log-mel does not tell. Magnitudes are compared as
+    amplitudes of tones, on a linear scale and on a logarithmic one that ends at `floor`, where
+    silence counts as much as sound.
 
     Args:
         mel: what the vocoder inverts.
         n_ffts: the resolutions, in samples; the hop of each is a quarter.
         floor: amplitude under which everything is silence.
-        mel_noise: standard deviation of noise on the log-mels that the vocoder is given, since those of an
-            autoencoder, or a sampler, are never quite right.
+        mel_noise: standard deviation of noise on the log-mels that the vocoder is given, since
+            those of an autoencoder, or a sampler, are never quite right.
     """
 
     def __init__(
@@ -50,14 +50,16 @@ class VocoderObjective(nn.Module):
         waveform: Tensor,
         noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Losses on  b samples  in [-1, 1]; `noise`, if given, is of the shape of the log-mel, unit variance."""
+        """Losses on  b samples  in [-1, 1]; `noise`, if given: unit variance, like the log-mel."""
         log_mel = self.mel(waveform)
         given = log_mel if noise is None else (log_mel + self.mel_noise * noise).clamp_min(-1)
         sound = vocoder(given).float()
         linear, log = waveform.new_zeros(()), waveform.new_zeros(())
         for n_fft in self.n_ffts:
             heard, wanted = amplitudes(sound, n_fft), amplitudes(waveform, n_fft)
-            linear = linear + (heard - wanted).norm() / (wanted.norm() + QUIET * wanted.numel() ** 0.5)
+            linear = linear + (heard - wanted).norm() / (
+                wanted.norm() + QUIET * wanted.numel() ** 0.5
+            )
             log = log + (self._log(heard) - self._log(wanted)).abs().mean()
         linear, log = linear / len(self.n_ffts), log / len(self.n_ffts)
         mel = (self.mel(sound) - log_mel).abs().mean()

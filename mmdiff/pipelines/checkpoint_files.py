@@ -8,12 +8,25 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".h5", ".msgpack", ".py")
+UNSAFE_SUFFIXES = (
+    ".bin",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".pkl",
+    ".pickle",
+    ".npy",
+    ".npz",
+    ".h5",
+    ".msgpack",
+    ".py",
+)
 CURE = "Download or export the checkpoint again."
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that mmdiff refuses to load: the message names the file, what is wrong and the cure."""
+    """A checkpoint that mmdiff refuses to load: the message names the file, what is wrong and the
+    cure."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -34,13 +47,15 @@ def refuse_unsafe_files(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in UNSAFE_SUFFIXES:
             raise CheckpointError(
-                f"{path} is a {path.suffix} file, which can hold code; mmdiff loads weights from .safetensors and "
+                f"{path} is a {path.suffix} file, which can hold code; mmdiff loads weights from "
+                f".safetensors and "
                 "settings from .json only. Remove it, or convert the weights with save_pretrained."
             )
 
 
 def weight_files(folder: Path, variant: str | None = None) -> list[Path]:
-    """The safetensors files of one model: one, or the shards that its index names (inside `folder` only)."""
+    """The safetensors files of one model: one, or the shards that its index names (inside `folder`
+    only)."""
     suffixes = [f".{variant}.safetensors", ".safetensors"] if variant else [".safetensors"]
     for suffix in suffixes:
         for name in ("diffusion_pytorch_model", "model"):
@@ -59,14 +74,19 @@ def _shards(index: Path) -> list[Path]:
     names = sorted({str(name) for name in weight_map.values()})
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):
-            raise CheckpointError(f"{index} points to {name!r}, which is no .safetensors file beside it. {CURE}")
+            raise CheckpointError(
+                f"{index} points to {name!r}, which is no .safetensors file beside it. {CURE}"
+            )
         if not (index.parent / name).is_file():
-            raise CheckpointError(f"{index.parent / name} is missing: a shard of {index.name}. {CURE}")
+            raise CheckpointError(
+                f"{index.parent / name} is missing: a shard of {index.name}. {CURE}"
+            )
     return [index.parent / name for name in names]
 
 
 def finite_tensor_shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor in `files`; CheckpointError where a file is damaged or a value is NaN or infinite."""
+    """Shape of every tensor in `files`; CheckpointError where a file is damaged or a value is NaN
+    or infinite."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path in files:
         for name, tensor in _tensors(path):
@@ -81,7 +101,7 @@ def finite_tensor_shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
 def _tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
-            for name in file.keys():
+            for name in file:
                 yield name, file.get_tensor(name)
     except (SafetensorError, OSError, OverflowError) as error:
         raise CheckpointError(f"{path} is damaged ({error}). {CURE}") from None

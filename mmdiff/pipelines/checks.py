@@ -1,4 +1,5 @@
-"""Arguments of a pipeline call: what is not possible is refused, with its name, its value, the range and the cure."""
+"""Arguments of a pipeline call: what is not possible is refused, with its name, its value, the
+range and the cure."""
 
 import difflib
 import math
@@ -25,7 +26,9 @@ def check_integer(name: str, value: Any, lowest: int, highest: int) -> None:
         nearest = f": {min(max(round(value), lowest), highest)}" if whole else ""
         raise ValueError(f"{name} is {value!r}; it must be {legal}{nearest}")
     if not lowest <= value <= highest:
-        raise ValueError(f"{name} is {value}; it must be {legal}: {min(max(value, lowest), highest)}")
+        raise ValueError(
+            f"{name} is {value}; it must be {legal}: {min(max(value, lowest), highest)}"
+        )
 
 
 def check_number(name: str, value: Any, lowest: float, highest: float) -> None:
@@ -34,7 +37,9 @@ def check_number(name: str, value: Any, lowest: float, highest: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
         raise ValueError(f"{name} is {value!r}; it must be {legal}")
     if not lowest <= value <= highest:
-        raise ValueError(f"{name} is {value}; it must be {legal}: {min(max(value, lowest), highest):g}")
+        raise ValueError(
+            f"{name} is {value}; it must be {legal}: {min(max(value, lowest), highest):g}"
+        )
 
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
@@ -47,7 +52,8 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
 
 
 def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> tuple[Modality, ...]:
-    """What is to be made, in the order of the halves; by default both, but a still image has no sound.
+    """What is to be made, in the order of the halves; by default both, but a still image has no
+    sound.
 
     Raises ValueError for unknown or repeated modalities.
     """
@@ -55,7 +61,9 @@ def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> t
         return ("video",) if num_frames == 1 else MODALITIES
     names = [value] if isinstance(value, str) else list(value)
     if not names:
-        raise ValueError("modalities is empty; it must name video, audio or both: modalities=('video', 'audio')")
+        raise ValueError(
+            "modalities is empty; it must name video, audio or both: modalities=('video', 'audio')"
+        )
     for name in names:
         check_choice("modalities", name, MODALITIES)
     if len(set(names)) < len(names):
@@ -63,7 +71,9 @@ def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> t
     return tuple(name for name in MODALITIES if name in names)
 
 
-def check_shape(grid: LatentGrid, num_frames: int, *, height: int, width: int, patch: int) -> dict[str, tuple[int, ...]]:
+def check_shape(
+    grid: LatentGrid, num_frames: int, *, height: int, width: int, patch: int
+) -> dict[str, tuple[int, ...]]:
     """Latent shapes of the two halves; ValueError for sizes and lengths that the model cannot make.
 
     patch: latent pixels that the transformer takes as one token, along each side.
@@ -75,11 +85,15 @@ def check_shape(grid: LatentGrid, num_frames: int, *, height: int, width: int, p
         if value % multiple:
             nearest = max(multiple, round(value / multiple) * multiple)
             raise ValueError(f"{name} is {value}; it must be a multiple of {multiple}: {nearest}")
-    return {"video": grid.video_shape(num_frames, height, width), "audio": grid.audio_shape(num_frames)}
+    return {
+        "video": grid.video_shape(num_frames, height, width),
+        "audio": grid.audio_shape(num_frames),
+    }
 
 
 def check_frame_rate(value: Any, *, trained: float) -> None:
-    """Raise ValueError unless `value` is the rate that the model was trained at: its clock is in its weights."""
+    """Raise ValueError unless `value` is the rate that the model was trained at: its clock is in
+    its weights."""
     check_number("frame_rate", value, 1.0, 240.0)
     if value != trained:
         raise ValueError(
@@ -91,7 +105,8 @@ def check_frame_rate(value: Any, *, trained: float) -> None:
 def check_text(
     name: str, prompt: Any, embeds: Any, mask: Any, *, width: int, count: int | None = None
 ) -> int:
-    """Number of prompts; raises unless there is either a prompt or its embeddings b l `width`, `count` of them."""
+    """Number of prompts; raises unless there is either a prompt or its embeddings b l `width`,
+    `count` of them."""
     if prompt is not None and embeds is not None:
         raise ValueError(f"{name} and {name}_embeds are both given; give one of them")
     if prompt is None and embeds is None:
@@ -101,7 +116,9 @@ def check_text(
         return 1 if isinstance(prompt, str) else len(prompt)
     check_embeds(f"{name}_embeds", embeds, mask, width=width)
     if count is not None and len(embeds) not in (1, count):
-        raise ValueError(f"{name}_embeds has {len(embeds)} rows for {count} prompts; give one row, or {count}")
+        raise ValueError(
+            f"{name}_embeds has {len(embeds)} rows for {count} prompts; give one row, or {count}"
+        )
     return len(embeds)
 
 
@@ -110,14 +127,18 @@ def check_prompt(name: str, prompt: Any, *, count: int | None = None) -> None:
     if isinstance(prompt, str):
         return
     if not isinstance(prompt, (list, tuple)):
-        raise TypeError(f"{name} is a {type(prompt).__name__}; it must be a string or a list of strings")
+        raise TypeError(
+            f"{name} is a {type(prompt).__name__}; it must be a string or a list of strings"
+        )
     for index, text in enumerate(prompt):
         if not isinstance(text, str):
             raise TypeError(f"{name}[{index}] is a {type(text).__name__}; it must be a string")
     if not prompt:
         raise ValueError(f"{name} is an empty list; give at least one string (it may be empty)")
     if count is not None and len(prompt) not in (1, count):
-        raise ValueError(f"{name} has {len(prompt)} strings for {count} prompts; give one string, or {count}")
+        raise ValueError(
+            f"{name} has {len(prompt)} strings for {count} prompts; give one string, or {count}"
+        )
 
 
 def check_embeds(name: str, embeds: Any, mask: Any, *, width: int) -> None:
@@ -126,16 +147,21 @@ def check_embeds(name: str, embeds: Any, mask: Any, *, width: int) -> None:
     if mask is not None:
         check_tensor(f"the attention mask of {name}", mask, tuple(embeds.shape[:2]))
         if not bool(mask.bool().any(dim=1).all()):
-            raise ValueError(f"the attention mask of {name} hides all tokens of a prompt; it must keep at least one")
+            raise ValueError(
+                f"the attention mask of {name} hides all tokens of a prompt; it must keep at "
+                f"least one"
+            )
 
 
 def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:
-    """Raise unless `value` is a finite floating tensor (a mask: any) of `shape`; None stands for any size but 0."""
+    """Raise unless `value` is a finite floating tensor (a mask: any) of `shape`; None stands for
+    any size but 0."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a tensor")
     expected = f"({', '.join('any' if size is None else str(size) for size in shape)})"
     fits = value.ndim == len(shape) and all(
-        size == wanted or (wanted is None and size > 0) for size, wanted in zip(value.shape, shape, strict=False)
+        size == wanted or (wanted is None and size > 0)
+        for size, wanted in zip(value.shape, shape, strict=False)
     )
     if not fits:
         raise ValueError(f"{name} has shape {tuple(value.shape)}; it must be {expected}")
@@ -146,7 +172,8 @@ def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:
 
 
 def check_generators(generator: Any, *, batch_size: int, device: torch.device) -> None:
-    """Raise unless `generator` is None, one generator, or one for each of `batch_size` samples, on CPU or `device`."""
+    """Raise unless `generator` is None, one generator, or one for each of `batch_size` samples, on
+    CPU or `device`."""
     if generator is None:
         return
     generators = list(generator) if isinstance(generator, (list, tuple)) else [generator]
@@ -157,8 +184,11 @@ def check_generators(generator: Any, *, batch_size: int, device: torch.device) -
                 "for example torch.Generator().manual_seed(0)"
             )
         if one.device.type not in ("cpu", device.type):
-            raise ValueError(f"generator[{index}] is on {one.device}; it must be on cpu or {device}")
+            raise ValueError(
+                f"generator[{index}] is on {one.device}; it must be on cpu or {device}"
+            )
     if isinstance(generator, (list, tuple)) and len(generators) != batch_size:
         raise ValueError(
-            f"generator has {len(generators)} entries for {batch_size} clips; give one for each clip, or a single one"
+            f"generator has {len(generators)} entries for {batch_size} clips; give one for each "
+            f"clip, or a single one"
         )

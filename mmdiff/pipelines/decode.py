@@ -1,8 +1,9 @@
 """Latents to media: pictures and sound, a few clips at a time, so that memory stays bounded."""
 
 import torch
+from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.values.shapes import LatentGrid
@@ -12,7 +13,8 @@ SAMPLES_AT_ONCE = 2**22
 
 
 def decode_video(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tensor:
-    """Frames b 3 frames height width in [-1, 1], fp32, of video latents b c f h w of unit variance."""
+    """Frames b 3 frames height width in [-1, 1], fp32, of video latents b c f h w of unit
+    variance."""
     _, _, latent_frames, rows, columns = latents.shape
     pixels = grid.num_frames(latent_frames) * rows * columns * grid.space_compression**2
     batches = latents.split(max(1, PIXELS_AT_ONCE // pixels))
@@ -21,7 +23,9 @@ def decode_video(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tens
 
 def _decode_batch(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tensor:
     raw = vae.unscale(latents.to(vae.dtype))
-    pixels_per_latent_frame = raw.shape[3] * raw.shape[4] * grid.space_compression**2 * grid.time_compression
+    pixels_per_latent_frame = (
+        raw.shape[3] * raw.shape[4] * grid.space_compression**2 * grid.time_compression
+    )
     chunk = max(1, PIXELS_AT_ONCE // (pixels_per_latent_frame * len(raw)))
     if chunk >= raw.shape[2] or not hasattr(vae, "decode_stream"):
         return vae.decode(raw).float().clamp(-1, 1)
@@ -30,20 +34,28 @@ def _decode_batch(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Ten
 
 
 def decode_audio(
-    audio_vae: Autoencoder, vocoder: nn.Module, latents: Tensor, *, grid: LatentGrid, num_samples: int
+    audio_vae: Autoencoder,
+    vocoder: ModelMixin,
+    latents: Tensor,
+    *,
+    grid: LatentGrid,
+    num_samples: int,
 ) -> Tensor:
     """Sound b 1 samples in [-1, 1], fp32, of audio latents b c t m of unit variance.
 
     The pre-roll is cut off, and the end so that the sound lasts exactly as long as the picture.
     """
-    batches = latents.split(max(1, SAMPLES_AT_ONCE // (latents.shape[2] * grid.samples_per_audio_latent)))
+    batches = latents.split(
+        max(1, SAMPLES_AT_ONCE // (latents.shape[2] * grid.samples_per_audio_latent))
+    )
     waveform = torch.cat([_decode_sound(audio_vae, vocoder, batch) for batch in batches])
     start = grid.preroll_samples
     return rearrange(waveform[:, start : start + num_samples], "b samples -> b 1 samples")
 
 
-def _decode_sound(audio_vae: Autoencoder, vocoder: nn.Module, latents: Tensor) -> Tensor:
-    mel = audio_vae.decode(audio_vae.unscale(latents.to(audio_vae.dtype)))  # b 1 mel_frames mel_bins
+def _decode_sound(audio_vae: Autoencoder, vocoder: ModelMixin, latents: Tensor) -> Tensor:
+    mel = audio_vae.decode(
+        audio_vae.unscale(latents.to(audio_vae.dtype))
+    )  # b 1 mel_frames mel_bins
     waveform: Tensor = vocoder(rearrange(mel, "b 1 t m -> b t m").to(vocoder.dtype))  # b samples
     return waveform.float().clamp(-1, 1)
-

@@ -1,9 +1,11 @@
-"""Where a pipeline's files lie: the bundled model, a folder, or a repository of the Hugging Face hub."""
+"""Where a pipeline's files lie: the bundled model, a folder, or a repository of the Hugging Face
+hub."""
 
 import difflib
 from importlib import resources
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from mmdiff.pipelines.checkpoint_files import CheckpointError
 
@@ -19,7 +21,8 @@ def pipeline_folder(
     token: str | bool | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """The local folder of pipeline `name`; None means the bundled model. Fetches from the hub where it must.
+    """The local folder of pipeline `name`; None means the bundled model. Fetches from the hub
+    where it must.
 
     Raises CheckpointError where there is none, saying what was looked for and what to do.
     """
@@ -33,7 +36,13 @@ def pipeline_folder(
     if not _may_be_repository(str(name)):
         raise CheckpointError(f"there is no folder {path}{_nearest(path)}")
     return _with_index(
-        _download(str(name), revision=revision, cache_dir=cache_dir, token=token, local_files_only=local_files_only)
+        _download(
+            str(name),
+            revision=revision,
+            cache_dir=cache_dir,
+            token=token,
+            local_files_only=local_files_only,
+        )
     )
 
 
@@ -51,12 +60,21 @@ def _with_index(folder: Path) -> Path:
     if (folder / "model_index.json").is_file():
         return folder
     inside = sorted(path.parent for path in folder.glob("*/model_index.json"))
-    hint = f"; did you mean {inside[0]}?" if inside else ": it is no pipeline folder, which save_pretrained writes"
+    hint = (
+        f"; did you mean {inside[0]}?"
+        if inside
+        else ": it is no pipeline folder, which save_pretrained writes"
+    )
     raise CheckpointError(f"{folder} holds no model_index.json{hint}")
 
 
 def _may_be_repository(name: str) -> bool:
-    return not name.startswith((".", "/", "~")) and name.count("/") <= 1 and "\\" not in name and bool(name.strip())
+    return (
+        not name.startswith((".", "/", "~"))
+        and name.count("/") <= 1
+        and "\\" not in name
+        and bool(name.strip())
+    )
 
 
 def _nearest(path: Path) -> str:
@@ -67,14 +85,16 @@ def _nearest(path: Path) -> str:
     return f"; did you mean {path.parent / close[0]}?" if close else f" in {path.parent}"
 
 
-def _download(name: str, **options: object) -> Path:
+def _download(name: str, **options: Any) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=HUB_PATTERNS, **options))  # type: ignore[arg-type]
+        return Path(snapshot_download(name, allow_patterns=HUB_PATTERNS, **options))
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{name!r} is neither a folder here{_nearest(Path(name))} nor a repository that the Hugging Face hub "
-            f"gives out ({type(error).__name__}: {str(error).strip().splitlines()[0]}). Give a folder, check the "
+            f"{name!r} is neither a folder here{_nearest(Path(name))} nor a repository that the "
+            f"Hugging Face hub "
+            f"gives out ({type(error).__name__}: {str(error).strip().splitlines()[0]}). Give a "
+            f"folder, check the "
             "name and the network, or leave it out for the bundled model."
         ) from error

@@ -1,4 +1,5 @@
-"""The latent grid of a pipeline: what its autoencoders and vocoder say of themselves, asked once."""
+"""The latent grid of a pipeline: what its autoencoders and vocoder say of themselves, asked
+once."""
 
 from fractions import Fraction
 from typing import Any
@@ -9,7 +10,8 @@ DEFAULT = LatentGrid()
 
 
 def grid_of(vae: Any, audio_vae: Any, vocoder: Any, *, frame_rate: float) -> LatentGrid:
-    """Rates and factors of the components; those of the default clip where a component is missing or does not tell."""
+    """Rates and factors of the components; those of the default clip where a component is missing
+    or does not tell."""
     return LatentGrid(
         frame_rate=Fraction(frame_rate),
         sample_rate=_fact(vocoder, "output_sampling_rate", DEFAULT.sample_rate),

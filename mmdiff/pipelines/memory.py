@@ -1,67 +1,110 @@
 """How much memory a call needs, asked before it is taken."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from mmdiff.pipelines.decode import PIXELS_AT_ONCE
 from mmdiff.values.shapes import LatentGrid
 
 FLOAT_BYTES = 4
-LIVE_TENSORS = 32  # tensors of one token's width that are alive at once inside a block, feed-forward included
-DECODER_CHANNELS = 256  # feature maps alive at once at full resolution while one clip is decoded
+LIVE_TENSORS = (
+    32  # tensors of a token's width that are alive at once inside a block, feed-forward included
+)
+DECODER_FLOATS = 64  # of feature maps for each pixel that is decoded at once
 OUTPUT_COPIES = 3  # the frames as decoded, as asked for, and as uint8 clips
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallSize:
-    """What decides the memory of a call."""
+    """What decides the memory of a call: the clips, and the transformer's tokens.
+
+    passes  predictions in one batched call, for guidance
+    patch   latent pixels along each side of a token
+    """
 
     num_frames: int
     height: int
     width: int
     batch_size: int
     passes: int
+    patch: int
     token_width: int
-    decodes_at_once: int = 1
 
     def bytes_needed(self, grid: LatentGrid) -> int:
         """An estimate, on the high side, of what sampling and decoding allocate."""
         pixels = self.num_frames * self.height * self.width
-        slices = 1 + (self.num_frames - 1) // grid.time_compression
-        sites = self.height * self.width // grid.space_compression**2
-        tokens = slices * (sites + grid.audio_channels * grid.mel_bins)
-        sampling = self.batch_size * self.passes * tokens * self.token_width * LIVE_TENSORS
-        decoding = min(self.batch_size, self.decodes_at_once) * pixels * DECODER_CHANNELS
+        slices = grid.latent_frames(self.num_frames)
+        sites = self.height * self.width // (grid.space_compression * self.patch) ** 2
+        tokens = self.batch_size * slices * (sites + grid.audio_frames_per_latent_frame)
+        sampling = self.passes * tokens * self.token_width * LIVE_TENSORS
+        one_latent_frame = grid.time_compression * self.height * self.width
+        decoding = (
+            min(self.batch_size * pixels, max(PIXELS_AT_ONCE, one_latent_frame)) * DECODER_FLOATS
+        )
         outputs = self.batch_size * pixels * 3 * OUTPUT_COPIES
         return FLOAT_BYTES * (max(sampling, decoding) + outputs)
 
 
 def check_memory(size: CallSize, grid: LatentGrid, device: torch.device) -> None:
-    """Raise ValueError, naming what would fit, if the call needs more memory than is free on `device`."""
+    """Raise ValueError, naming what would fit, if the call needs more memory than is free on
+    `device`."""
     free = free_bytes(device)
     needed = size.bytes_needed(grid)
     if free is None or needed <= free:
         return
-    share = free / needed
-    frames = _largest_legal(size.num_frames * share, grid.time_compression) + 1
-    side = _largest_legal((size.height * size.width * share) ** 0.5, 2 * grid.space_compression)
-    batch = f"a batch of {int(size.batch_size * share)}, " if size.batch_size * share >= 1 < size.batch_size else ""
+    steps = size.num_frames // grid.time_compression
+    frames = 1 + grid.time_compression * _largest(
+        steps,
+        lambda k: _fits(replace(size, num_frames=1 + grid.time_compression * k), grid, free),
+    )
+    side = _largest(
+        max(size.height, size.width) // grid.space_compression // size.patch,
+        lambda k: _fits(_square(size, k * grid.space_compression * size.patch), grid, free),
+    )
+    side *= grid.space_compression * size.patch
+    batch = _largest(size.batch_size, lambda k: _fits(replace(size, batch_size=k), grid, free))
+    advice = [f"a batch of {batch}"] if 0 < batch < size.batch_size else []
+    advice += [f"num_frames={frames}"] if frames < size.num_frames else []
+    advice += [f"{side} x {side} pixels"] if side else []
     raise ValueError(
-        f"num_frames={size.num_frames}, height={size.height}, width={size.width} and a batch of {size.batch_size} "
+        f"num_frames={size.num_frames}, height={size.height}, width={size.width} and a batch of "
+        f"{size.batch_size} "
         f"need about {_readable(needed)} of memory; {_readable(free)} are free on {device}. "
-        f"What would fit: {batch}num_frames={frames}, or {side} x {side} pixels"
+        f"One of these would fit: {' or '.join(advice) or 'none of these changed alone'}"
     )
 
 
+def _fits(size: CallSize, grid: LatentGrid, free: int) -> bool:
+    return size.bytes_needed(grid) <= 0.9 * free
+
+
+def _square(size: CallSize, side: int) -> CallSize:
+    return replace(size, height=side, width=side)
+
+
+def _largest(highest: int, fits: Callable[[int], bool]) -> int:
+    """The largest number from 0 to `highest` that fits, by halving; 0 where none does."""
+    lowest = 0
+    while lowest < highest:
+        middle = (lowest + highest + 1) // 2
+        lowest, highest = (middle, highest) if fits(middle) else (lowest, middle - 1)
+    return lowest
+
+
 def free_bytes(device: torch.device) -> int | None:
-    """Free memory of `device`, within the limit of the container if there is one; None where nobody can tell."""
+    """Free memory of `device`, within the limit of the container if there is one; None where
+    nobody can tell."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type != "cpu":
         return None
-    known = [value for value in (_available_of_machine(), _available_of_container()) if value is not None]
+    known = [
+        value for value in (_available_of_machine(), _available_of_container()) if value is not None
+    ]
     return min(known, default=None)
 
 
@@ -82,10 +125,6 @@ def _available_of_container() -> int | None:
         return limit - int((folder / "memory.current").read_text())
     except (OSError, ValueError):
         return None
-
-
-def _largest_legal(value: float, factor: int) -> int:
-    return max(int(value) // factor, 1 if factor > 8 else 0) * factor
 
 
 def _readable(count: float) -> str:

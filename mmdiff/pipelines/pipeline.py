@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
@@ -16,20 +16,20 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, T5EncoderModel
 
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
-from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder, to_frames
+from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.diffusion.noise_schedule import named_noise_schedule
 from mmdiff.guidance.classifier_free import ClassifierFree
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from mmdiff.guidance.guider import Guider
-from mmdiff.media.clip import Clip
 from mmdiff.pipelines import checks
 from mmdiff.pipelines.decode import decode_audio, decode_video
 from mmdiff.pipelines.folder import pipeline_folder
+from mmdiff.pipelines.generators import one_generator_each
 from mmdiff.pipelines.grid import grid_of
 from mmdiff.pipelines.memory import CallSize, check_memory
-from mmdiff.pipelines.output import MMDiffPipelineOutput
+from mmdiff.pipelines.output import MMDiffPipelineOutput, clips_of
 from mmdiff.pipelines.sample_latents import matched_schedulers, sample_latents
 from mmdiff.pipelines.step_callback import StepEnd, apply_callback
 from mmdiff.pipelines.strict_load import check_checkpoint
@@ -46,14 +46,16 @@ MAX_TEXT_TOKENS = 4096
 HUB_KEYWORDS = ("revision", "cache_dir", "token", "local_files_only")
 
 for component in (DiffusionTransformer, VideoAutoencoder, AudioAutoencoder, Vocoder):
-    # to load a component, diffusers looks for its base class among the names of the module that defines it
+    # to load a component, diffusers looks for its base class among the names of the module that
+    # defines it
     vars(sys.modules[component.__module__]).setdefault("ModelMixin", ModelMixin)
 
 
 class MMDiffPipeline(DiffusionPipeline):
     """Text to clips: picture and sound are sampled together by one transformer, then decoded.
 
-    Any diffusers scheduler can be assigned to `scheduler` (and, for a schedule of its own for the sound, to
+    Any diffusers scheduler can be assigned to `scheduler` (and, for a schedule of its own for the
+    sound, to
     `audio_scheduler`); it is matched to the checkpoint by signal-to-noise ratio.
 
     Args:
@@ -63,8 +65,13 @@ class MMDiffPipeline(DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->vae->audio_vae->vocoder"
-    _optional_components = ["audio_scheduler"]
-    _callback_tensor_inputs = ["latents", "audio_latents", "prompt_embeds", "negative_prompt_embeds"]
+    _optional_components: ClassVar[list[str]] = ["audio_scheduler"]
+    _callback_tensor_inputs: ClassVar[list[str]] = [
+        "latents",
+        "audio_latents",
+        "prompt_embeds",
+        "negative_prompt_embeds",
+    ]
 
     def __init__(
         self,
@@ -121,11 +128,11 @@ class MMDiffPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | PathLike[str] | None = None, **kwargs: Any
     ) -> Self:
-        """Load the bundled model, or a folder, or a repository of the hub; keywords as in diffusers.
+        """Load the bundled model, a folder, or a repository of the hub; keywords as in diffusers.
 
-        Weights are computed with in fp32 unless `dtype` (or `torch_dtype`) says otherwise. What diffusers would load
-        in silence is refused: missing, unexpected or non-finite weights, unknown config keys, pickles. `strict=False`
-        leaves these checks out.
+        Weights are held in fp32 unless `dtype` (or `torch_dtype`) says otherwise. What diffusers
+        would load in silence is refused: missing, unexpected or non-finite weights, unknown config
+        keys, pickles. `strict=False` leaves these checks out.
 
         Raises CheckpointError, which names the file and the cure.
         """
@@ -141,7 +148,8 @@ class MMDiffPipeline(DiffusionPipeline):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        # diffusers keeps recording "no component" where one is assigned for the first time, and would not save it
+        # diffusers keeps recording "no component" where one is assigned for the first time, and
+        # would not save it
         if name == "audio_scheduler" and value is not None and self.config[name][0] is None:
             self.register_modules(audio_scheduler=value)
 
@@ -172,11 +180,14 @@ class MMDiffPipeline(DiffusionPipeline):
     ) -> int:
         """Refuse what is not possible, before any memory is taken; returns the number of clips.
 
-        Raises ValueError or TypeError naming the argument, its value, what is legal and the nearest good value.
+        Raises ValueError or TypeError naming the argument, its value, what is legal and the
+        nearest good value.
         """
         config = self.transformer.config
         width_of_text = config.text_dim
-        num_prompts = checks.check_text("prompt", prompt, prompt_embeds, prompt_attention_mask, width=width_of_text)
+        num_prompts = checks.check_text(
+            "prompt", prompt, prompt_embeds, prompt_attention_mask, width=width_of_text
+        )
         if negative_prompt is not None or negative_prompt_embeds is not None:
             checks.check_text(
                 "negative_prompt",
@@ -190,28 +201,39 @@ class MMDiffPipeline(DiffusionPipeline):
         checks.check_integer("num_videos_per_prompt", num_videos_per_prompt, 1, MAX_BATCH)
         checks.check_integer("num_inference_steps", num_inference_steps, 1, MAX_STEPS)
         checks.check_number("guidance_scale", self.guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
-        checks.check_number("audio_guidance_scale", self.audio_guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
+        checks.check_number(
+            "audio_guidance_scale", self.audio_guidance_scale, 0.0, MAX_GUIDANCE_SCALE
+        )
         checks.check_number("guidance_rescale", self.guidance_rescale, 0.0, 1.0)
         checks.check_choice("output_type", output_type, checks.OUTPUT_TYPES)
         for name in callback_on_step_end_tensor_inputs:
-            checks.check_choice("callback_on_step_end_tensor_inputs", name, self._callback_tensor_inputs)
+            checks.check_choice(
+                "callback_on_step_end_tensor_inputs", name, self._callback_tensor_inputs
+            )
         batch_size = num_prompts * num_videos_per_prompt
         checks.check_generators(generator, batch_size=batch_size, device=self._execution_device)
         checks.check_frame_rate(frame_rate, trained=self.config.frame_rate)
         shapes = checks.check_shape(
             self.latent_grid, num_frames, height=height, width=width, patch=config.patch_size
         )
-        for name, half, given in (("latents", "video", latents), ("audio_latents", "audio", audio_latents)):
+        for name, half, given in (
+            ("latents", "video", latents),
+            ("audio_latents", "audio", audio_latents),
+        ):
             if given is not None:
                 checks.check_tensor(name, given, (batch_size, *shapes[half]))
             if given is not None and half not in modalities:
-                raise ValueError(f"{name} are given, but modalities is {tuple(modalities)}: add {half!r}, or leave them out")
+                raise ValueError(
+                    f"{name} are given, but modalities is {tuple(modalities)}: add {half!r}, or "
+                    f"leave them out"
+                )
         size = CallSize(
             num_frames=num_frames,
             height=height,
             width=width,
             batch_size=batch_size,
             passes=2,
+            patch=config.patch_size,
             token_width=config.num_attention_heads * config.attention_head_dim,
         )
         check_memory(size, self.latent_grid, self._execution_device)
@@ -229,11 +251,14 @@ class MMDiffPipeline(DiffusionPipeline):
         negative_prompt_attention_mask: Tensor | None = None,
         max_sequence_length: int = 512,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Text tokens b l d and mask b l of the prompts, and of the negative prompts where guidance wants them.
+        """Text tokens b l d and mask b l of the prompts, and of the negative prompts where
+        guidance wants them.
 
         Embeddings that are given are taken as they are; `num_videos_per_prompt` repeats each row.
         """
-        context = self._context(prompt, prompt_embeds, prompt_attention_mask, max_length=max_sequence_length)
+        context = self._context(
+            prompt, prompt_embeds, prompt_attention_mask, max_length=max_sequence_length
+        )
         negative = None
         if do_classifier_free_guidance:
             negative = self._context(
@@ -254,11 +279,18 @@ class MMDiffPipeline(DiffusionPipeline):
         )
 
     def _context(
-        self, prompt: str | list[str] | None, embeds: Tensor | None, mask: Tensor | None, *, max_length: int
+        self,
+        prompt: str | list[str] | None,
+        embeds: Tensor | None,
+        mask: Tensor | None,
+        *,
+        max_length: int,
     ) -> Context:
         if embeds is None:
             prompts = [prompt] if isinstance(prompt, str) else list(prompt or [])
-            context = encode_prompts(self.tokenizer, self.text_encoder, prompts, max_length=max_length)
+            context = encode_prompts(
+                self.tokenizer, self.text_encoder, prompts, max_length=max_length
+            )
         else:
             whole = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
             context = Context(embeds, whole if mask is None else mask.bool())
@@ -273,7 +305,8 @@ class MMDiffPipeline(DiffusionPipeline):
         generators: Sequence[torch.Generator],
         latents: Tensor | None = None,
     ) -> Tensor:
-        """Unit noise b c f h w, fp32, each row by its own generator; or `latents`, where they are given."""
+        """Unit noise b c f h w, fp32, each row by its own generator; or `latents`, where they are
+        given."""
         shape = self.latent_grid.video_shape(num_frames, height, width)
         return self._noise(batch_size, shape, generators=generators, given=latents)
 
@@ -284,21 +317,34 @@ class MMDiffPipeline(DiffusionPipeline):
         generators: Sequence[torch.Generator],
         audio_latents: Tensor | None = None,
     ) -> Tensor:
-        """Unit noise b c t m, fp32, each row by its own generator; or `audio_latents`, where they are given."""
+        """Unit noise b c t m, fp32, each row by its own generator; or `audio_latents`, where they
+        are given."""
         shape = self.latent_grid.audio_shape(num_frames)
         return self._noise(batch_size, shape, generators=generators, given=audio_latents)
 
     def _noise(
-        self, batch_size: int, shape: tuple[int, ...], *, generators: Sequence[torch.Generator], given: Tensor | None
+        self,
+        batch_size: int,
+        shape: tuple[int, ...],
+        *,
+        generators: Sequence[torch.Generator],
+        given: Tensor | None,
     ) -> Tensor:
         device = self._execution_device
         if given is not None:
             return given.to(device, torch.float32)
-        return randn_tensor((batch_size, *shape), generator=list(generators), device=device, dtype=torch.float32)
+        return randn_tensor(
+            (batch_size, *shape), generator=list(generators), device=device, dtype=torch.float32
+        )
 
     def decode_latents(self, latents: ClipLatents, num_frames: int) -> ClipLatents:
-        """Media of clean latents: frames b 3 frames height width and sound b 1 samples, both in [-1, 1], on the CPU."""
-        video = None if latents.video is None else decode_video(self.vae, latents.video, grid=self.latent_grid)
+        """Media of clean latents: frames b 3 frames height width and sound b 1 samples, both in
+        [-1, 1], on the CPU."""
+        video = (
+            None
+            if latents.video is None
+            else decode_video(self.vae, latents.video, grid=self.latent_grid)
+        )
         audio = None
         if latents.audio is not None:
             audio = decode_audio(
@@ -346,34 +392,43 @@ class MMDiffPipeline(DiffusionPipeline):
         modalities: str | Sequence[str] | None = None,
         guidance: Sequence[Guider] | None = None,
     ) -> MMDiffPipelineOutput | tuple[Any, Tensor | None]:
-        """Make clips. What is left out is as the checkpoint was trained: see the pipeline's `config.default_*`.
+        """Make clips. What is left out is as the checkpoint was trained: see the pipeline's
+        `config.default_*`.
 
         Args:
             prompt: what the clips show and sound like; one, or a list for a batch.
             negative_prompt: what they should keep away from.
-            num_frames: 1 + 4k; 1 makes a still image, which has no sound unless `modalities` asks for it.
+            num_frames: 1 + 4k; 1 makes a still image, which has no sound unless `modalities` asks
+                for it.
             sigmas, timesteps: own levels, for schedulers that take them.
-            guidance_scale, audio_guidance_scale, guidance_rescale: classifier-free guidance of the picture and of the
+            guidance_scale, audio_guidance_scale, guidance_rescale: classifier-free guidance of the
+                picture and of the
                 sound (None: like the picture); 1 turns it off.
-            generator: one for each clip makes clip i the same alone and in any batch; a single one is drawn from for
+            generator: one for each clip makes clip i the same alone and in any batch; a single one
+                is drawn from for
                 one clip after the other; None takes seeds from torch's global generator.
             latents, audio_latents: unit noise to start from.
             output_type: of `frames`: "pil", "np" or "pt"; "latent" leaves out decoding.
-            callback_on_step_end: called as (pipeline, index, timestep, tensors) after each step; may return tensors to
+            callback_on_step_end: called as (pipeline, index, timestep, tensors) after each step;
+                may return tensors to
                 go on with, and set `pipeline._interrupt = True` to stop.
             modalities: "video", "audio" or both.
             guidance: guiders to use in place of classifier-free guidance by the scales above.
 
         Returns:
-            MMDiffPipelineOutput with `frames`, `audio` and `clips`; with `return_dict=False` (frames, audio).
+            MMDiffPipelineOutput with `frames`, `audio` and `clips`; with `return_dict=False`
+            (frames, audio).
 
         Raises:
-            ValueError, TypeError: naming the argument, its value, what is legal and the nearest good value.
+            ValueError, TypeError: naming the argument, its value, what is legal and the nearest
+            good value.
         """
         if isinstance(callback_on_step_end, (PipelineCallback, MultiPipelineCallbacks)):
             callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
         if attention_kwargs:
-            raise ValueError(f"attention_kwargs is {attention_kwargs}; this transformer takes none: leave it out")
+            raise ValueError(
+                f"attention_kwargs is {attention_kwargs}; this transformer takes none: leave it out"
+            )
         height = self._given("height", height)
         width = self._given("width", width)
         num_frames = self._given("num_frames", num_frames)
@@ -416,6 +471,9 @@ class MMDiffPipeline(DiffusionPipeline):
             negative_prompt_attention_mask,
             max_sequence_length,
         )
+        negative_context = None
+        if negative_embeds is not None and negative_mask is not None:
+            negative_context = Context(negative_embeds, negative_mask)
         generators = one_generator_each(generator, batch_size)
         noise = ClipLatents(
             self.prepare_latents(batch_size, num_frames, height, width, generators, latents)
@@ -460,7 +518,7 @@ class MMDiffPipeline(DiffusionPipeline):
                 noise,
                 generators,
                 context=Context(embeds, mask),
-                negative_context=None if negative_embeds is None else Context(negative_embeds, negative_mask),
+                negative_context=negative_context,
                 guiders=self._guiders(),
                 schedulers=schedulers,
                 noise_schedule=noise_schedule,
@@ -473,26 +531,18 @@ class MMDiffPipeline(DiffusionPipeline):
         self.maybe_free_model_hooks()
         return output if return_dict else (output.frames, output.audio)
 
-    def _output(self, clean: ClipLatents, num_frames: int, *, output_type: str) -> MMDiffPipelineOutput:
+    def _output(
+        self, clean: ClipLatents, num_frames: int, *, output_type: str
+    ) -> MMDiffPipelineOutput:
         if output_type == "latent":
             return MMDiffPipelineOutput(frames=clean.video, audio=clean.audio)
         media = self.decode_latents(clean, num_frames)
         frames = None
         if media.video is not None:
             frames = self.video_processor.postprocess_video(media.video, output_type)
-        return MMDiffPipelineOutput(frames=frames, audio=media.audio, clips=self._clips(media))
-
-    def _clips(self, media: ClipLatents) -> list[Clip]:
-        pictures = None if media.video is None else to_frames(media.video)
-        return [
-            Clip(
-                frames=None if pictures is None else pictures[index],
-                fps=self.latent_grid.frame_rate,
-                waveform=None if media.audio is None else media.audio[index],
-                sample_rate=None if media.audio is None else self.audio_sampling_rate,
-            )
-            for index in range(media.batch_size)
-        ]
+        return MMDiffPipelineOutput(
+            frames=frames, audio=media.audio, clips=clips_of(media, self.latent_grid)
+        )
 
     def _guiders(self) -> Sequence[Guider]:
         if self._guidance is not None:
@@ -519,12 +569,19 @@ class MMDiffPipeline(DiffusionPipeline):
     @property
     def audio_guidance_scale(self) -> float:
         """The scale of the sound; like the picture's where none of its own was given."""
-        return self._guidance_scale if self._audio_guidance_scale is None else self._audio_guidance_scale
+        return (
+            self._guidance_scale
+            if self._audio_guidance_scale is None
+            else self._audio_guidance_scale
+        )
 
     @property
     def do_classifier_free_guidance(self) -> bool:
-        """Whether a negative prompt has any say: guidance by own guiders, or by a scale other than 1."""
-        return self._guidance is not None or self.guidance_scale != 1 or self.audio_guidance_scale != 1
+        """Whether a negative prompt has any say: guidance by own guiders, or by a scale other than
+        1."""
+        return (
+            self._guidance is not None or self.guidance_scale != 1 or self.audio_guidance_scale != 1
+        )
 
     @property
     def num_timesteps(self) -> int:
@@ -541,13 +598,3 @@ class MMDiffPipeline(DiffusionPipeline):
     @property
     def interrupt(self) -> bool:
         return self._interrupt
-
-
-def one_generator_each(generator: checks.Generators, batch_size: int) -> list[torch.Generator]:
-    """A generator for each clip; without any, they are seeded from torch's global one, as diffusers' users expect."""
-    if isinstance(generator, torch.Generator):
-        return [generator] * batch_size
-    if generator is not None:
-        return list(generator)
-    seeds = torch.randint(2**62, (batch_size,)).tolist()
-    return [torch.Generator().manual_seed(seed) for seed in seeds]

@@ -18,7 +18,8 @@ from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 
-# after each call: (its index, the state, the denoiser, to be changed in place) -> a state to go on with, or None
+# after each call: (its index, the state, the denoiser, to be changed in place) -> a state to go on
+# with, or None
 GuidedCallback = Callable[[int, LatentState, GuidedDenoiser], LatentState | None]
 
 
@@ -31,7 +32,8 @@ def matched_schedulers(
     num_inference_steps: int,
     **arguments: Any,
 ) -> dict[Modality, MatchedScheduler]:
-    """One run of a scheduler for each modality, ready to step; sound takes `scheduler` too if it has none of its own.
+    """One run of a scheduler for each modality, ready to step; sound takes `scheduler` too if it
+    has none of its own.
 
     arguments: `sigmas` or `timesteps`, for schedulers that take them.
     """

@@ -10,7 +10,8 @@ from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
 
-# (pipeline, index of the step, timestep of the scheduler, tensors by name) -> tensors to go on with, or None
+# (pipeline, index of the step, timestep of the scheduler, tensors by name) -> tensors to go on
+# with, or None
 StepEnd = Callable[[Any, int, Any, dict[str, Tensor]], dict[str, Tensor] | None]
 
 
@@ -24,19 +25,21 @@ def apply_callback(
     guided: GuidedDenoiser,
     names: Sequence[str],
 ) -> LatentState:
-    """Call the user's `callback` after a step; what it returns replaces latents, and embeddings from the next step on.
+    """Call the user's `callback` after a step; what it returns replaces latents, and embeddings
+    from the next step on.
 
     Raises ValueError where it returns a name that was not asked for, or another shape.
     """
     tensors = _tensors(state, guided)
-    handed_out = {name: tensors[name] for name in names if tensors.get(name) is not None}
+    handed_out = {name: tensors[name] for name in names if name in tensors}
     returned = callback(pipeline, index, timestep, dict(handed_out))
     if returned is None:
         return state
     for name, tensor in returned.items():
         if name not in handed_out:
             raise ValueError(
-                f"callback_on_step_end returned {name!r}; it can return {', '.join(handed_out) or 'nothing'}: "
+                f"callback_on_step_end returned {name!r}; it can return "
+                f"{', '.join(handed_out) or 'nothing'}: "
                 "name it in callback_on_step_end_tensor_inputs"
             )
         if tensor.shape != handed_out[name].shape:
@@ -46,20 +49,23 @@ def apply_callback(
             )
     tensors |= returned
     _set_embeddings(guided, tensors)
-    return state.with_latents(ClipLatents(tensors["latents"], tensors["audio_latents"]))
+    return state.with_latents(ClipLatents(tensors.get("latents"), tensors.get("audio_latents")))
 
 
-def _tensors(state: LatentState, guided: GuidedDenoiser) -> dict[str, Tensor | None]:
+def _tensors(state: LatentState, guided: GuidedDenoiser) -> dict[str, Tensor]:
     negative = guided.negative_context
-    return {
+    tensors = {
         "latents": state.latents.video,
         "audio_latents": state.latents.audio,
         "prompt_embeds": guided.context.tokens,
         "negative_prompt_embeds": None if negative is None else negative.tokens,
     }
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
-def _set_embeddings(guided: GuidedDenoiser, tensors: dict[str, Tensor | None]) -> None:
+def _set_embeddings(guided: GuidedDenoiser, tensors: dict[str, Tensor]) -> None:
     guided.context = replace(guided.context, tokens=tensors["prompt_embeds"])
     if guided.negative_context is not None:
-        guided.negative_context = replace(guided.negative_context, tokens=tensors["negative_prompt_embeds"])
+        guided.negative_context = replace(
+            guided.negative_context, tokens=tensors["negative_prompt_embeds"]
+        )

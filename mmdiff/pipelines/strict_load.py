@@ -1,14 +1,16 @@
-"""What diffusers accepts in silence when it loads, refused before anything is built: see `check_checkpoint`."""
+"""What diffusers accepts in silence when it loads, refused before anything is built: see
+`check_checkpoint`."""
 
 import difflib
 import importlib
 import inspect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import init_empty_weights
+from diffusers.configuration_utils import ConfigMixin
 
 from mmdiff.pipelines.checkpoint_files import (
     CURE,
@@ -24,12 +26,14 @@ LARGEST_SIZE = 2**24
 
 
 def check_checkpoint(
-    folder: Path, *, pipeline: type, variant: str | None = None, given: Collection[str] = ()
+    folder: Path, *, pipeline: Any, variant: str | None = None, given: Collection[str] = ()
 ) -> None:
     """Read every file of a pipeline folder and refuse what is damaged, unsafe or does not fit.
 
-    Refused are: unreadable JSON, pickles and code, classes from anywhere but diffusers, transformers and mmdiff,
-    unknown config keys, sizes out of bounds, missing, unexpected or wrongly shaped weights, NaN and infinity.
+    Refused are: unreadable JSON, pickles and code, classes from anywhere but diffusers,
+    transformers and mmdiff,
+    unknown config keys, sizes out of bounds, missing, unexpected or wrongly shaped weights, NaN
+    and infinity.
 
     folder    the pipeline folder, with a model_index.json
     pipeline  the class that wrote it
@@ -42,12 +46,13 @@ def check_checkpoint(
     refuse_unsafe_files(folder)
     if index.get("_class_name") != pipeline.__name__:
         raise CheckpointError(
-            f"{path} is of a {index.get('_class_name')}, not of a {pipeline.__name__}. Load it with that class, or "
+            f"{path} is of a {index.get('_class_name')}, not of a {pipeline.__name__}. Load it "
+            f"with that class, or "
             f"give a folder that {pipeline.__name__}.save_pretrained wrote."
         )
     parameters = inspect.signature(pipeline).parameters
     _check_config_keys(path, index, set(parameters))
-    optional = pipeline._optional_components  # type: ignore[attr-defined]
+    optional = pipeline._optional_components
     for name, parameter in parameters.items():
         is_component = parameter.default is parameter.empty or name in optional
         if not is_component or name in given:
@@ -58,23 +63,34 @@ def check_checkpoint(
 
 
 def _component_class(folder: Path, name: str, entry: Any) -> type:
-    if not isinstance(entry, list) or len(entry) != 2 or not all(isinstance(part, str) for part in entry):
-        raise CheckpointError(f"{folder / 'model_index.json'}: {name} is {entry!r}, not [library, class]. {CURE}")
+    if (
+        not isinstance(entry, list)
+        or len(entry) != 2
+        or not all(isinstance(part, str) for part in entry)
+    ):
+        raise CheckpointError(
+            f"{folder / 'model_index.json'}: {name} is {entry!r}, not [library, class]. {CURE}"
+        )
     library, class_name = entry
     if library.split(".")[0] not in TRUSTED_LIBRARIES:
         raise CheckpointError(
-            f"{folder / 'model_index.json'}: {name} is to be loaded from {library!r}; a checkpoint may only name "
-            f"{', '.join(TRUSTED_LIBRARIES)}. Build it yourself and pass it: from_pretrained(folder, {name}=...)."
+            f"{folder / 'model_index.json'}: {name} is to be loaded from {library!r}; a "
+            f"checkpoint may only name "
+            f"{', '.join(TRUSTED_LIBRARIES)}. Build it yourself and pass it: "
+            f"from_pretrained(folder, {name}=...)."
         )
     try:
         found = getattr(importlib.import_module(library), class_name)
     except (ImportError, AttributeError):
         raise CheckpointError(
-            f"{folder / 'model_index.json'}: {name} is a {library}.{class_name}, which is not installed here. "
+            f"{folder / 'model_index.json'}: {name} is a {library}.{class_name}, which is not "
+            f"installed here. "
             "Install the version of mmdiff that wrote the checkpoint."
         ) from None
     if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
-        raise CheckpointError(f"{folder / 'model_index.json'}: {name} is {library}.{class_name}, no component. {CURE}")
+        raise CheckpointError(
+            f"{folder / 'model_index.json'}: {name} is {library}.{class_name}, no component. {CURE}"
+        )
     return found
 
 
@@ -84,7 +100,9 @@ def _check_component(folder: Path, component: type, variant: str | None) -> None
     refuse_unsafe_files(folder)
     for path in sorted(folder.glob("*.json")):
         if "auto_map" in read_json(path):
-            raise CheckpointError(f"{path} asks for code of its own (auto_map), which mmdiff never runs. {CURE}")
+            raise CheckpointError(
+                f"{path} asks for code of its own (auto_map), which mmdiff never runs. {CURE}"
+            )
     if not issubclass(component, torch.nn.Module):
         return
     config_path = folder / "config.json"
@@ -98,9 +116,13 @@ def _check_component(folder: Path, component: type, variant: str | None) -> None
 def _check_bounds(path: Path, config: Mapping[str, Any], *, num_tensors: int) -> None:
     for key, value in _integers(config):
         if not -1 <= value <= LARGEST_SIZE:
-            raise CheckpointError(f"{path}: {key} is {value}; it must be from 0 to {LARGEST_SIZE}. {CURE}")
+            raise CheckpointError(
+                f"{path}: {key} is {value}; it must be from 0 to {LARGEST_SIZE}. {CURE}"
+            )
         if "layers" in key and value > num_tensors:
-            raise CheckpointError(f"{path}: {key} is {value}, but the weights hold only {num_tensors} tensors. {CURE}")
+            raise CheckpointError(
+                f"{path}: {key} is {value}, but the weights hold only {num_tensors} tensors. {CURE}"
+            )
 
 
 def _integers(config: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
@@ -110,26 +132,37 @@ def _integers(config: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
                 yield key, item
 
 
-def _empty_model(component: type, path: Path, config: dict[str, Any]) -> torch.nn.Module:
+def _empty_model(component: Any, path: Path, config: dict[str, Any]) -> torch.nn.Module:
     """The model that `config` describes, without memory for its weights."""
     try:
+        if issubclass(component, ConfigMixin):
+            known, build = (
+                set(inspect.signature(component.__init__).parameters),
+                component.from_config,
+            )
+        else:
+            known, build = set(component.config_class().to_dict()), _of_transformers(component)
+        _check_config_keys(path, config, known)
         with init_empty_weights():
-            if issubclass(component, _diffusers_config()):
-                _check_config_keys(path, config, set(inspect.signature(component.__init__).parameters))
-                return component.from_config(config)  # type: ignore[attr-defined]
-            config_class = component.config_class  # type: ignore[attr-defined]
-            _check_config_keys(path, config, set(config_class().to_dict()))
-            return component(config_class.from_dict(config))
-    except (TypeError, RuntimeError, KeyError, AttributeError, ArithmeticError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path} describes no {component.__name__} ({error}). {CURE}") from error
+            model: torch.nn.Module = build(config)
+            return model
+    except CheckpointError:
+        raise
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
+        raise CheckpointError(
+            f"{path} describes no {component.__name__} ({error}). {CURE}"
+        ) from error
 
 
-def _diffusers_config() -> type:
-    from diffusers.configuration_utils import ConfigMixin
-
-    return ConfigMixin
+def _of_transformers(component: Any) -> Callable[[dict[str, Any]], torch.nn.Module]:
+    return lambda config: component(component.config_class.from_dict(config))
 
 
 def _check_config_keys(path: Path, config: Mapping[str, Any], known: set[str]) -> None:
@@ -139,10 +172,14 @@ def _check_config_keys(path: Path, config: Mapping[str, Any], known: set[str]) -
             continue
         nearest = difflib.get_close_matches(key, known, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise CheckpointError(f"{path}: unknown key {key!r}{hint} Remove it, or install the mmdiff that wrote it.")
+        raise CheckpointError(
+            f"{path}: unknown key {key!r}{hint} Remove it, or install the mmdiff that wrote it."
+        )
 
 
-def _check_keys(path: Path, found: Mapping[str, tuple[int, ...]], *, expected: torch.nn.Module) -> None:
+def _check_keys(
+    path: Path, found: Mapping[str, tuple[int, ...]], *, expected: torch.nn.Module
+) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in expected.state_dict().items()}
     tied = getattr(expected, "_tied_weights_keys", None) or {}
     missing = sorted(set(shapes) - set(found) - set(tied))
@@ -158,7 +195,9 @@ def _check_keys(path: Path, found: Mapping[str, tuple[int, ...]], *, expected: t
         if names
     ]
     if faults:
-        raise CheckpointError(f"{path} does not fit its config.json; weights {'; '.join(faults)}. {CURE}")
+        raise CheckpointError(
+            f"{path} does not fit its config.json; weights {'; '.join(faults)}. {CURE}"
+        )
 
 
 def _listed(names: list[str], limit: int = 8) -> str:

@@ -173,3 +173,10 @@ def _fill(template: str, slots: dict[str, str]) -> str:
 
 def _pick(values: tuple[str, ...], draws: Iterator[float]) -> str:
     return values[int(next(draws) * len(values))]
+
+
+class EventCaptions:
+    """Draws a training caption of the event that a key names; what a data set of latents is given."""
+
+    def __call__(self, key: str, generator: Generator) -> str:
+        return caption(Bounce.from_key(key), generator)

@@ -41,17 +41,17 @@ class Track:
 def track(frames: Tensor) -> Track:
     """Follow the object through `frames height width 3`, uint8."""
     height, width = frames.shape[1:3]
-    pixels = frames.float()
-    background = _background(pixels)
-    offset = pixels - background[:, None, None]
-    distance = offset.square().sum(-1).sqrt()
+    pixels = rearrange(frames, "f h w c -> c f h w").contiguous().float()  # planes: twice as fast
+    background = _background(pixels)  # c f
+    offset = pixels - background[:, :, None, None]
+    distance = offset.square().sum(0).sqrt()  # f h w
     strongest = max(4, round(0.01 * height * width))
     contrast = rearrange(distance, "f h w -> f (h w)").topk(strongest).values[:, -1]
     is_core = distance > 0.75 * contrast[:, None, None].clamp(min=1)
-    core = _masked_mean(offset, is_core)
+    core = (offset * is_core).sum((2, 3)) / is_core.sum((1, 2)).clamp(min=1)  # c f
 
-    along = (offset * core[:, None, None]).sum(-1)
-    coverage = (along / core.square().sum(-1).clamp(min=1)[:, None, None]).clamp(0, 1)
+    along = (offset * core[:, :, None, None]).sum(0)
+    coverage = (along / core.square().sum(0).clamp(min=1)[:, None, None]).clamp(0, 1)
     coverage = coverage * (coverage > FAINT) * (distance > 0.1 * contrast[:, None, None])
     coverage = coverage * _near_median(coverage, reach=1.6 * HALF_EXTENTS["large"])
 
@@ -61,8 +61,8 @@ def track(frames: Tensor) -> Track:
     unit = min(height, width) ** 2
     has_size = (area > SMALLEST_AREA * unit) & (area < LARGEST_AREA * unit)
     return Track(
-        background=background,
-        color=background + core,
+        background=rearrange(background, "c f -> f c"),
+        color=rearrange(background + core, "c f -> f c"),
         coverage=coverage,
         area=area,
         x=x,
@@ -72,16 +72,11 @@ def track(frames: Tensor) -> Track:
 
 
 def _background(pixels: Tensor) -> Tensor:
-    """Median color of each frame's border, which the object covers a small part of: `frames 3`."""
-    top_and_bottom = torch.cat([pixels[:, :2], pixels[:, -2:]], dim=1)
-    left_and_right = torch.cat([pixels[:, :, :2], pixels[:, :, -2:]], dim=2)
-    border = [rearrange(part, "f h w c -> f (h w) c") for part in (top_and_bottom, left_and_right)]
-    return torch.cat(border, dim=1).median(dim=1).values
-
-
-def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    total = (values * mask[..., None]).sum((1, 2))
-    return total / mask.sum((1, 2)).clamp(min=1)[:, None]
+    """Median color of each frame's border, which the object covers a small part of: `c f`."""
+    rows = torch.cat([pixels[:, :, :2], pixels[:, :, -2:]], dim=2)
+    columns = torch.cat([pixels[..., :2], pixels[..., -2:]], dim=3)
+    border = [rearrange(part, "c f h w -> c f (h w)") for part in (rows, columns)]
+    return torch.cat(border, dim=-1).median(dim=-1).values
 
 
 def _near_median(coverage: Tensor, *, reach: float) -> Tensor:

@@ -11,7 +11,7 @@ from mmdiff.apps.compose import check_nodes, composed, instantiate, resolved
 from mmdiff.apps.known_keys import configuration_folder, groups, groups_of, keys_of_files, options
 
 FILL = {  # values that only the user knows
-    "export": ["vae=a", "audio_vae=b", "vocoder=c", "diffusion=d"],
+    "export": ["vae_run=a", "audio_vae_run=b", "vocoder_run=c", "diffusion_run=d"],
     "encode": ["vae=a", "audio_vae=b"],
 }
 EXPERIMENTS = options("experiment")

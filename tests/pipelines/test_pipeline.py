@@ -1,4 +1,5 @@
-"""MMDiffPipeline on tiny parts: what goes in, what comes out, and that a clip depends on its own seed alone."""
+"""MMDiffPipeline on tiny parts: what goes in, what comes out, and that a clip depends on its own
+seed alone."""
 
 import inspect
 from contextlib import nullcontext
@@ -34,7 +35,9 @@ def seeds(*numbers: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(number) for number in numbers]
 
 
-def run(pipe: MMDiffPipeline, prompt: str | list[str] = PROMPT, **arguments: object) -> MMDiffPipelineOutput:
+def run(
+    pipe: MMDiffPipeline, prompt: str | list[str] = PROMPT, **arguments: object
+) -> MMDiffPipelineOutput:
     count = 1 if isinstance(prompt, str) else len(prompt)
     return pipe(prompt, **({"generator": seeds(*range(count)), "output_type": "pt"} | arguments))
 
@@ -43,10 +46,27 @@ def test_arguments_keep_the_order_of_diffusers_pipelines() -> None:
     names = list(inspect.signature(MMDiffPipeline.__call__).parameters)
     expected = [
         *("self", "prompt", "negative_prompt", "height", "width", "num_frames", "frame_rate"),
-        *("num_inference_steps", "sigmas", "timesteps", "guidance_scale", "guidance_rescale", "audio_guidance_scale"),
+        *(
+            "num_inference_steps",
+            "sigmas",
+            "timesteps",
+            "guidance_scale",
+            "guidance_rescale",
+            "audio_guidance_scale",
+        ),
         *("num_videos_per_prompt", "generator", "latents", "audio_latents", "prompt_embeds"),
-        *("prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask", "output_type"),
-        *("return_dict", "attention_kwargs", "callback_on_step_end", "callback_on_step_end_tensor_inputs"),
+        *(
+            "prompt_attention_mask",
+            "negative_prompt_embeds",
+            "negative_prompt_attention_mask",
+            "output_type",
+        ),
+        *(
+            "return_dict",
+            "attention_kwargs",
+            "callback_on_step_end",
+            "callback_on_step_end_tensor_inputs",
+        ),
         "max_sequence_length",
     ]
     assert names[: len(expected)] == expected
@@ -57,18 +77,26 @@ def test_shapes_of_each_output_type(pipe: MMDiffPipeline) -> None:
     assert len(pil.frames) == 1 and len(pil.frames[0]) == 9 and pil.frames[0][0].size == (32, 32)
     array = run(pipe, output_type="np").frames
     assert isinstance(array, np.ndarray) and array.shape == (1, 9, 32, 32, 3)
-    assert 0 <= array.min() and array.max() <= 1
+    assert array.min() >= 0 and array.max() <= 1
     tensors = run(pipe)
     assert tensors.frames.shape == (1, 9, 3, 32, 32) and tensors.audio.shape == (1, 1, 9000)
     latent = run(pipe, output_type="latent")
-    assert latent.frames.shape == (1, 16, 3, 4, 4) and latent.audio.shape == (1, 8, 12, 16) and latent.clips == []
+    assert (
+        latent.frames.shape == (1, 16, 3, 4, 4)
+        and latent.audio.shape == (1, 8, 12, 16)
+        and latent.clips == []
+    )
 
 
 def test_clips_hold_the_same_as_frames_and_audio(pipe: MMDiffPipeline) -> None:
     out = run(pipe, [PROMPT, "blue"], output_type="np")
     assert len(out.clips) == 2
     for index, clip in enumerate(out.clips):
-        assert clip.shape == (9, 32, 32) and clip.fps == 16 and clip.sample_rate == pipe.audio_sampling_rate == 16_000
+        assert (
+            clip.shape == (9, 32, 32)
+            and clip.fps == 16
+            and clip.sample_rate == pipe.audio_sampling_rate == 16_000
+        )
         assert clip.video_seconds == clip.audio_seconds
         assert np.abs(clip.frames.numpy() / 255 - out.frames[index]).max() <= 0.5 / 255 + 1e-6
         assert torch.equal(clip.waveform, out.audio[index])
@@ -100,7 +128,9 @@ def test_the_noise_of_a_clip_is_bit_identical_alone_and_in_a_batch(pipe: MMDiffP
     assert torch.equal(batch[2:], alone)
 
 
-def test_without_generator_clips_follow_the_global_seed_and_differ_from_each_other(pipe: MMDiffPipeline) -> None:
+def test_without_generator_clips_follow_the_global_seed_and_differ_from_each_other(
+    pipe: MMDiffPipeline,
+) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         first = run(pipe, [PROMPT, PROMPT], generator=None)
@@ -139,7 +169,9 @@ def test_guidance_and_negative_prompts_have_a_say(pipe: MMDiffPipeline) -> None:
     plain, guided = run(pipe, guidance_scale=1.0), run(pipe, guidance_scale=3.0)
     away = run(pipe, guidance_scale=3.0, negative_prompt="blue")
     only_sound = run(pipe, guidance_scale=1.0, audio_guidance_scale=3.0)
-    assert not torch.equal(plain.frames, guided.frames) and not torch.equal(guided.frames, away.frames)
+    assert not torch.equal(plain.frames, guided.frames) and not torch.equal(
+        guided.frames, away.frames
+    )
     assert not torch.equal(only_sound.audio, plain.audio)
 
 
@@ -151,8 +183,12 @@ def test_negative_prompt_equal_to_the_prompt_is_no_guidance(pipe: MMDiffPipeline
 
 def test_guiders_replace_the_default(pipe: MMDiffPipeline) -> None:
     default = run(pipe, guidance_scale=3.0)
-    assert torch.equal(run(pipe, guidance=[ClassifierFree(guidance_scale=3.0)]).frames, default.frames)
-    assert not torch.equal(run(pipe, guidance=[Projected(guidance_scale=3.0)]).frames, default.frames)
+    assert torch.equal(
+        run(pipe, guidance=[ClassifierFree(guidance_scale=3.0)]).frames, default.frames
+    )
+    assert not torch.equal(
+        run(pipe, guidance=[Projected(guidance_scale=3.0)]).frames, default.frames
+    )
     assert torch.equal(run(pipe, guidance=[]).frames, run(pipe, guidance_scale=1.0).frames)
 
 
@@ -173,7 +209,9 @@ def test_e3_any_scheduler_is_swapped_in_by_assignment(kind: type) -> None:
     pipe.scheduler = kind()
     after, again = run(pipe, num_inference_steps=3), run(pipe, num_inference_steps=3)
     assert torch.equal(after.frames, again.frames) and torch.isfinite(after.frames).all()
-    assert not torch.equal(before.frames, after.frames) and not torch.equal(before.audio, after.audio)
+    assert not torch.equal(before.frames, after.frames) and not torch.equal(
+        before.audio, after.audio
+    )
     batch = run(pipe, [PROMPT, PROMPT], generator=seeds(5, 0), num_inference_steps=3)
     assert (batch.frames[1] - after.frames[0]).abs().max() <= 1e-4
 
@@ -230,4 +268,3 @@ def test_i2_odd_prompts_run(pipe: MMDiffPipeline, prompt: str) -> None:
     with pytest.warns(UserWarning, match="not read") if len(prompt) > 100 else nullcontext():
         out = run(pipe, prompt, max_sequence_length=64, modalities="audio")
     assert torch.isfinite(out.audio).all()
-

@@ -19,7 +19,12 @@ def run(pipe: MMDiffPipeline, callback: Any = None, *names: str, **arguments: An
     inputs = {"callback_on_step_end_tensor_inputs": list(names)} if names else {}
     generator = torch.Generator().manual_seed(0)
     return pipe(
-        "red", generator=generator, output_type="latent", callback_on_step_end=callback, **inputs, **arguments
+        "red",
+        generator=generator,
+        output_type="latent",
+        callback_on_step_end=callback,
+        **inputs,
+        **arguments,
     )
 
 
@@ -37,20 +42,34 @@ def test_it_sees_every_step_and_only_what_was_asked_for(pipe: MMDiffPipeline) ->
 
 def test_a_halves_latents_are_left_out_where_there_is_none(pipe: MMDiffPipeline) -> None:
     seen = set()
-    run(pipe, lambda p, i, t, tensors: seen.update(tensors), "latents", "audio_latents", modalities="audio")
+    run(
+        pipe,
+        lambda p, i, t, tensors: seen.update(tensors),
+        "latents",
+        "audio_latents",
+        modalities="audio",
+    )
     assert seen == {"audio_latents"}
 
 
 def test_what_it_returns_goes_on(pipe: MMDiffPipeline) -> None:
-    def callback(pipeline: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        return {"latents": torch.zeros_like(tensors["latents"])} if pipeline.num_timesteps == index + 1 else {}
+    def callback(
+        pipeline: Any, index: int, timestep: Any, tensors: dict[str, Any]
+    ) -> dict[str, Any]:
+        return (
+            {"latents": torch.zeros_like(tensors["latents"])}
+            if pipeline.num_timesteps == index + 1
+            else {}
+        )
 
     out = run(pipe, callback)
     assert not out.frames.any() and torch.equal(out.audio, run(pipe).audio)
 
 
 def test_changed_embeddings_count_from_the_next_step_on(pipe: MMDiffPipeline) -> None:
-    def callback(pipeline: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def callback(
+        pipeline: Any, index: int, timestep: Any, tensors: dict[str, Any]
+    ) -> dict[str, Any]:
         return {"prompt_embeds": -tensors["prompt_embeds"]}
 
     assert not torch.equal(run(pipe, callback, "prompt_embeds").frames, run(pipe).frames)
@@ -88,7 +107,9 @@ def test_i5_interrupt_stops_cleanly_and_only_this_call(pipe: MMDiffPipeline) -> 
         ({"latents": torch.zeros(2, 3)}, r"of shape \(2, 3\); it must stay \(1, 16, 3, 4, 4\)"),
     ],
 )
-def test_i5_what_cannot_go_on_is_an_error(pipe: MMDiffPipeline, returned: dict[str, Any], message: str) -> None:
+def test_i5_what_cannot_go_on_is_an_error(
+    pipe: MMDiffPipeline, returned: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         run(pipe, lambda *_: returned)
 
@@ -110,7 +131,9 @@ def test_diffusers_own_callback_classes_work(pipe: MMDiffPipeline) -> None:
     class Recorder(PipelineCallback):
         tensor_inputs = ["audio_latents"]
 
-        def callback_fn(self, pipeline: Any, step_index: int, timesteps: Any, callback_kwargs: dict[str, Any]) -> Any:
+        def callback_fn(
+            self, pipeline: Any, step_index: int, timesteps: Any, callback_kwargs: dict[str, Any]
+        ) -> Any:
             seen.append(sorted(callback_kwargs))
             return callback_kwargs
 

@@ -1,4 +1,5 @@
-"""A whole pipeline of tiny, randomly initialised parts: for any test that needs one. Builds in a moment."""
+"""A whole pipeline of tiny, randomly initialised parts: for any test that needs one. Builds in a
+moment."""
 
 from typing import Any
 
@@ -18,7 +19,8 @@ TEXT_WIDTH = 16
 
 
 def tiny_components(seed: int = 0) -> dict[str, Any]:
-    """Fresh components, in evaluation mode; the same for the same seed, whatever the global generator says."""
+    """Fresh components, in evaluation mode; the same for the same seed, whatever the global
+    generator says."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = train_tokenizer(CAPTIONS, vocab_size=270)
@@ -32,7 +34,10 @@ def tiny_components(seed: int = 0) -> dict[str, Any]:
                 audio_patch_size=2,
             ),
             "vae": VideoAutoencoder(
-                encoder_widths=(8, 8, 8), encoder_blocks=1, decoder_widths=(8, 8, 8), decoder_blocks=1
+                encoder_widths=(8, 8, 8),
+                encoder_blocks=1,
+                decoder_widths=(8, 8, 8),
+                decoder_blocks=1,
             ),
             "audio_vae": AudioAutoencoder(fine_width=8, coarse_width=8, num_blocks=1),
             "vocoder": Vocoder(width=8, hidden=8, num_blocks=1),
@@ -47,7 +52,8 @@ def tiny_components(seed: int = 0) -> dict[str, Any]:
 
 
 def tiny_pipeline(seed: int = 0, **settings: Any) -> MMDiffPipeline:
-    """A pipeline of tiny parts for 9 frames of 32 x 32 in 2 steps; `settings` go to its constructor."""
+    """A pipeline of tiny parts for 9 frames of 32 x 32 in 2 steps; `settings` go to its
+    constructor."""
     defaults = {
         "default_num_frames": 9,
         "default_height": 32,

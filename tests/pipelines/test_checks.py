@@ -1,0 +1,122 @@
+"""What a call refuses: the argument, its value, what is legal and the nearest good value, before
+any work."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from mmdiff.pipelines import checks
+from mmdiff.pipelines.pipeline import MMDiffPipeline
+from tests.pipelines.tiny import tiny_pipeline
+
+
+@pytest.fixture(scope="module")
+def pipe() -> MMDiffPipeline:
+    return tiny_pipeline()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("num_frames", 20, r"num_frames is 20; .*1 \+ 4k frames: 17 or 21"),
+        ("num_frames", 0, "num_frames is 0; it must be a whole number from 1 to 1000000: 1"),
+        ("num_frames", -1, "num_frames is -1; .*: 1"),
+        ("num_frames", 10**9, "num_frames is 1000000000; .*: 1000000"),
+        ("num_frames", 16.5, "num_frames is 16.5; it must be a whole number"),
+        ("num_frames", True, "num_frames is True"),
+        (
+            "num_frames",
+            900_001,
+            "need about .* of memory; .* are free on cpu. One of these would fit: num_frames=",
+        ),
+        ("height", 40, "height is 40; it must be a multiple of 16: 32"),
+        ("width", 0, "width is 0; it must be a whole number from 16 to 16384: 16"),
+        ("width", 10**9, "width is 1000000000; .*: 16384"),
+        ("height", "64", "height is '64'; it must be a whole number"),
+        ("frame_rate", 24, "frame_rate is 24; this model makes 16 frames a second"),
+        ("frame_rate", float("nan"), "frame_rate is nan"),
+        ("num_inference_steps", 0, "num_inference_steps is 0; .*: 1"),
+        ("num_inference_steps", 10**9, "num_inference_steps is 1000000000; .*: 1000"),
+        (
+            "guidance_scale",
+            float("nan"),
+            "guidance_scale is nan; it must be a number from 0 to 100",
+        ),
+        ("guidance_scale", -1.0, "guidance_scale is -1.0; .*: 0"),
+        ("guidance_scale", 1e9, "guidance_scale is 1000000000.0; .*: 100"),
+        ("audio_guidance_scale", float("inf"), "audio_guidance_scale is inf"),
+        ("guidance_rescale", 2.0, "guidance_rescale is 2.0; .*: 1"),
+        ("num_videos_per_prompt", 0, "num_videos_per_prompt is 0"),
+        ("max_sequence_length", 1, "max_sequence_length is 1; .*: 2"),
+        ("output_type", "pill", "output_type is 'pill'; .* did you mean 'pil'"),
+        ("modalities", ["vidoe"], "modalities is 'vidoe'; .* did you mean 'video'"),
+        ("modalities", [], "modalities is empty"),
+        ("modalities", ["audio", "audio"], "each may be named once"),
+        ("prompt", None, "prompt is missing"),
+        ("prompt", [], "prompt is an empty list"),
+        ("negative_prompt", ["a", "b"], "negative_prompt has 2 strings for 1 prompts"),
+        (
+            "latents",
+            torch.zeros(1, 16, 9, 4, 4),
+            r"latents has shape .*; it must be \(1, 16, 3, 4, 4\)",
+        ),
+        ("latents", torch.zeros(1, 16, 3, 4, 1), "latents has shape"),
+        ("latents", torch.zeros(1, 16, 3, 4, 4, dtype=torch.int64), "latents is torch.int64"),
+        ("latents", torch.full((1, 16, 3, 4, 4), torch.nan), "latents holds NaN"),
+        ("audio_latents", torch.zeros(1, 8, 9, 16), r"audio_latents has shape .*\(1, 8, 12, 16\)"),
+        ("generator", [torch.Generator()] * 2, "generator has 2 entries for 1 clips"),
+        ("prompt_embeds", torch.zeros(1, 4, 16), "prompt and prompt_embeds are both given"),
+        ("attention_kwargs", {"scale": 1}, "attention_kwargs is .*: leave it out"),
+    ],
+)
+def test_i3_i4_impossible_values(pipe: MMDiffPipeline, name: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipe(**({"prompt": "red"} | {name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("prompt", 7, "prompt is a int; it must be a string or a list of strings"),
+        ("prompt", ["red", b"blue"], r"prompt\[1\] is a bytes"),
+        ("generator", [7], r"generator\[0\] is a int; .*manual_seed"),
+        ("latents", [1.0], "latents is a list; it must be a tensor"),
+    ],
+)
+def test_i2_i4_wrong_types(pipe: MMDiffPipeline, name: str, value: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        pipe(**({"prompt": "red"} | {name: value}))
+
+
+def test_i4_embeddings_of_another_width_or_all_masked(pipe: MMDiffPipeline) -> None:
+    with pytest.raises(
+        ValueError, match=r"prompt_embeds has shape .*; it must be \(any, any, 16\)"
+    ):
+        pipe(prompt_embeds=torch.zeros(1, 4, 15))
+    with pytest.raises(ValueError, match="hides all tokens"):
+        pipe(prompt_embeds=torch.zeros(1, 4, 16), prompt_attention_mask=torch.zeros(1, 4))
+
+
+def test_latents_of_a_half_that_is_not_made_are_refused(pipe: MMDiffPipeline) -> None:
+    with pytest.raises(ValueError, match="add 'audio', or leave them out"):
+        pipe("red", audio_latents=torch.zeros(1, 8, 12, 16), modalities="video")
+
+
+def test_i2_ten_thousand_prompts_are_refused_before_memory_is_taken(pipe: MMDiffPipeline) -> None:
+    with pytest.raises(ValueError, match="a batch of 10000 need about"):
+        pipe(["red"] * 10_000, num_frames=4001)
+
+
+def test_a_scheduler_that_cannot_be_matched_is_named() -> None:
+    from diffusers import LCMScheduler
+
+    pipe = tiny_pipeline()
+    pipe.scheduler = LCMScheduler()
+    with pytest.raises(ValueError, match="LCMScheduler"):
+        pipe("red")
+
+
+@pytest.mark.parametrize(("num_frames", "expected"), [(1, ("video",)), (5, ("video", "audio"))])
+def test_default_modalities(num_frames: int, expected: tuple[str, ...]) -> None:
+    assert checks.legal_modalities(None, num_frames=num_frames) == expected

@@ -1,0 +1,281 @@
+"""Saving and loading: what fits comes back exactly, what does not is refused with the file and the
+cure."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+from safetensors.torch import load_file, save_file
+
+from mmdiff.pipelines.checkpoint_files import CheckpointError
+from mmdiff.pipelines.pipeline import MMDiffPipeline
+from tests.pipelines.tiny import tiny_pipeline
+
+WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
+CONFIG = "transformer/config.json"
+Damage = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved")
+    tiny_pipeline(default_guidance_scale=2.5).save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def copy(saved: Path, tmp_path: Path) -> Iterator[Path]:
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
+def sampled(pipe: MMDiffPipeline) -> torch.Tensor:
+    pipe.set_progress_bar_config(disable=True)
+    return pipe("red", generator=torch.Generator().manual_seed(0), output_type="pt").frames
+
+
+def test_round_trip_is_exact_settings_included(saved: Path) -> None:
+    loaded = MMDiffPipeline.from_pretrained(saved)
+    assert loaded.config.default_guidance_scale == 2.5 and loaded.config.default_num_frames == 9
+    assert torch.equal(sampled(loaded), sampled(tiny_pipeline(default_guidance_scale=2.5)))
+
+
+def test_an_assigned_audio_scheduler_is_saved_too(tmp_path: Path) -> None:
+    pipe = tiny_pipeline()
+    pipe.scheduler, pipe.audio_scheduler = (
+        UniPCMultistepScheduler(),
+        FlowMatchEulerDiscreteScheduler(shift=5.0),
+    )
+    pipe.save_pretrained(tmp_path)
+    loaded = MMDiffPipeline.from_pretrained(tmp_path)
+    assert (
+        isinstance(loaded.scheduler, UniPCMultistepScheduler)
+        and loaded.audio_scheduler.config.shift == 5.0
+    )
+
+
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
+def test_weights_are_fp32_unless_asked_otherwise(tmp_path: Path, name: str) -> None:
+    tiny_pipeline().to(torch.bfloat16).save_pretrained(tmp_path)
+    parts = ("transformer", "vae", "audio_vae", "vocoder", "text_encoder")
+    loaded = MMDiffPipeline.from_pretrained(tmp_path)
+    assert {getattr(loaded, part).dtype for part in parts} == {torch.float32}
+    loaded = MMDiffPipeline.from_pretrained(tmp_path, **{name: torch.bfloat16})
+    assert loaded.vae.dtype == loaded.text_encoder.dtype == torch.bfloat16
+
+
+@pytest.mark.xfail(reason="the trunk mixes fp32 modulation with bf16 weights", strict=False)
+def test_bf16_weights_sample(saved: Path) -> None:
+    loaded = MMDiffPipeline.from_pretrained(saved, dtype=torch.bfloat16)
+    assert torch.isfinite(sampled(loaded)).all()
+
+
+def test_shards_and_variants_load(tmp_path: Path) -> None:
+    pipe = tiny_pipeline()
+    pipe.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    assert len(list((tmp_path / "shards" / "transformer").glob("*-of-*.safetensors"))) > 1
+    pipe.save_pretrained(tmp_path / "variant", variant="fp16")
+    expected = sampled(pipe)
+    assert torch.equal(sampled(MMDiffPipeline.from_pretrained(tmp_path / "shards")), expected)
+    assert torch.equal(
+        sampled(MMDiffPipeline.from_pretrained(tmp_path / "variant", variant="fp16")), expected
+    )
+
+
+def test_a_component_that_is_brought_along_is_not_read(copy: Path) -> None:
+    (copy / WEIGHTS).write_bytes(b"broken")
+    pipe = tiny_pipeline()
+    loaded = MMDiffPipeline.from_pretrained(copy, transformer=pipe.transformer)
+    assert loaded.transformer is pipe.transformer
+
+
+def edit_json(name: str, **changes: Any) -> Damage:
+    def damage(folder: Path) -> None:
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | changes))
+
+    return damage
+
+
+def edit_weights(change: Callable[[dict[str, torch.Tensor]], Any], name: str = WEIGHTS) -> Damage:
+    def damage(folder: Path) -> None:
+        weights = load_file(folder / name)
+        change(weights)
+        save_file(weights, folder / name)
+
+    return damage
+
+
+def poison(weights: dict[str, torch.Tensor]) -> None:
+    weights["time_embed.shift"] = torch.zeros(1)
+
+
+def with_nan(weights: dict[str, torch.Tensor]) -> None:
+    next(value for value in weights.values() if value.ndim == 2)[0, 0] = torch.nan
+
+
+def other_shape(weights: dict[str, torch.Tensor]) -> None:
+    weights["text_embed.0.weight"] = torch.zeros(3, 3)
+
+
+def cut(share: float) -> Damage:
+    def damage(folder: Path) -> None:
+        content = (folder / WEIGHTS).read_bytes()
+        (folder / WEIGHTS).write_bytes(content[: int(len(content) * share)])
+
+    return damage
+
+
+def header_of(content: bytes) -> Damage:
+    return lambda folder: (folder / WEIGHTS).write_bytes(content) and None
+
+
+DAMAGES: list[tuple[str, Damage, str]] = [
+    (
+        "missing key",
+        edit_weights(lambda w: w.pop("text_embed.0.weight")),
+        "weights missing: text_embed.0.weight",
+    ),
+    ("extra key", edit_weights(poison), "unexpected: time_embed.shift"),
+    (
+        "other shape",
+        edit_weights(other_shape),
+        r"of another shape: text_embed.0.weight \(3, 3\), not",
+    ),
+    ("nan", edit_weights(with_nan), "holds NaN or infinity"),
+    (
+        "nan in text",
+        edit_weights(with_nan, "text_encoder/model.safetensors"),
+        "text_encoder/model.safetensors: .* NaN",
+    ),
+    ("truncated", cut(0.5), "diffusion_pytorch_model.safetensors is damaged"),
+    ("empty", cut(0.0), "diffusion_pytorch_model.safetensors is damaged"),
+    ("huge header", header_of(b"\xff" * 7 + b"\x7f{}"), "is damaged"),
+    ("no weights", lambda folder: (folder / WEIGHTS).unlink(), "holds no .safetensors weights"),
+    ("no config", lambda folder: (folder / CONFIG).unlink(), "config.json is missing"),
+    (
+        "config cut",
+        lambda folder: (folder / CONFIG).write_text('{"num_la') and None,
+        "is not readable JSON",
+    ),
+    ("config a list", lambda folder: (folder / CONFIG).write_text("[]") and None, "holds a list"),
+    (
+        "unknown key",
+        edit_json(CONFIG, num_layer=2),
+        "unknown key 'num_layer'; did you mean num_layers",
+    ),
+    (
+        "unknown key of text",
+        edit_json("text_encoder/config.json", d_modell=2),
+        "did you mean d_model",
+    ),
+    (
+        "unknown setting",
+        edit_json("model_index.json", noise_shedule="flow"),
+        "did you mean noise_schedule",
+    ),
+    (
+        "a million layers",
+        edit_json(CONFIG, num_layers=10**6),
+        "num_layers is 1000000, but the weights hold only",
+    ),
+    ("negative size", edit_json(CONFIG, patch_size=-7), "patch_size is -7"),
+    (
+        "huge size",
+        edit_json(CONFIG, attention_head_dim=10**12),
+        "attention_head_dim is 1000000000000",
+    ),
+    (
+        "wrong type",
+        edit_json(CONFIG, num_attention_heads="two"),
+        "describes no DiffusionTransformer",
+    ),
+    (
+        "other class",
+        edit_json("model_index.json", _class_name="WanPipeline"),
+        "is of a WanPipeline",
+    ),
+    (
+        "os",
+        edit_json("model_index.json", vae=["os", "PathLike"]),
+        "may only name diffusers, transformers, mmdiff",
+    ),
+    ("antigravity", edit_json("model_index.json", vae=["antigravity", "X"]), "may only name"),
+    (
+        "no component",
+        edit_json("model_index.json", vae=["mmdiff.values.shapes", "LatentGrid"]),
+        "no component",
+    ),
+    (
+        "not installed",
+        edit_json("model_index.json", vae=["mmdiff.autoencoders.x", "X"]),
+        "not installed here",
+    ),
+    ("entry of one", edit_json("model_index.json", vae=["mmdiff"]), r"not \[library, class\]"),
+    (
+        "remote code",
+        edit_json("tokenizer/tokenizer_config.json", auto_map={"AutoTokenizer": "x.Y"}),
+        "auto_map",
+    ),
+    ("a missing part", lambda folder: shutil.rmtree(folder / "vocoder"), "vocoder is missing"),
+    (
+        "tokenizer cut",
+        lambda f: (f / "tokenizer/tokenizer.json").write_text("{") and None,
+        "tokenizer.json is not",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"), [case[1:] for case in DAMAGES], ids=[case[0] for case in DAMAGES]
+)
+def test_s2_s3_s4_damage_is_refused_with_file_and_cure(
+    copy: Path, damage: Damage, message: str
+) -> None:
+    damage(copy)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        MMDiffPipeline.from_pretrained(copy)
+    assert str(copy) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.bin", "x.pt", "x.pth", "x.ckpt", "x.pkl", "x.npy", "x.py"])
+@pytest.mark.parametrize("place", [".", "transformer"])
+def test_s1_pickles_and_code_are_refused_and_never_run(copy: Path, place: str, name: str) -> None:
+    marker = copy / "marker"
+
+    class Payload:
+        def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+            return Path.touch, (marker,)
+
+    (copy / place / name).write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(CheckpointError, match="can hold code"):
+        MMDiffPipeline.from_pretrained(copy)
+    assert not marker.exists()
+
+
+def test_s1_a_pickle_named_safetensors_is_refused(copy: Path) -> None:
+    (copy / WEIGHTS).write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        MMDiffPipeline.from_pretrained(copy)
+
+
+def test_s4_shards_outside_the_folder_are_refused(copy: Path) -> None:
+    index = copy / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(
+        json.dumps({"weight_map": {"a": "../vae/diffusion_pytorch_model.safetensors"}})
+    )
+    with pytest.raises(CheckpointError, match=r"no \.safetensors file beside it"):
+        MMDiffPipeline.from_pretrained(copy)
+    index.write_text(json.dumps({"weight_map": {"a": "gone.safetensors"}}))
+    with pytest.raises(CheckpointError, match=r"gone.safetensors is missing: a shard"):
+        MMDiffPipeline.from_pretrained(copy)
+
+
+def test_pickles_cannot_be_asked_for(saved: Path) -> None:
+    with pytest.raises(ValueError, match="use_safetensors is False"):
+        MMDiffPipeline.from_pretrained(saved, use_safetensors=False)

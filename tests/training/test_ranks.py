@@ -1,0 +1,50 @@
+"""Two processes train what one trains at equal global batch."""
+
+from pathlib import Path
+
+import torch
+from tests.distributed.processes import run_ranks
+from tests.training.tiny import TinyModule, assert_equal, state, train
+
+from mmdiff.distributed.strategies import data_parallel
+
+
+def _two_ranks(folder: Path, steps: int, accumulate: int = 1) -> list[tuple[int, ...]]:
+    strategy = data_parallel(backend="gloo", timeout_seconds=20)
+    module = train(folder, steps, devices=2, strategy=strategy, accumulate=accumulate)
+    return module.seen
+
+
+def test_c4_two_ranks_equal_one_and_may_take_turns(tmp_path: Path) -> None:
+    """20 steps on one rank; on two; and on 1, 2, 1 in turn: the same samples and noise, weights to 1e-6."""
+    one = train(tmp_path / "one", 20)
+    seen = run_ranks(lambda: _two_ranks(tmp_path / "two", 20), 2)
+    assert [a + b for a, b in zip(*seen, strict=True)] == one.seen
+    _assert_close(tmp_path / "one", tmp_path / "two")
+    train(tmp_path / "turns", 6)
+    run_ranks(lambda: _two_ranks(tmp_path / "turns", 13), 2)
+    train(tmp_path / "turns", 20)
+    _assert_close(tmp_path / "one", tmp_path / "turns")
+
+
+def test_c3_two_ranks_resume_exactly(tmp_path: Path) -> None:
+    run_ranks(lambda: _two_ranks(tmp_path / "whole", 8, 3), 2)
+    for steps in (5, 8):
+        run_ranks(lambda steps=steps: _two_ranks(tmp_path / "parts", steps, 3), 2)
+    assert_equal(state(tmp_path / "whole"), state(tmp_path / "parts"))
+
+
+def _assert_close(one: Path, other: Path) -> None:
+    ours, theirs = state(one), state(other)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        if "state_dict" in name:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_noise_differs_between_ranks() -> None:
+    """The ids of the samples on a rank key its noise."""
+    from mmdiff.diffusion.noise import NoiseKey, keyed_noise
+
+    first, second = (keyed_noise(NoiseKey(TinyModule().seed, 0, ids), "noise", (6,)) for ids in ((0, 1), (2, 3)))
+    assert not torch.equal(first, second)
