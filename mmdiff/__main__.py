@@ -1,4 +1,4 @@
-"""mmdiff VERB key=value ...: the one command, which hands each verb to its room in `mmdiff.apps`."""
+"""mmdiff VERB key=value ...: the one command, which hands each verb to its file in apps."""
 
 import sys
 from collections.abc import Sequence

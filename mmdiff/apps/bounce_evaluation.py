@@ -1,4 +1,4 @@
-"""The measures of the bounce world: a pipeline makes clips, the judge reads them, tables come out."""
+"""The measures of the bounce world: a pipeline makes clips, the judge reads them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -58,7 +58,7 @@ class BounceEvaluation:
         batch_size: int,
         progress: Progress,
     ) -> Iterator[Result]:
-        """One table after the other, as each is finished; those of which nothing was asked are left out.
+        """One table after the other, as each is finished; none where nothing was asked for.
 
         make: (prompts, seeds, sizes) -> clips.
         """
@@ -146,7 +146,7 @@ def rebuilt_frames(pipe: MMDiffPipeline, frames: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def rebuilt_waveforms(pipe: MMDiffPipeline, samples: Sequence[Sample]) -> torch.Tensor:
-    """b 1 samples through mel, audio autoencoder and vocoder, with the pre-roll as in generation."""
+    """b 1 samples through mel, audio autoencoder and vocoder, pre-roll as in generation."""
     grid = pipe.latent_grid
     sound = rearrange(torch.stack([s.waveform for s in samples]), "b 1 samples -> b samples")
     padded = torch.nn.functional.pad(sound, (grid.preroll_samples, 0)).to(pipe.device)

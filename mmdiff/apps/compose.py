@@ -1,7 +1,7 @@
 """From a command line to the call of a verb: compose, check, instantiate, run.
 
 Hydra lives here and only in the parent process. `instantiate` is called in this file and nowhere
-else, after every `_target_` has passed the allow-list and every argument its constructor's signature.
+else, after every `_target_` has passed the allow-list and every argument the signature of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -38,7 +38,7 @@ def evaluate(
     output_dir: str = "outputs/evaluate",
     paths: dict[str, str] | None = None,
 ) -> int:
-    """Make the clips, read them, print every table when it is finished; 0 also when a figure is short."""
+    """Make clips, read them, print each table when it is finished; 0 even if a figure is short."""
     from mmdiff.evaluation.report import Report
     from mmdiff.media.sidecar import installed_versions
 

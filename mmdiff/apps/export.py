@@ -39,7 +39,7 @@ def export(
     output_dir: str,
     paths: dict[str, str] | None = None,
 ) -> int:
-    """Collect the components of four runs, write them as one pipeline, load it once, print its size."""
+    """Collect the components of four runs, write them as one pipeline, print its size."""
     target = Path(output_dir)
     check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def load_component(name: str, folder: Path) -> Any:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """UsageError where a folder is in the way: only a pipeline folder is replaced, and when asked to."""
+    """UsageError where a folder is in the way; only a pipeline folder is ever replaced."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / "model_index.json").is_file():

@@ -9,7 +9,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(-.*)?")
 
 
 def file_stem(prompt: str) -> str:
-    """A name of lower-case letters, digits and hyphens; `clip` where nothing of the prompt is left."""
+    """Lower-case letters, digits and hyphens; `clip` where nothing of the prompt is left."""
     plain = unicodedata.normalize("NFKD", prompt[: 4 * MAX_LENGTH])
     words = re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode().lower())
     stem = "-".join(words)[:MAX_LENGTH].strip("-")
@@ -21,7 +21,7 @@ def file_stem(prompt: str) -> str:
 def clip_paths(
     prompts: list[str], *, suffix: str, output: Path | None, output_dir: Path
 ) -> list[Path]:
-    """One path a clip: `output` itself, numbered when there are several, or names in `output_dir`."""
+    """One path a clip: `output`, numbered when there are several, or names in `output_dir`."""
     if output is not None and len(prompts) == 1:
         return [output]
     if output is not None:

@@ -105,7 +105,7 @@ def generate(
 
 
 def chosen_guidance(guider: Any, **scales: float | None) -> list[Any] | None:
-    """The guider of `guidance=`, with the scales that were named beside it; None leaves it to the model."""
+    """The guider of `guidance=` with the scales named beside it; None leaves it to the model."""
     if guider is None:
         return None
     named = {name: scale for name, scale in scales.items() if scale is not None}
@@ -134,7 +134,7 @@ def load_pipeline(checkpoint: str | None, *, device: str) -> "MMDiffPipeline":
 
 
 def chosen_device(device: str) -> str:
-    """`auto`: the GPU where there is one. UsageError for a device that this machine does not have."""
+    """`auto`: the GPU where there is one. UsageError for one that this machine does not have."""
     import torch
 
     has_gpu = torch.cuda.is_available()
@@ -165,7 +165,8 @@ def sampled(
     import torch
 
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    return list(pipe(prompt=texts, generator=generators, output_type="pt", **arguments).clips)
+    out: Any = pipe(prompt=texts, generator=generators, output_type="pt", **arguments)
+    return list(out.clips)
 
 
 def write_clip_files(

@@ -25,7 +25,7 @@ class Finding:
 def python_and_packages() -> Iterator[Finding]:
     """Python, and every installed version against the pins of this package."""
     current = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036
         cure = "make an environment with Python 3.11 or newer"
         yield Finding("python", "broken", f"{current}; mmdiff needs 3.11", cure)
     else:

@@ -53,8 +53,8 @@ def groups_of(verb: str) -> tuple[str, ...]:
     """The groups in the defaults list of a verb."""
     path = configuration_folder() / f"{verb}.yaml"
     config = OmegaConf.load(path) if path.is_file() else OmegaConf.create({})
-    entries = OmegaConf.to_container(config.get("defaults", []), resolve=False)
-    words = [next(iter(entry)) for entry in entries if isinstance(entry, dict)]  # type: ignore[union-attr]
+    entries = OmegaConf.select(config, "defaults", default=[])
+    words = [next(iter(entry)) for entry in entries if isinstance(entry, DictConfig)]
     names = [str(word).removeprefix("optional ").removeprefix("override ") for word in words]
     return tuple(dict.fromkeys(name.strip("/").split("@")[0] for name in names))
 
@@ -64,7 +64,7 @@ def leaves(config: DictConfig, prefix: str = "") -> dict[str, object]:
     found: dict[str, object] = {}
     for key in config:
         value = config._get_node(key)
-        name = f"{prefix}{key}"
+        name = f"{prefix}{key!s}"
         if isinstance(value, DictConfig) and not value._is_none() and not value._is_missing():
             found[name] = "..."
             found |= leaves(value, f"{name}.")
@@ -77,7 +77,7 @@ def leaves(config: DictConfig, prefix: str = "") -> dict[str, object]:
 
 @cache
 def keys_of_files() -> dict[str, str]:
-    """Every dotted key that some file of the tree sets, with that file (`conf/scheduler/ddim.yaml`)."""
+    """Every dotted key that a file of the tree sets, with that file (`conf/generate.yaml`)."""
     root = configuration_folder()
     found: dict[str, str] = {}
     for path in sorted(root.rglob("*.yaml"), key=lambda path: (len(path.parts), str(path))):

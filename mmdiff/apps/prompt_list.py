@@ -6,7 +6,7 @@ from mmdiff.apps.usage_error import UsageError, nearest
 
 
 def read_prompts(prompt: str | None, prompts: str | None) -> list[str]:
-    """The prompts that were asked for; UsageError when none, both, or an unreadable file was given."""
+    """The prompts asked for; UsageError when none, both, or an unreadable file was given."""
     if prompt is not None and prompts is not None:
         raise UsageError("prompt and prompts are both set", cure="give one of them")
     if prompt is not None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,23 @@ from rich.console import Console
 from mmdiff.apps.command_line import flags_and_overrides
 from mmdiff.apps.compose import checked_call, composed, resolved
 from mmdiff.apps.known_keys import configuration_folder, home_of
-from mmdiff.apps.usage_error import UsageError, shortened
+from mmdiff.apps.usage_error import UsageError, nearest, shortened
 from mmdiff.apps.verb_help import verb_help
 
 _SHOWING = {"--hydra-help", "--version", "--shell-completion", "-sc"}
 _SEVERAL = {"--multirun", "-m"}
+_ASKING = {"--cfg", "-c", "--info", "-i"}
+_RUNNING = {
+    *("--run", "-r", "--resolve", "--package", "-p", "--config-name", "-cn"),
+    *("--config-path", "-cp", "--config-dir", "-cd"),
+}
+_FLAGS = ("--help", *_SHOWING, *_SEVERAL, *_ASKING, *_RUNNING)
 
 Verb = Callable[[dict[str, Any]], object]
 
 
 def run_verb(verb: str, action: Verb, words: Sequence[str]) -> int:
-    """Compose the configuration of `verb` from the command line, and hand its plain values to `action`.
+    """Compose the configuration of `verb`, and hand its plain values to `action`.
 
     Gives the exit code: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted; an `action` that
     returns a whole number gives its own. Set HYDRA_FULL_ERROR=1 to see tracebacks.
@@ -69,9 +76,12 @@ def _run(verb: str, action: Verb, words: Sequence[str]) -> int:
         overrides = [f"hydra.searchpath=[file://{Path(extra).absolute()}]", *overrides]
     config_folder = Path(folder).absolute() if folder else None
     config = composed(name, overrides, config_folder=config_folder, with_hydra=True)
-    if set(flags) - {"--run", "-r", "--config-name", "-cn", "--config-path", "-cp", name, folder}:
+    if _ASKING & set(flags):
         showing = [word for word in flags if word not in ("--config-dir", "-cd", extra)]
         return _through_hydra(verb, action, [*showing, *overrides])
+    unknown = [word for word in flags if word.startswith("-") and word not in _RUNNING]
+    if unknown:
+        raise UsageError(f"there is no flag {unknown[0]}", nearest=nearest(unknown[0], _FLAGS))
     return _exit_code(action(resolved(_without_hydra(config), verb)))
 
 
@@ -115,7 +125,7 @@ def _through_hydra(verb: str, action: Verb, words: list[str]) -> int:
 
 
 def first_of_sweeps(overrides: Sequence[str]) -> list[str]:
-    """The overrides of the first job of a sweep: what is wrong in it is wrong before any job runs."""
+    """The overrides of the first job of a sweep: its faults are told before any job runs."""
     parser = OverridesParser.create()
     first: list[str] = []
     for word in overrides:
@@ -140,7 +150,7 @@ def _without_hydra(config: Any) -> DictConfig:
 
 
 def _value_after(flags: Sequence[str], names: Sequence[str]) -> str | None:
-    for flag, value in zip(flags, flags[1:], strict=False):
+    for flag, value in pairwise(flags):
         if flag in names:
             return value
     return None
@@ -151,7 +161,7 @@ def _exit_code(result: object) -> int:
 
 
 def _expected_errors() -> tuple[type[BaseException], ...]:
-    """What bad input and a bad machine raise; anything else is a fault of ours and keeps its traceback."""
+    """What bad input and a bad machine raise; all else is our fault and keeps its traceback."""
     errors: list[type[BaseException]] = [ValueError, OSError, MemoryError, HydraException]
     if "safetensors" in sys.modules:
         errors.append(sys.modules["safetensors"].SafetensorError)

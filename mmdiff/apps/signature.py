@@ -1,4 +1,4 @@
-"""The constructor is the schema: arguments of a configuration against the signature they are for."""
+"""The constructor is the schema: arguments of a configuration against a signature."""
 
 import inspect
 import types

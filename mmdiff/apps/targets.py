@@ -27,8 +27,9 @@ def is_allowed(name: str) -> bool:
 
 
 def resolve_target(name: object, *, key: str = "_target_") -> type:
-    """The class or function that `_target_: name` stands for; UsageError when it may not be called."""
-    if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+    """What `_target_: name` stands for; UsageError when it may not be called."""
+    parts = name.split(".") if isinstance(name, str) else []
+    if not isinstance(name, str) or len(parts) < 2 or not all(map(str.isidentifier, parts)):
         raise UsageError(f"{key} is {name!r}, which is not the dotted name of a class")
     if not (is_allowed(name) or name.startswith(_ALIASES)):
         raise _refusal(name, key)

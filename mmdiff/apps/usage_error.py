@@ -7,7 +7,8 @@ from difflib import get_close_matches
 class UsageError(ValueError):
     """A wrong key, group or value: what was got, where it belongs, what is nearest.
 
-    `problem` is the headline, `key` the one that is wrong; the other fields are lines of the screen and may be empty.
+    `problem` is the headline, `key` the one that is wrong; the other fields are lines of the
+    screen and may be empty.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def shortened(text: str, length: int = 160) -> str:
-    """One line of printable characters: control characters escaped, the middle of a long text cut."""
+    """One line of printable characters: control characters escaped, a long text cut."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: 4 * length])
     if len(text) <= 4 * length and len(line) <= length:
         return line

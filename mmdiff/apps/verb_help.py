@@ -25,4 +25,5 @@ def verb_help(verb: str) -> str:
     lines = [f"  {group:<{width}}  {', '.join(options(group))}" for group in groups]
     chosen = "\n".join(["Groups, group=option", *lines, ""]) if lines else ""
     meaning = VERBS.get(verb, "")
-    return f"mmdiff {verb} key=value ...   {meaning}\n\nKeys\n{keys}\n\n{chosen}\n{_FLAGS.format(verb=verb)}"
+    head = f"mmdiff {verb} key=value ...   {meaning}\n\nKeys\n{keys}\n\n"
+    return f"{head}{chosen}\n{_FLAGS.format(verb=verb)}"

@@ -29,7 +29,8 @@ _log = logging.getLogger(__name__)
 
 
 def train(config: Mapping[str, Any]) -> pl.Trainer:
-    """Train what a resolved configuration of `mmdiff train` describes, from the newest valid checkpoint if there is one."""
+    """Train what a resolved configuration of `mmdiff train` describes, from the newest valid
+    checkpoint if there is one."""
     log_to_terminal()
     if config["num_threads"] is not None:
         torch.set_num_threads(config["num_threads"])
@@ -46,7 +47,8 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
 
 
 def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
-    """The trainer with callbacks, loggers and our checkpoints; RuntimeError if it does not span all processes."""
+    """The trainer with callbacks, loggers and our checkpoints; RuntimeError if it does not span all
+    processes."""
     trainer = instantiate(
         config["trainer"],
         callbacks=_callbacks(config),
@@ -89,7 +91,8 @@ def _values(nodes: Mapping[str, Any] | None) -> list[Any]:
 
 
 def log_to_terminal() -> None:
-    """Send the log of the package to the terminal, unless somebody already takes it; less from Lightning's."""
+    """Send the log of the package to the terminal, unless somebody already takes it; less from
+    Lightning's."""
     logger = logging.getLogger("mmdiff")
     if logger.handlers or logging.getLogger().handlers:
         return

@@ -44,7 +44,7 @@ class LogMel(nn.Module):
             )
         if not 0 <= f_min < f_max <= sample_rate / 2:
             raise ValueError(
-                f"f_min and f_max are {f_min:g} and {f_max:g} Hz; at sample_rate {sample_rate} they "
+                f"f_min, f_max are {f_min:g}, {f_max:g} Hz; at sample_rate {sample_rate} they "
                 f"must rise within 0 to {sample_rate / 2:g}"
             )
         if not 0 < floor < ceiling:

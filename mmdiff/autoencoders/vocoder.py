@@ -31,7 +31,7 @@ class ConvNextBlock(nn.Module):
 
 
 class Vocoder(ModelMixin, ConfigMixin):
-    """Normalised log-mel -> waveform: a spectrum a frame, and the inverse transform (arXiv 2306.00814).
+    """Normalised log-mel -> waveform: a spectrum a frame, then the inverse (arXiv 2306.00814).
 
     The log-magnitudes start as the log-mel, read between its bins, and the network adds to them; so
     loudness and silence are right from the first step, and what is left to learn is mainly the

@@ -6,6 +6,7 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 from einops import rearrange
 from torch import Tensor, nn
 
+from mmdiff.backbone.rms_norm import RMSNorm
 from mmdiff.backbone.rope import rotate
 
 
@@ -64,8 +65,8 @@ class Attention(nn.Module, AttentionModuleMixin):
         self.to_q = nn.Linear(dim, dim)
         self.to_k = nn.Linear(source_dim, dim)
         self.to_v = nn.Linear(source_dim, dim)
-        self.norm_q = nn.RMSNorm(dim, eps=1e-6)
-        self.norm_k = nn.RMSNorm(dim, eps=1e-6)
+        self.norm_q = RMSNorm(dim, eps=1e-6)
+        self.norm_k = RMSNorm(dim, eps=1e-6)
         self.to_out = nn.ModuleList([nn.Linear(dim, dim), nn.Dropout(0.0)])
         self.set_processor(AttentionProcessor())
 
@@ -77,7 +78,7 @@ class Attention(nn.Module, AttentionModuleMixin):
         rotary_emb: Tensor | None = None,
     ) -> Tensor:
         """hidden_states  b n d; encoder_hidden_states  b l d; attention_mask  broadcastable to b k n l, True = look;
-        rotary_emb  2 n head_dim/2."""
+        rotary_emb  n head_dim/2, complex."""
         return self.processor(
             self, hidden_states, encoder_hidden_states, attention_mask, rotary_emb
         )

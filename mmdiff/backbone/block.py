@@ -19,7 +19,7 @@ class TrunkInput:
 
     layout        how the clip lies in slices
     modulation    video and audio parts, each b s|1 p|1 6 d: shift, scale, gate of attention and of feed-forward
-    rotary        2 n head_dim/2: positions inside a slice
+    rotary        n head_dim/2, complex: positions inside a slice
     visible       (b s) 1 n n, bool: who sees whom inside a slice; None: all see all
     seconds       video f p and audio f a: when each token is
     context       b l d text tokens

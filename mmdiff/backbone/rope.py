@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def rotary_table(positions: Tensor, head_dim: int, *, theta: float = 10_000.0) -> Tensor:
-    """Cosines and sines of each token: positions  n 3 (time, row, column), fp32 -> 2 n head_dim/2.
+    """Rotations of each token: positions  n 3 (time, row, column), fp32 -> n head_dim/2, complex.
 
     A third of the pairs of a head turn with each axis; what is left over turns with time.
     """
@@ -17,15 +17,14 @@ def rotary_table(positions: Tensor, head_dim: int, *, theta: float = 10_000.0) -
         for axis, width in enumerate(widths)
     ]
     angle = torch.cat(angles, dim=-1)
-    return torch.stack([angle.cos(), angle.sin()])
+    return torch.polar(torch.ones_like(angle), angle)
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn the pairs of each head: x  b n k d, table  2 n d/2. Pairs are neighbours, as in Wan."""
-    cos, sin = table[:, :, None, :].to(x.dtype)
-    even, odd = rearrange(x, "b n k (d two) -> two b n k d", two=2)
-    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    return rearrange(turned, "b n k d two -> b n k (d two)")
+    """Turn the pairs of each head: x  b n k d, table  n d/2, complex. Pairs are neighbours, as in Wan."""
+    pairs = torch.view_as_complex(rearrange(x.float(), "b n k (d two) -> b n k d two", two=2))
+    turned = torch.view_as_real(pairs * table[:, None, :])
+    return rearrange(turned, "b n k d two -> b n k (d two)").to(x.dtype)
 
 
 def _frequencies(width: int, theta: float, device: torch.device) -> Tensor:

@@ -53,7 +53,8 @@ class ClipBatch:
 
 @dataclass(frozen=True)
 class LatentBatch:
-    """Clips in latent space, unit variance: video b c f h w, audio b c t m; captions and sample ids as in `ClipBatch`."""
+    """Clips in latent space, unit variance: video b c f h w, audio b c t m; captions and sample ids
+    as in `ClipBatch`."""
 
     latents: ClipLatents
     captions: tuple[str, ...]

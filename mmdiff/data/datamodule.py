@@ -9,8 +9,8 @@ from mmdiff.data.order import EndlessOrder
 class DataModule(LightningDataModule):
     """Endless, resumable batches of `dataset`.
 
-    `batch_size` is global: the samples of one training step (of one accumulation step) over all ranks. Give the trainer
-    `use_distributed_sampler=False`.
+    `batch_size` is global: the samples of one training step (of one accumulation step) over all
+    ranks. Give the trainer `use_distributed_sampler=False`.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Fills a latent cache: clips -> autoencoders -> latents of unit variance, resumed where it stopped."""
+"""Fills a latent cache: clips -> autoencoders -> latents of unit variance, resumed where it
+stopped."""
 
 import logging
 import shutil
@@ -40,7 +41,8 @@ class ClipEncoder(nn.Module):
         return ClipLatents(self.vae.scale(video.float()), self.audio_vae.scale(audio.float()))
 
     def with_preroll(self, waveform: Tensor, num_frames: int) -> Tensor:
-        """b samples, silence in front; ValueError unless it then lasts exactly as long as the slices."""
+        """b samples, silence in front; ValueError unless it then lasts exactly as long as the
+        slices."""
         wanted = self.grid.num_samples_with_preroll(num_frames)
         padded = functional.pad(waveform, (self.grid.preroll_samples, 0))
         if padded.shape[-1] != wanted:
@@ -68,18 +70,24 @@ def encode(
 ) -> None:
     """Fill the cache in `folder` with the latents of `dataset`; shards that are there are kept.
 
-    vae, audio_vae: folders of the autoencoders. Raises StaleCache if `folder` holds latents of other autoencoders or other
-    clips, unless `overwrite`.
+    vae, audio_vae: folders of the autoencoders. Raises StaleCache if `folder` holds latents of
+    other autoencoders or other clips, unless `overwrite`.
     """
     cache = LatentCache(folder)
     grid = grid or LatentGrid()
     shape = list(dataset[0].frames.shape)
     spec = cache_spec(
-        {"vae": vae, "audio_vae": audio_vae}, clip_shape=shape, shard_size=shard_size, clips=len(dataset)
+        {"vae": vae, "audio_vae": audio_vae},
+        clip_shape=shape,
+        shard_size=shard_size,
+        clips=len(dataset),
     )
     _prepare(cache, spec, overwrite=overwrite)
     encoder = ClipEncoder(
-        VideoAutoencoder.from_pretrained(vae), AudioAutoencoder.from_pretrained(audio_vae), mel, grid
+        VideoAutoencoder.from_pretrained(vae),
+        AudioAutoencoder.from_pretrained(audio_vae),
+        mel,
+        grid,
     )
     encoder = encoder.to(device).eval()
     start, done = time.monotonic(), 0

@@ -1,8 +1,9 @@
-"""The latent cache: what the autoencoders make of a dataset, in safetensors shards, never used when stale.
+"""The latent cache: what the autoencoders make of a dataset, in safetensors shards, never used when
+stale.
 
-    spec.json                  schema, digests of the autoencoders, shape of the clips
-    shard_00000.safetensors    video n c f h w, audio n c t m, fp16, unit variance
-    shard_00000.json           key and caption of each clip, sha256 of the shard; written after it
+spec.json                  schema, digests of the autoencoders, shape of the clips
+shard_00000.safetensors    video n c f h w, audio n c t m, fp16, unit variance
+shard_00000.json           key and caption of each clip, sha256 of the shard; written after it
 """
 
 import hashlib
@@ -22,7 +23,8 @@ SCHEMA = 1
 
 
 class StaleCache(ValueError):
-    """A latent cache made by other autoencoders, from other data, or damaged; the message says which, and the cure."""
+    """A latent cache made by other autoencoders, from other data, or damaged; the message says
+    which, and the cure."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class CacheEntry:
 def component_digest(folder: str | Path) -> str:
     """sha256 over the configuration and the weights of a component saved by `save_pretrained`."""
     digest = hashlib.sha256()
-    files = sorted(path for path in Path(folder).glob("*") if path.suffix in (".json", ".safetensors"))
+    files = sorted(
+        path for path in Path(folder).glob("*") if path.suffix in (".json", ".safetensors")
+    )
     if not any(path.suffix == ".safetensors" for path in files):
         raise FileNotFoundError(f"{folder} holds no component: no .safetensors in it")
     for path in files:
@@ -87,7 +91,11 @@ class LatentCache:
 
     def write_shard(self, number: int, latents: ClipLatents, entries: list[CacheEntry]) -> None:
         """Store one shard; it exists once its JSON does."""
-        tensors = {name: latents.get(name).half().contiguous() for name in latents.modalities}  # type: ignore[union-attr]
+        tensors = {
+            name: half.half().contiguous()
+            for name, half in vars(latents).items()
+            if half is not None
+        }
         with atomic_write(self._tensors(number)) as path:
             save_file(tensors, path)
             digest = _digest(path)

@@ -26,9 +26,9 @@ class LatentClip:
 class LatentClips:
     """The latents of a cache, all in memory.
 
-    `captions(key, generator)` draws the caption of a clip, each time from (seed, number in the order); without it the
-    stored caption is used. `components` are the folders of the autoencoders that must have
-    made the cache; None is not checked.
+    `captions(key, generator)` draws the caption of a clip, each time from (seed, number in the
+    order); without it the stored caption is used. `components` are the folders of the autoencoders
+    that must have made the cache; None is not checked.
     """
 
     def __init__(

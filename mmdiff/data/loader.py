@@ -1,4 +1,5 @@
-"""A loader whose position is one integer, so that a resumed run continues with the very next sample."""
+"""A loader whose position is one integer, so that a resumed run continues with the very next
+sample."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -7,11 +8,14 @@ from torch.utils.data import DataLoader
 
 from mmdiff.data.order import EndlessOrder
 
-ENDLESS = 10**9  # batches; a length keeps Lightning from fetching one batch ahead of the saved position
+ENDLESS = (
+    10**9
+)  # batches; a length keeps Lightning from fetching one batch ahead of the saved position
 
 
 class NumberedDataset(Protocol):
-    """What the loader needs: samples by number in the endless order, and how to make a batch of some."""
+    """What the loader needs: samples by number in the endless order, and how to make a batch of
+    some."""
 
     def __len__(self) -> int: ...
 
@@ -21,7 +25,8 @@ class NumberedDataset(Protocol):
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Endless batches in the order of `order`; the state counts global samples handed out, not those prefetched."""
+    """Endless batches in the order of `order`; the state counts global samples handed out, not
+    those prefetched."""
 
     def __init__(
         self,
@@ -47,7 +52,7 @@ class ResumableLoader(DataLoader[Any]):
     def __len__(self) -> int:
         return ENDLESS
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self._order.start_batch = self._batches
         for batch in super().__iter__():
             self._batches += 1
@@ -57,7 +62,8 @@ class ResumableLoader(DataLoader[Any]):
         return {"samples": self._batches * self._order.batch_size}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue after `samples` global samples; ValueError if that is not a whole number of batches."""
+        """Continue after `samples` global samples; ValueError if that is not a whole number of
+        batches."""
         batches, rest = divmod(state["samples"], self._order.batch_size)
         if rest:
             raise ValueError(

@@ -16,9 +16,10 @@ def keyed_seed(*key: int | str) -> int:
 class EndlessOrder(Sampler[list[int]]):
     """Batches of sample numbers without end; batch n is a function of (seed, n) alone.
 
-    Sample number k is item `k % num_samples` of epoch `k // num_samples`; each epoch is a permutation of its own, from
-    (seed, epoch). What does not fill the last batch of an epoch is left out of that epoch. All ranks cut the same
-    global batch of `batch_size` samples into equal parts, so the world size does not change what is trained on.
+    Sample number k is item `k % num_samples` of epoch `k // num_samples`; each epoch is a
+    permutation of its own, from (seed, epoch). What does not fill the last batch of an epoch is
+    left out of that epoch. All ranks cut the same global batch of `batch_size` samples into equal
+    parts, so the world size does not change what is trained on.
     """
 
     def __init__(

@@ -10,7 +10,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 
 class WorkerFailed(RuntimeError):
-    """A worker ended badly; the message names the first rank that did, and how. `exit_code` is fit for `sys.exit`."""
+    """A worker ended badly; the message names the first rank that did, and how. `exit_code` is fit
+    for `sys.exit`."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -20,8 +21,8 @@ class WorkerFailed(RuntimeError):
 def launch(worker: str, resolved: Path, *, num_processes: int) -> None:
     """Run `python -m worker resolved.yaml` in `num_processes` processes and wait for them.
 
-    Output of all ranks goes to `ranks/` beside the configuration, that of rank 0 to the terminal too. If one dies, all do.
-    Raises WorkerFailed.
+    Output of all ranks goes to `ranks/` beside the configuration, that of rank 0 to the terminal
+    too. If one dies, all do. Raises WorkerFailed.
     """
     logs = DefaultLogsSpecs(
         log_dir=str(resolved.parent / "ranks"),

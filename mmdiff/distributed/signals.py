@@ -9,7 +9,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Have this process killed when the launcher that started it dies, even by SIGKILL; Linux only, and only if launched.
+    """Have this process killed when the launcher that started it dies, even by SIGKILL; Linux only,
+    and only if launched.
 
     Without it, workers of a killed launcher train on, unseen.
     """

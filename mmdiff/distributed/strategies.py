@@ -6,7 +6,8 @@ from lightning.pytorch.strategies import DDPStrategy
 
 
 def data_parallel(*, backend: str | None = None, timeout_seconds: float = 600) -> DDPStrategy:
-    """Every process trains on its part of each batch; a peer that does not answer in time ends the run."""
+    """Every process trains on its part of each batch; a peer that does not answer in time ends the
+    run."""
     return DDPStrategy(
         process_group_backend=backend,
         timeout=timedelta(seconds=timeout_seconds),

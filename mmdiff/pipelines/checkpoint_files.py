@@ -101,7 +101,8 @@ def finite_tensor_shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
 def _tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
-            for name in file:
+            names = file.keys()  # a safe_open cannot be iterated over itself
+            for name in names:
                 yield name, file.get_tensor(name)
     except (SafetensorError, OSError, OverflowError) as error:
         raise CheckpointError(f"{path} is damaged ({error}). {CURE}") from None

@@ -16,11 +16,11 @@ from mmdiff.values.shapes import LatentGrid
 class MMDiffPipelineOutput(BaseOutput):
     """What one call of the pipeline made, a batch of clips.
 
-    frames  "pil": a list of lists of PIL images; "np": b frames height width 3 in [0, 1]; "pt": b
-            frames 3 height
-            width in [0, 1]; "latent": the video latents b c f h w; None without video
+    frames  "pil": a list of lists of PIL images; "np": b frames height width 3 in [0, 1]; "pt":
+            b frames 3 height width in [0, 1]; "latent": the video latents b c f h w; None without
+            video
     audio   b channels samples in [-1, 1]; with "latent" the audio latents b c t m; None without
-            audio
+            sound
     clips   the same as one `Clip` a sample, ready to save; empty with "latent"
     """
 

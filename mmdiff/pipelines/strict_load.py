@@ -136,12 +136,11 @@ def _empty_model(component: Any, path: Path, config: dict[str, Any]) -> torch.nn
     """The model that `config` describes, without memory for its weights."""
     try:
         if issubclass(component, ConfigMixin):
-            known, build = (
-                set(inspect.signature(component.__init__).parameters),
-                component.from_config,
-            )
+            known = set(inspect.signature(component.__init__).parameters)
+            build = component.from_config
         else:
-            known, build = set(component.config_class().to_dict()), _of_transformers(component)
+            known = set(component.config_class().to_dict())
+            build = _of_transformers(component)
         _check_config_keys(path, config, known)
         with init_empty_weights():
             model: torch.nn.Module = build(config)

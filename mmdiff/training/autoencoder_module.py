@@ -13,11 +13,12 @@ from mmdiff.diffusion.noise import keyed_noise
 from mmdiff.training.training_module import TrainingModule
 
 
-class AutoencoderModule(TrainingModule):
+class AutoencoderModule(TrainingModule[Autoencoder]):
     """Trains `autoencoder` on `inputs(batch)` with `objective(autoencoder, x, noise) -> losses`.
 
-    `name` is the folder that the autoencoder has in a pipeline: vae or audio_vae. Hands on that component, with the averaged
-    weights and the scaling of its latents, measured on `scaling_batches` batches.
+    `name` is the folder that the autoencoder has in a pipeline: vae or audio_vae. Hands on that
+    component, with the averaged weights and the scaling of its latents, measured on
+    `scaling_batches` batches.
     """
 
     def __init__(

@@ -7,7 +7,8 @@
       other.safetensors        tensors of callbacks and loops, if any
       manifest.json            schema, step, and size and sha256 of every file; written last
 
-It is written as `step_00001200.tmp`, flushed to disk, and renamed. A folder without a valid manifest does not exist.
+It is written as `step_00001200.tmp`, flushed to disk, and renamed. A folder without a valid
+manifest does not exist.
 """
 
 import hashlib
@@ -31,11 +32,13 @@ _PARTS = {"state_dict": "weights", "optimizer_states": "optimizer"}
 
 
 class DamagedCheckpoint(ValueError):
-    """A checkpoint folder that is not what its manifest says; the message names the file and what is wrong."""
+    """A checkpoint folder that is not what its manifest says; the message names the file and what
+    is wrong."""
 
 
 def write_checkpoint(state: dict[str, Any], folder: Path) -> None:
-    """Write `state` to `folder`; if killed at any moment, `folder` is absent, the old one, or complete."""
+    """Write `state` to `folder`; if killed at any moment, `folder` is absent, the old one, or
+    complete."""
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -58,7 +61,8 @@ def write_checkpoint(state: dict[str, Any], folder: Path) -> None:
 
 
 def verify_checkpoint(folder: Path) -> dict[str, Any]:
-    """The manifest of `folder`, after checking every file against it; DamagedCheckpoint says what is wrong."""
+    """The manifest of `folder`, after checking every file against it; DamagedCheckpoint says what
+    is wrong."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise DamagedCheckpoint(f"{folder} has no manifest.json: it was never finished")
@@ -101,7 +105,8 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def latest_checkpoint(folder: Path, *, strict: bool = False) -> Path | None:
-    """The newest valid checkpoint in `folder`, or None; damaged ones are named in the log, or raised if `strict`."""
+    """The newest valid checkpoint in `folder`, or None; damaged ones are named in the log, or
+    raised if `strict`."""
     for path in checkpoints_in(folder):
         try:
             verify_checkpoint(path)
@@ -125,7 +130,8 @@ def sweep(folder: Path) -> None:
 
 
 def retain(folder: Path, keep: int) -> None:
-    """Delete all but the `keep` newest checkpoints; renamed first, so that a kill leaves none half deleted."""
+    """Delete all but the `keep` newest checkpoints; renamed first, so that a kill leaves none half
+    deleted."""
     for path in checkpoints_in(folder)[max(keep, 1) :]:
         doomed = path.with_name(path.name + ".tmp")
         os.replace(path, doomed)

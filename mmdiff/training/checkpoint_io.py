@@ -10,7 +10,8 @@ from mmdiff.training.checkpoint_folder import read_checkpoint, sweep, write_chec
 
 
 class SafeCheckpointIO(CheckpointIO):
-    """Writes what Lightning hands over to a folder that a kill cannot damage; reads it without pickle."""
+    """Writes what Lightning hands over to a folder that a kill cannot damage; reads it without
+    pickle."""
 
     def save_checkpoint(
         self,
@@ -33,4 +34,3 @@ class SafeCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
         raise NotImplementedError("checkpoints are deleted by SaveCheckpoints(keep_last=...) alone")
-

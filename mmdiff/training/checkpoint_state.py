@@ -11,8 +11,9 @@ _TENSOR, _TUPLE, _PAIRS, _DTYPE = "$tensor", "$tuple", "$pairs", "$dtype"
 def split_state(state: Any, name: str = "") -> tuple[Any, dict[str, Tensor]]:
     """`state` as a JSON document, and the tensors it names.
 
-    Tuples, dictionaries with keys that are not text, and dtypes keep their type. A tensor that occurs twice is stored
-    once. Raises TypeError, with the place, for anything that is not plain data.
+    Tuples, dictionaries with keys that are not text, and dtypes keep their type. A tensor that
+    occurs twice is stored once. Raises TypeError, with the place, for anything that is not plain
+    data.
     """
     tensors: dict[str, Tensor] = {}
     return _to_json(state, name, tensors, {}), tensors

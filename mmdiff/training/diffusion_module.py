@@ -15,11 +15,12 @@ from mmdiff.training.training_module import TrainingModule
 from mmdiff.values.latent_state import LatentState
 
 
-class DiffusionModule(TrainingModule):
+class DiffusionModule(TrainingModule[nn.ModuleDict]):
     """Trains `transformer`, and the text encoder along with it, on latents and captions.
 
-    A `caption_dropout` part of the captions is replaced by the empty prompt, which guidance needs. All chance is keyed by
-    (seed, step, sample). Hands on transformer, text encoder (both averaged) and tokenizer.
+    A `caption_dropout` part of the captions is replaced by the empty prompt, which guidance needs.
+    All chance is keyed by (seed, step, sample). Hands on transformer, text encoder (both averaged)
+    and tokenizer.
     """
 
     def __init__(

@@ -28,7 +28,8 @@ class WaveformInput(nn.Module):
 
 
 class MelInput(nn.Module):
-    """Sound as the audio autoencoder takes it: the log-mel b 1 mel_frames mel_bins of the waveform with its pre-roll."""
+    """Sound as the audio autoencoder takes it: the log-mel b 1 mel_frames mel_bins of the waveform
+    with its pre-roll."""
 
     def __init__(self, mel: nn.Module, *, preroll_samples: int) -> None:
         super().__init__()
@@ -36,5 +37,7 @@ class MelInput(nn.Module):
         self.waveform = WaveformInput(preroll_samples)
 
     def forward(self, batch: ClipBatch) -> Tensor:
-        with torch.autocast(batch.waveform.device.type, enabled=False):  # a mel in bf16 is too coarse
+        with torch.autocast(
+            batch.waveform.device.type, enabled=False
+        ):  # a mel in bf16 is too coarse
             return rearrange(self.mel(self.waveform(batch)), "b t m -> b 1 t m")

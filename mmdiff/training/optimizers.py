@@ -1,20 +1,27 @@
-"""MuonAdamW: Muon for the matrices inside a network, AdamW for everything else, as one optimizer."""
+"""MuonAdamW: Muon for the matrices inside a network, AdamW for everything else, as one
+optimizer."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, overload
+from typing import Any
 
 import torch
-from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
 
-EDGES = ("embed", "patch", "stem", "head", "shared", "unpatch", "table", "bias")
+EDGES = ("embed", "patch", "stem", "head", "shared", "table", "proj_out")
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 class MuonAdamW(Optimizer):
-    """Muon (Jordan et al. 2024; scaled to AdamW's step size as in Liu et al., arXiv 2502.16982) on hidden matrices.
+    """Muon (Jordan et al. 2024; scaled to AdamW's step size as in Liu et al., arXiv 2502.16982) on
+    hidden matrices.
 
-    A parameter goes to Muon if it has two axes and no part of its name contains one of `edges`: embeddings, first and last
-    layers, tables. Both halves share `param_groups`, so learning rate schedules drive them together.
+    A parameter goes to Muon if it has two axes and no part of its name contains one of `edges`:
+    embeddings, first and last layers, tables. The steps are those of
+    `torch.optim.Muon(adjust_lr_fn="match_rms_adamw")`, which orthogonalises matrix by matrix and
+    always in bf16; here matrices of one shape go together, and in their own precision, which on a
+    CPU without bf16 units costs a third.
 
     Args:
         named_parameters: of the module to train.
@@ -34,55 +41,88 @@ class MuonAdamW(Optimizer):
         ns_steps: int = 5,
         edges: tuple[str, ...] = EDGES,
     ) -> None:
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in named_parameters:
             if parameter.requires_grad:
-                is_edge = any(edge in part for part in name.split(".") for edge in edges)
+                is_edge = any(edge in name for edge in edges)
                 (others if is_edge or parameter.ndim != 2 else matrices).append(parameter)
         if not matrices:
             raise ValueError("no hidden matrix to train with Muon; use torch.optim.AdamW")
-        self._muon = Muon(
-            matrices,
-            lr=lr,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            ns_steps=ns_steps,
-            adjust_lr_fn="match_rms_adamw",
-        )
         self._adamw = AdamW(
             others or [nn.Parameter(torch.zeros(0))],
             lr=adamw_lr,
-            betas=tuple(betas),
+            betas=betas,
             weight_decay=weight_decay,
             fused=True,
         )
-        super().__init__([{"params": matrices, "lr": lr}, {"params": others, "lr": adamw_lr}], {})
+        muon = {
+            "params": matrices,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "ns_steps": ns_steps,
+        }
+        super().__init__([muon, *self._adamw.param_groups], {})
         self._share()
 
-    def _share(self) -> None:
-        """One list of groups and one state for both halves and for us."""
-        self.param_groups = [*self._muon.param_groups, *self._adamw.param_groups]
-        self.state.update(self._muon.state)
-        self.state.update(self._adamw.state)
-        self._muon.state = self._adamw.state = self.state
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._muon.step()
+        by_shape: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+        for parameter in self.param_groups[0]["params"]:
+            if parameter.grad is not None:
+                by_shape[parameter.shape].append(parameter)
+        for parameters in by_shape.values():
+            self._muon_step(parameters)
         self._adamw.step()
         return loss
 
+    def _muon_step(self, parameters: list[nn.Parameter]) -> None:
+        """One step of matrices of one shape."""
+        group = self.param_groups[0]
+        gradients = [_gradient(parameter) for parameter in parameters]
+        buffers = [
+            self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(gradient))
+            for parameter, gradient in zip(parameters, gradients, strict=True)
+        ]
+        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+        nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
+        updates = orthogonalise(torch.stack(nesterov), steps=group["ns_steps"])
+        rate = group["lr"] * 0.2 * max(parameters[0].shape) ** 0.5
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, list(updates), alpha=-rate)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._muon.param_groups = self.param_groups[:1]
+        self._share()
+
+    def _share(self) -> None:
+        """AdamW works on our groups and our state, so that schedules and checkpoints see one
+        optimizer."""
         self._adamw.param_groups = self.param_groups[1:]
-        self._muon.state = self._adamw.state = self.state
+        self._adamw.state = self.state
 
 
+def orthogonalise(matrices: Tensor, *, steps: int) -> Tensor:
+    """The nearest orthogonal matrices, about: singular values go to 0.7..1.2 by Newton-Schulz
+    iteration.
+
+    matrices  k rows columns
+    """
+    a, b, c = NEWTON_SCHULZ
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if is_tall else matrices
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if is_tall else x
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad

@@ -7,9 +7,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class OneCycle(LambdaLR):
-    """Up from `start` over the first `warmup_fraction` of the steps, down to `final` at the last, both along a cosine.
+    """Up from `start` over the first `warmup_fraction` of the steps, down to `final` at the last,
+    both along a cosine.
 
-    The super-convergence schedule of Smith and Topin, arXiv:1708.07120, without its cycle of the momentum.
+    The super-convergence schedule of Smith and Topin, arXiv:1708.07120, without its cycle of the
+    momentum.
     """
 
     def __init__(
@@ -35,9 +37,11 @@ class Constant(LambdaLR):
 
 
 class WarmupDecay(LambdaLR):
-    """Up linearly over `warmup_steps`, constant, then down to `final` along a line over the last `decay_fraction`.
+    """Up linearly over `warmup_steps`, constant, then down to `final` along a line over the last
+    `decay_fraction`.
 
-    The shape of Hu et al. (MiniCPM), arXiv:2404.06395: a run can be prolonged from before its decay.
+    The shape of Hu et al. (MiniCPM), arXiv:2404.06395: a run can be prolonged from before its
+    decay.
     """
 
     def __init__(

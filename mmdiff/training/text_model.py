@@ -36,7 +36,8 @@ def small_text_model(
     d_ff: int = 512,
     max_length: int = 64,
 ) -> TextModel:
-    """A tokenizer trained on the first captions of `dataset` (always the same one), and a new small encoder for it."""
+    """A tokenizer trained on the first captions of `dataset` (always the same one), and a new small
+    encoder for it."""
     tokenizer = train_tokenizer(islice(dataset.captions(), num_captions), vocab_size)
     encoder = small_text_encoder(
         len(tokenizer),

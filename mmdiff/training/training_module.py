@@ -1,8 +1,9 @@
-"""What all our Lightning modules share: the optimizer, the averaged weights, clipping, and what they hand on."""
+"""What all our Lightning modules share: the optimizer, the averaged weights, clipping, and what
+they hand on."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,15 +18,19 @@ from mmdiff.training.averaging import AveragedWeights
 Batch = ClipBatch | LatentBatch
 
 
-class TrainingModule(LightningModule):
+Trained = TypeVar("Trained", bound=nn.Module)
+
+
+class TrainingModule(LightningModule, Generic[Trained]):
     """Trains the parameters of `trained`, and keeps their average.
 
-    Subclasses write `training_step`, and `components`: the finished parts of a pipeline, by the names of their folders.
+    Subclasses write `training_step`, and `components`: the finished parts of a pipeline, by the
+    names of their folders.
     """
 
     def __init__(
         self,
-        trained: nn.Module,
+        trained: Trained,
         *,
         optimizer: Callable[..., Optimizer],
         lr_scheduler: Callable[[Optimizer], LRScheduler],
@@ -33,14 +38,15 @@ class TrainingModule(LightningModule):
         ema_decay: float,
     ) -> None:
         super().__init__()
-        self.trained = trained
-        self.ema = AveragedWeights(trained, ema_decay)
+        self.trained: Trained = trained
+        self.ema: AveragedWeights[Trained] = AveragedWeights(trained, ema_decay)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         self.seed = seed
 
     @abstractmethod
     def components(self, batches: Iterable[Any]) -> Mapping[str, Any]:
-        """Parts of a pipeline, with averaged weights, by folder name; `batches` are for what is measured on data."""
+        """Parts of a pipeline, with averaged weights, by folder name; `batches` are for what is
+        measured on data."""
 
     def key(self, batch: Batch) -> NoiseKey:
         """The address of all chance in this step."""
@@ -66,9 +72,12 @@ class TrainingModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by norm; Lightning refuses to for fused optimizers, which is only needed where gradients are scaled."""
+        """Clip by norm; Lightning refuses to for fused optimizers, which is only needed where
+        gradients are scaled."""
         if gradient_clip_val is None:
             return
         if self.trainer.precision == "16-mixed":
-            raise ValueError("precision is 16-mixed, whose scaled gradients are not clipped; use bf16-mixed")
+            raise ValueError(
+                "precision is 16-mixed, whose scaled gradients are not clipped; use bf16-mixed"
+            )
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), gradient_clip_val)

@@ -14,8 +14,9 @@ from mmdiff.diffusion.noise import keyed_noise
 from mmdiff.training.training_module import TrainingModule
 
 
-class VocoderModule(TrainingModule):
-    """Trains `vocoder` on `inputs(batch)`, waveforms b samples, with `objective(vocoder, waveform, noise)`.
+class VocoderModule(TrainingModule[Vocoder]):
+    """Trains `vocoder` on `inputs(batch)`, waveforms b samples, with `objective(vocoder, waveform,
+    noise)`.
 
     The network runs in the trainer's precision, the spectra of the objective always in fp32.
     """

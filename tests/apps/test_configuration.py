@@ -1,4 +1,4 @@
-"""Every file of the tree composes, and its nodes name things that exist with arguments they take."""
+"""Every file of the tree composes; its nodes name what exists, with arguments it takes."""
 
 import subprocess
 import sys
@@ -120,9 +120,17 @@ def test_hydras_flags_work(capsys, tmp_path, monkeypatch):
     assert "evaluation" in seen[-1]
 
 
-def test_a_folder_of_the_users_own(tmp_path):
+def test_an_unknown_flag_is_told(capsys):
     from mmdiff.apps.run import run_verb
 
+    assert run_verb("generate", print, ["--multrun", "seed=1"]) == 2
+    assert "there is no flag --multrun" in capsys.readouterr().err
+
+
+def test_a_folder_of_the_users_own(tmp_path, monkeypatch):
+    from mmdiff.apps.run import run_verb
+
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "guidance").mkdir()
     text = "_target_: mmdiff.guidance.classifier_free.ClassifierFree\nguidance_scale: 9.0\n"
     (tmp_path / "guidance" / "strong.yaml").write_text(text)
@@ -130,6 +138,7 @@ def test_a_folder_of_the_users_own(tmp_path):
     words = ["--config-dir", str(tmp_path), "guidance=strong"]
     assert run_verb("generate", seen.append, words) == 0
     assert seen[0]["guidance"]["guidance_scale"] == 9.0
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_a_pickle_is_not_rerun(capsys):

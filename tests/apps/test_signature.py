@@ -70,7 +70,7 @@ def test_does_not_fit(value, annotation):
 
 
 class Part:
-    def __init__(self, width: int, *, kind: Literal["a", "b"] = "a", depth: int = None):  # type: ignore[assignment]
+    def __init__(self, width: int, *, kind: Literal["a", "b"] = "a", depth: int = None):  # noqa: RUF013
         self.width = width
 
 

@@ -1,4 +1,4 @@
-"""I1: what a user sees who asked wrongly, as golden texts: one screen, exit code 2, no traceback."""
+"""I1: what a user sees who asked wrongly, as golden texts: one screen, exit code 2."""
 
 import pytest
 

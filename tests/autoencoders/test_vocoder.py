@@ -66,7 +66,7 @@ def test_a_window_shorter_than_a_hop_is_refused() -> None:
 
 
 def test_the_inverse_undoes_the_forward_transform() -> None:
-    """Frames around the middles of the hops, windowed and transformed by hand, give back the sound."""
+    """Frames around the middles of the hops, transformed by hand, give back the sound."""
     waveform, window = torch.randn(2, 4000), torch.hann_window(512)
     frames = torch.nn.functional.pad(waveform, (131, 131)).unfold(-1, 512, 250)
     spectrum = torch.fft.rfft(frames * window)

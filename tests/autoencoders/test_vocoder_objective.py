@@ -79,5 +79,5 @@ def test_learns(objective: VocoderObjective) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
-    assert losses[-1] < 0.5 * losses[0]
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]

@@ -17,7 +17,8 @@ from mmdiff.values.sample import Sample
 
 
 class Clips:
-    """Item i is a function of (seed, i): 5 frames of 16 x 16, and the sound of two slices without the pre-roll."""
+    """Item i is a function of (seed, i): 5 frames of 16 x 16, and the sound of two slices without
+    the pre-roll."""
 
     def __init__(self, length: int = 5, seed: int = 0) -> None:
         self.length, self.seed = length, seed
@@ -46,8 +47,12 @@ def parts(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / name) for name in ("vae", "audio_vae")}
 
 
-def _encode(folder: Path, parts: dict[str, str], clips: Clips | None = None, **options: bool) -> None:
-    encode(clips or Clips(), str(folder), mel=LogMel(), batch_size=2, shard_size=2, **parts, **options)
+def _encode(
+    folder: Path, parts: dict[str, str], clips: Clips | None = None, **options: bool
+) -> None:
+    encode(
+        clips or Clips(), str(folder), mel=LogMel(), batch_size=2, shard_size=2, **parts, **options
+    )
 
 
 def test_cache_holds_the_scaled_means(tmp_path: Path, parts: dict[str, str]) -> None:

@@ -14,8 +14,11 @@ import torch._dynamo  # imported here so that forked children need not
 import torch.distributed as dist
 
 
-def run_ranks(function: Callable[[], Any], num_ranks: int, *, timeout_seconds: float = 60) -> list[Any]:
-    """`function()` in each of `num_ranks` processes joined by gloo; its results by rank, or the first error."""
+def run_ranks(
+    function: Callable[[], Any], num_ranks: int, *, timeout_seconds: float = 60
+) -> list[Any]:
+    """`function()` in each of `num_ranks` processes joined by gloo; its results by rank, or the
+    first error."""
     context = get_context("fork")
     queue, port = context.Queue(), _free_port()
     children = [
@@ -50,9 +53,7 @@ def _collect(children: list[Any], queue: Any, *, deadline: float) -> list[Any]:
     return [results[rank] for rank in range(len(children))]
 
 
-def _child(
-    function: Callable[[], Any], rank: int, num_ranks: int, port: int, queue: Any
-) -> None:
+def _child(function: Callable[[], Any], rank: int, num_ranks: int, port: int, queue: Any) -> None:
     torch.set_num_threads(1)  # a forked child that uses OpenMP hangs without this
     os.environ |= {
         "RANK": str(rank),

@@ -30,7 +30,9 @@ def test_all_ranks_run(resolved: Path) -> None:
     assert {path.name for path in resolved.parent.glob("done*")} == {"done0", "done1"}
 
 
-@pytest.mark.parametrize("order, code, named", [("exit", 7, "exit code 7"), ("kill", 137, "SIGKILL")])
+@pytest.mark.parametrize(
+    "order, code, named", [("exit", 7, "exit code 7"), ("kill", 137, "SIGKILL")]
+)
 def test_p1_the_first_to_fail_is_named(resolved: Path, order: str, code: int, named: str) -> None:
     resolved.write_text(order)
     with pytest.raises(WorkerFailed, match=f"rank 1 failed first.*{named}") as failure:

@@ -47,4 +47,7 @@ def test_c11_no_pickle_when_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("pickle.Unpickler", None)
     monkeypatch.setattr("pickle.load", None)
     assert read_checkpoint(tmp_path / "step_00000001")
-    assert {path.suffix for path in (tmp_path / "step_00000001").iterdir()} == {".json", ".safetensors"}
+    assert {path.suffix for path in (tmp_path / "step_00000001").iterdir()} == {
+        ".json",
+        ".safetensors",
+    }

@@ -1,4 +1,5 @@
-"""The diffusion module on a tiny transformer: it learns, drops captions by key, and resumes exactly."""
+"""The diffusion module on a tiny transformer: it learns, drops captions by key, and resumes
+exactly."""
 
 from functools import partial
 from pathlib import Path
@@ -6,7 +7,6 @@ from pathlib import Path
 import lightning.pytorch as pl
 import pytest
 import torch
-from tests.training.tiny import assert_equal, state
 from torch import Generator
 
 from mmdiff.backbone.transformer import DiffusionTransformer
@@ -25,6 +25,7 @@ from mmdiff.training.optimizers import MuonAdamW
 from mmdiff.training.schedules import WarmupDecay
 from mmdiff.training.text_model import small_text_model
 from mmdiff.values.latents import ClipLatents
+from tests.training.tiny import assert_equal, state
 
 
 class Captions:
@@ -62,7 +63,8 @@ def _module() -> DiffusionModule:
 def cache(tmp_path: Path) -> Path:
     generator = Generator().manual_seed(0)
     latents = ClipLatents(
-        torch.randn(6, 4, 2, 4, 4, generator=generator), torch.randn(6, 2, 8, 4, generator=generator)
+        torch.randn(6, 4, 2, 4, 4, generator=generator),
+        torch.randn(6, 2, 8, 4, generator=generator),
     )
     cache = LatentCache(tmp_path / "cache")
     cache.write_spec({"schema": 1, "components": {}})

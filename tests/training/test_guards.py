@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.distributed.processes import run_ranks
-from tests.training.tiny import TinyModule, assert_equal, state, train
 
 from mmdiff.distributed.strategies import data_parallel
 from mmdiff.training.callbacks.finite_guard import FiniteGuard, NonFinite
 from mmdiff.training.callbacks.terminate import TerminateWithCheckpoint
 from mmdiff.training.checkpoint_folder import checkpoints_in
+from tests.distributed.processes import run_ranks
+from tests.training.tiny import TinyModule, assert_equal, state, train
 
 
 def _nan_at(step: int) -> TinyModule:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import torch
-from tests.distributed.processes import run_ranks
-from tests.training.tiny import TinyModule, assert_equal, state, train
 
 from mmdiff.distributed.strategies import data_parallel
+from tests.distributed.processes import run_ranks
+from tests.training.tiny import TinyModule, assert_equal, state, train
 
 
 def _two_ranks(folder: Path, steps: int, accumulate: int = 1) -> list[tuple[int, ...]]:
@@ -16,7 +16,8 @@ def _two_ranks(folder: Path, steps: int, accumulate: int = 1) -> list[tuple[int,
 
 
 def test_c4_two_ranks_equal_one_and_may_take_turns(tmp_path: Path) -> None:
-    """20 steps on one rank; on two; and on 1, 2, 1 in turn: the same samples and noise, weights to 1e-6."""
+    """20 steps on one rank; on two; and on 1, 2, 1 in turn: the same samples and noise, weights to
+    1e-6."""
     one = train(tmp_path / "one", 20)
     seen = run_ranks(lambda: _two_ranks(tmp_path / "two", 20), 2)
     assert [a + b for a, b in zip(*seen, strict=True)] == one.seen
@@ -46,5 +47,7 @@ def test_noise_differs_between_ranks() -> None:
     """The ids of the samples on a rank key its noise."""
     from mmdiff.diffusion.noise import NoiseKey, keyed_noise
 
-    first, second = (keyed_noise(NoiseKey(TinyModule().seed, 0, ids), "noise", (6,)) for ids in ((0, 1), (2, 3)))
+    first, second = (
+        keyed_noise(NoiseKey(TinyModule().seed, 0, ids), "noise", (6,)) for ids in ((0, 1), (2, 3))
+    )
     assert not torch.equal(first, second)

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.training.tiny import assert_equal, state, train
 
 from mmdiff.training import checkpoint_folder
 from mmdiff.training.checkpoint_folder import checkpoints_in, latest_checkpoint
+from tests.training.tiny import assert_equal, state, train
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

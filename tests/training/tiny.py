@@ -1,4 +1,5 @@
-"""A tiny module and data for tests of training: milliseconds a step, and chance in every place it can be."""
+"""A tiny module and data for tests of training: milliseconds a step, and chance in every place it
+can be."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -101,7 +102,8 @@ def train(
     global_seed: int = 0,
     **trainer: Any,
 ) -> TinyModule:
-    """Train, from the newest checkpoint in `folder` if there is one; the global seed must not matter."""
+    """Train, from the newest checkpoint in `folder` if there is one; the global seed must not
+    matter."""
     torch.manual_seed(global_seed)
     module = module or TinyModule()
     torch.manual_seed(global_seed)

@@ -39,9 +39,9 @@ class Adapter(nn.Module, ABC):
 
     def embed(self, latents: Tensor) -> Tensor:
         """Latents to tokens  b f p d; where a token is on the canvas and in time is added."""
+        tokens = self.patch_embed(self.patchify(latents))
         positions = self.positions(latents.shape, latents.device)
-        waves = fourier(positions).to(self.position_embed.weight.dtype)
-        return self.patch_embed(self.patchify(latents)) + self.position_embed(waves)
+        return tokens + self.position_embed(fourier(positions).to(tokens.dtype))
 
     def unembed(self, tokens: Tensor, embedding: Tensor, shape: torch.Size) -> Tensor:
         """Tokens b f p d, with the time embedding (b f p d, broadcastable), to a prediction of `shape`."""

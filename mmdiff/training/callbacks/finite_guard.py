@@ -1,5 +1,6 @@
 """Stops a run before a loss or a gradient that is not finite reaches the weights."""
 
+import logging
 from typing import Any, Literal
 
 import torch
@@ -7,13 +8,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
-import logging
-
 _log = logging.getLogger(__name__)
 
 
 class NonFinite(ArithmeticError):
-    """A loss or a gradient is NaN or infinite; the message says where, at which step, for which samples."""
+    """A loss or a gradient is NaN or infinite; the message says where, at which step, for which
+    samples."""
 
 
 class FiniteGuard(Callback):
@@ -22,9 +22,7 @@ class FiniteGuard(Callback):
     `raise` stops the run; `skip` leaves the step out, and stops after `max_skips` skips in a row.
     """
 
-    def __init__(
-        self, policy: Literal["raise", "skip"] = "raise", *, max_skips: int = 10
-    ) -> None:
+    def __init__(self, policy: Literal["raise", "skip"] = "raise", *, max_skips: int = 10) -> None:
         if policy not in ("raise", "skip"):
             raise ValueError(f"the policy is {policy!r}; possible are 'raise' and 'skip'")
         self.policy, self.max_skips = policy, max_skips
@@ -49,9 +47,13 @@ class FiniteGuard(Callback):
         bad_loss, self._bad_loss = self._bad_loss, None
         sample_ids, self._sample_ids = self._sample_ids, []
         gradients = [
-            p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+            p.grad
+            for group in optimizer.param_groups
+            for p in group["params"]
+            if p.grad is not None
         ]
         norms = torch.stack(torch._foreach_norm(gradients))
+        assert bad_loss is not None  # a loss always comes before a step
         flags = torch.stack([norms.isfinite().all().logical_not(), bad_loss.any()]).float()
         flags = trainer.strategy.reduce(flags, reduce_op="sum")
         if not flags.any():

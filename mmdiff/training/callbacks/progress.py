@@ -1,4 +1,5 @@
-"""Where a run stands: a bar on a terminal, a line in the log otherwise; speeds go to the loggers."""
+"""Where a run stands: a bar on a terminal, a line in the log otherwise; speeds go to the
+loggers."""
 
 import logging
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
 
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 
@@ -15,7 +17,8 @@ _log = logging.getLogger(__name__)
 
 
 class ProgressReport(Callback):
-    """Every `every_n_steps` steps: the step, the loss averaged since the last report, samples per second, time left."""
+    """Every `every_n_steps` steps: the step, the loss averaged since the last report, samples per
+    second, time left."""
 
     def __init__(self, *, every_n_steps: int = 20) -> None:
         self.every_n_steps = every_n_steps
@@ -25,9 +28,7 @@ class ProgressReport(Callback):
         self._reset(trainer)
         if trainer.is_global_zero and sys.stderr.isatty():
             columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            self._progress = Progress(
-                *columns, TimeRemainingColumn(), console=Console(stderr=True)
-            )
+            self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
             total = trainer.max_steps if trainer.max_steps > 0 else None
             self._task = self._progress.add_task(
                 "training", total=total, completed=trainer.global_step
@@ -66,7 +67,8 @@ class ProgressReport(Callback):
         _log.info(text)
 
     def _reset(self, trainer: Trainer) -> None:
-        self._samples, self._losses = 0, []
+        self._samples = 0
+        self._losses: list[Tensor] = []
         self._time, self._step = time.monotonic(), trainer.global_step
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

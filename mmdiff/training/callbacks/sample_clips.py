@@ -1,4 +1,5 @@
-"""Makes clips while training, with the averaged weights: files, storyboards, and entries of the logger."""
+"""Makes clips while training, with the averaged weights: files, storyboards, and entries of the
+logger."""
 
 import json
 import logging
@@ -21,8 +22,9 @@ PipelinePartial = Callable[..., Any]
 class SampleClips(Callback):
     """Every `every_n_steps` steps a clip for each of `prompts`, always from the same noise.
 
-    `pipeline` is called with the components that are being trained and gives a pipeline; what else it needs (autoencoders,
-    vocoder, scheduler) it already has. Clip i uses seed + i, so clips of different steps can be compared.
+    `pipeline` is called with the components that are being trained and gives a pipeline; what else
+    it needs (autoencoders, vocoder, scheduler) it already has. Clip i uses seed + i, so clips of
+    different steps can be compared.
     """
 
     def __init__(

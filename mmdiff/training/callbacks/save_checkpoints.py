@@ -11,7 +11,8 @@ from mmdiff.training.checkpoint_folder import retain
 
 
 def save_checkpoint(trainer: Trainer, folder: Path, keep_last: int) -> Path:
-    """Save the whole state as `folder/step_XXXXXXXX` and keep the newest `keep_last`; to be called on all ranks."""
+    """Save the whole state as `folder/step_XXXXXXXX` and keep the newest `keep_last`; to be called
+    on all ranks."""
     path = folder / f"step_{trainer.global_step:08d}"
     trainer.save_checkpoint(path)
     if trainer.is_global_zero:
@@ -20,12 +21,14 @@ def save_checkpoint(trainer: Trainer, folder: Path, keep_last: int) -> Path:
 
 
 def has_stepped(trainer: Trainer, batch_idx: int) -> bool:
-    """Whether the batch that just ended completed an optimizer step; accumulated gradients are not in a checkpoint."""
+    """Whether the batch that just ended completed an optimizer step; accumulated gradients are not
+    in a checkpoint."""
     return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 
 class SaveCheckpoints(Checkpoint):
-    """Saves every `every_n_steps` steps and every `every_n_minutes`, whichever comes first, and after the last step."""
+    """Saves every `every_n_steps` steps and every `every_n_minutes`, whichever comes first, and
+    after the last step."""
 
     def __init__(
         self,

@@ -19,7 +19,8 @@ class Component(Protocol):
 
 
 class SaveComponents(Callback):
-    """Saves `module.components(batches)` to `folder/<name>` after the last step, and every `every_n_steps` if given."""
+    """Saves `module.components(batches)` to `folder/<name>` after the last step, and every
+    `every_n_steps` if given."""
 
     def __init__(self, folder: str, *, every_n_steps: int | None = None) -> None:
         self.folder, self.every_n_steps = Path(folder), every_n_steps

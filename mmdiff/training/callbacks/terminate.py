@@ -17,11 +17,13 @@ _log = logging.getLogger(__name__)
 
 
 class Terminated(SystemExit):
-    """The run was asked to stop, has saved, and exits with 143, as a process ended by SIGTERM does."""
+    """The run was asked to stop, has saved, and exits with 143, as a process ended by SIGTERM
+    does."""
 
 
 class TerminateWithCheckpoint(Callback):
-    """The signal sets a flag, nothing else; at the end of an optimizer step all ranks agree, save and exit together.
+    """The signal sets a flag, nothing else; at the end of an optimizer step all ranks agree, save
+    and exit together.
 
     Lightning's own handler would end with exit code 0 and, by default, without a checkpoint.
     """
