@@ -48,7 +48,9 @@ class Autoencoder(ModelMixin, ConfigMixin):
 
     def unscale(self, latents: Tensor) -> Tensor:
         """Latents b c ... of unit variance back to raw ones."""
-        return latents * _per_channel(self.latent_std, latents) + _per_channel(self.latent_mean, latents)
+        return latents * _per_channel(self.latent_std, latents) + _per_channel(
+            self.latent_mean, latents
+        )
 
     @torch.no_grad()
     def measure_scaling(self, raw: Tensor) -> None:

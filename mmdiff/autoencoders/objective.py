@@ -27,7 +27,9 @@ class ReconstructionObjective:
     gradient_weight: float = 0.1
     kl_weight: float = 1e-4
 
-    def __call__(self, autoencoder: Autoencoder, x: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
+    def __call__(
+        self, autoencoder: Autoencoder, x: Tensor, noise: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Losses on x  b 3 frames height width in [-1, 1]; latents drawn by `noise`, or the mean if None."""
         posterior = autoencoder.encode(x)
         latents = posterior.mode() if noise is None else posterior.sample(noise=noise)

@@ -16,7 +16,9 @@ class Posterior:
     mean: Tensor
     log_variance: Tensor
 
-    def sample(self, generator: torch.Generator | None = None, *, noise: Tensor | None = None) -> Tensor:
+    def sample(
+        self, generator: torch.Generator | None = None, *, noise: Tensor | None = None
+    ) -> Tensor:
         """One draw; from `noise` (unit variance, shaped like the mean) if given, else drawn by `generator`."""
         if noise is None:
             noise = torch.randn(self.mean.shape, generator=generator, dtype=torch.float32)

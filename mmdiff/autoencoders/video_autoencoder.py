@@ -142,7 +142,9 @@ class VideoAutoencoder(Autoencoder):
         if (frames - 1) % self.time_compression:
             raise ValueError(f"num_frames is {frames}; this autoencoder takes 1 + 4k frames")
         if height % self.space_compression or width % self.space_compression:
-            raise ValueError(f"the frames are {height} x {width}; this autoencoder takes multiples of 8")
+            raise ValueError(
+                f"the frames are {height} x {width}; this autoencoder takes multiples of 8"
+            )
         return (
             self.config.latent_channels,
             1 + (frames - 1) // self.time_compression,

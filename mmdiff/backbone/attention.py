@@ -84,7 +84,9 @@ class Attention(nn.Module, AttentionModuleMixin):
         )
 
 
-def plain_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+def plain_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """softmax(q k / sqrt(d)) v of b n k d: on a CPU, up to 512 tokens, its backward pass is several times as fast as
     that of the fused kernel."""
     query, key, value = (rearrange(x, "b n k d -> b k n d") for x in (query, key, value))

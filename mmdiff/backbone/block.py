@@ -68,7 +68,7 @@ class TransformerBlock(nn.Module):
 
     def forward(self, hidden_states: Tensor, trunk: TrunkInput) -> Tensor:
         x, slices = hidden_states, hidden_states.shape[1]  # b s n d
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(trunk)
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(trunk, x.dtype)
 
         h = torch.addcmul(shift1, F.layer_norm(x, x.shape[-1:]), 1 + scale1)
         h = self.attn1(
@@ -87,14 +87,16 @@ class TransformerBlock(nn.Module):
         h = torch.addcmul(shift2, F.layer_norm(x, x.shape[-1:]), 1 + scale2)
         return torch.addcmul(x, self.ffn(h), gate2)
 
-    def modulate(self, trunk: TrunkInput) -> tuple[Tensor, ...]:
+    def modulate(self, trunk: TrunkInput, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The shared modulation plus this block's table, per modality: six of b s|1 n d."""
         layout = trunk.layout
         counts = (layout.video_tokens, layout.frames_per_slice * layout.audio_tokens)
         parts = []
         for modality, count, table in zip(trunk.modulation, counts, self.table, strict=True):
             if modality is not None:
-                part = modality + table
+                part = (modality + table).to(
+                    dtype
+                )  # the sum in fp32, where the weights are kept so
                 parts.append(part.expand(-1, -1, count, -1, -1))
         slices = max(part.shape[1] for part in parts)
         return torch.cat([part.expand(-1, slices, -1, -1, -1) for part in parts], dim=2).unbind(3)

@@ -76,7 +76,11 @@ class SliceLayout:
         frames = torch.arange(self.num_slices * self.frames_per_slice, device=device)
         real = rearrange(frames < self.latent_frames, "(s k) -> s k", k=self.frames_per_slice)
         return torch.cat(
-            [real.repeat_interleave(count, dim=1) for count in (self.video_sites, self.audio_tokens)], dim=1
+            [
+                real.repeat_interleave(count, dim=1)
+                for count in (self.video_sites, self.audio_tokens)
+            ],
+            dim=1,
         )
 
     def _fold(self, half: Tensor) -> Tensor:

@@ -125,8 +125,12 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         video, audio = layout.unpack(x)  # b f p d
 
         return ClipLatents(
-            None if latents.video is None else self.video.unembed(video, embeddings[0], latents.video.shape),
-            None if latents.audio is None else self.audio.unembed(audio, embeddings[1], latents.audio.shape),
+            None
+            if latents.video is None
+            else self.video.unembed(video, embeddings[0], latents.video.shape),
+            None
+            if latents.audio is None
+            else self.audio.unembed(audio, embeddings[1], latents.audio.shape),
         )
 
     def layout(self, video: Tensor | None, audio: Tensor | None) -> SliceLayout:
@@ -203,7 +207,9 @@ def visible(
     if real is None and isolated is None:
         return None
     tokens = layout.video_tokens + layout.frames_per_slice * layout.audio_tokens
-    sees = torch.ones(batch_size, layout.num_slices, tokens, tokens, dtype=torch.bool, device=device)
+    sees = torch.ones(
+        batch_size, layout.num_slices, tokens, tokens, dtype=torch.bool, device=device
+    )
     if real is not None:
         sees &= real[None, :, None, :]
     if isolated is not None:
@@ -216,7 +222,9 @@ def _keep_cut_rows(before: Tensor, after: Tensor, index: int, ablation: Ablation
     """The rows of which block `index` is cut keep what went into it."""
     if ablation.without_blocks is None or index not in ablation.blocks:
         return after
-    return torch.where(repeat(ablation.without_blocks.to(after.device), "b -> b 1 1 1"), before, after)
+    return torch.where(
+        repeat(ablation.without_blocks.to(after.device), "b -> b 1 1 1"), before, after
+    )
 
 
 def _seconds(positions: Tensor | None) -> Tensor | None:

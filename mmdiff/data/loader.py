@@ -67,7 +67,8 @@ class ResumableLoader(DataLoader[Any]):
         batches, rest = divmod(state["samples"], self._order.batch_size)
         if rest:
             raise ValueError(
-                f"the checkpoint stands at sample {state['samples']}, inside a batch of {self._order.batch_size}; "
+                f"the checkpoint stands at sample {state['samples']}, inside a batch of "
+                f"{self._order.batch_size}; "
                 "resume with the batch_size it was trained with, or one that divides this number"
             )
         self._batches = batches

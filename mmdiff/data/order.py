@@ -28,7 +28,8 @@ class EndlessOrder(Sampler[list[int]]):
         if batch_size < 1 or batch_size % world_size:
             nearest = max(1, round(batch_size / world_size)) * world_size
             raise ValueError(
-                f"batch_size is {batch_size}; it is the global batch and is cut into {world_size} equal parts: {nearest}"
+                f"batch_size is {batch_size}; it is the global batch and is cut into "
+                f"{world_size} equal parts: {nearest}"
             )
         if num_samples < batch_size:
             raise ValueError(

@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-
 Averaged = TypeVar("Averaged", bound=nn.Module)
 
 

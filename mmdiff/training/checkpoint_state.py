@@ -62,7 +62,8 @@ def _to_json(
             _PAIRS: [[_to_json(key, f"{name}/key", tensors, seen), item] for key, item in entries]
         }
     raise TypeError(
-        f"the state at {name!r} is a {type(value).__name__}; a checkpoint holds tensors, numbers, text, lists and "
+        f"the state at {name!r} is a {type(value).__name__}; a checkpoint holds tensors, numbers, "
+        "text, lists and "
         "dictionaries of them: convert it in the state_dict that returned it"
     )
 

@@ -22,6 +22,7 @@ def saved_vocoder(folder: str) -> Vocoder:
 def _existing(folder: str) -> str:
     if not (Path(folder) / "config.json").is_file():
         raise FileNotFoundError(
-            f"{folder} holds no component; a finished run has it in its output_dir under components/"
+            f"{folder} holds no component; a finished run has it in its output_dir "
+            "under components/"
         )
     return folder

@@ -46,7 +46,9 @@ class ClipLatents:
     def zip(self, other: ClipLatents, function: Callable[[Tensor, Tensor], Tensor]) -> ClipLatents:
         """Apply `function` to the halves of both; ValueError unless both have the same halves."""
         if self.modalities != other.modalities:
-            raise ValueError(f"cannot pair the modalities {self.modalities} with {other.modalities}")
+            raise ValueError(
+                f"cannot pair the modalities {self.modalities} with {other.modalities}"
+            )
         return ClipLatents(
             video=function(self.video, other.video)
             if self.video is not None and other.video is not None

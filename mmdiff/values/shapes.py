@@ -150,4 +150,7 @@ class LatentGrid:
     def audio_seconds(self, latent_frames: int) -> list[Fraction]:
         """Middle of each audio latent frame, in seconds from the first picture frame; negative in the pre-roll."""
         start = -Fraction(self.preroll_frames) / self.frame_rate
-        return [start + (index + Fraction(1, 2)) / self.audio_latent_rate for index in range(latent_frames)]
+        return [
+            start + (index + Fraction(1, 2)) / self.audio_latent_rate
+            for index in range(latent_frames)
+        ]

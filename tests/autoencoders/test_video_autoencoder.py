@@ -23,7 +23,9 @@ def frames(count: int = 13, size: int = 16) -> torch.Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize("chunks", [(1, 4, 8), (5, 8), (9, 4)])
-def test_streaming_equals_the_whole_at_once(autoencoder: VideoAutoencoder, chunks: tuple[int, ...]) -> None:
+def test_streaming_equals_the_whole_at_once(
+    autoencoder: VideoAutoencoder, chunks: tuple[int, ...]
+) -> None:
     x = frames()
     whole = autoencoder.encode(x).mean
     streamed = [p.mean for p in autoencoder.encode_stream(x.split(chunks, dim=2))]
@@ -70,7 +72,9 @@ def test_illegal_inputs_are_named(autoencoder: VideoAutoencoder) -> None:
 
 
 @torch.no_grad()
-def test_measured_scaling_gives_unit_variance_and_is_stored(autoencoder: VideoAutoencoder, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_measured_scaling_gives_unit_variance_and_is_stored(
+    autoencoder: VideoAutoencoder, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
     raw = 3 + 2 * torch.randn(4, 4, 3, 2, 2)
     autoencoder.measure_scaling(raw)
     scaled = autoencoder.scale(raw)

@@ -60,9 +60,16 @@ def close(left: ClipLatents, right: ClipLatents, tolerance: float = 1e-5) -> boo
 @pytest.mark.parametrize("frames_per_slice", SLICES)
 def test_predictions_have_the_shape_of_the_latents(frames_per_slice: int | None) -> None:
     model = tiny(frames_per_slice=frames_per_slice)
-    for latents in (clip(), clip(frames=1), ClipLatents(video=clip().video), ClipLatents(audio=clip().audio)):
+    for latents in (
+        clip(),
+        clip(frames=1),
+        ClipLatents(video=clip().video),
+        ClipLatents(audio=clip().audio),
+    ):
         prediction = model(latents, level(), text())
-        assert prediction.map(lambda half: torch.tensor(half.shape)).modalities == latents.modalities
+        assert (
+            prediction.map(lambda half: torch.tensor(half.shape)).modalities == latents.modalities
+        )
         assert prediction.zip(latents, lambda a, b: torch.tensor(a.shape == b.shape)).modalities
         for name in latents.modalities:
             assert prediction.get(name).shape == latents.get(name).shape
@@ -158,13 +165,19 @@ def test_without_view_equals_each_modality_alone() -> None:
     model, latents = tiny(), clip()
     everywhere = Ablation(without_view=torch.ones(2, dtype=torch.bool))
     apart = model(latents, level(), text(), ablation=everywhere)
-    assert close(ClipLatents(video=apart.video), model(ClipLatents(video=latents.video), level(), text()))
-    assert close(ClipLatents(audio=apart.audio), model(ClipLatents(audio=latents.audio), level(), text()))
+    assert close(
+        ClipLatents(video=apart.video), model(ClipLatents(video=latents.video), level(), text())
+    )
+    assert close(
+        ClipLatents(audio=apart.audio), model(ClipLatents(audio=latents.audio), level(), text())
+    )
 
 
 def test_time_attention_starts_as_the_identity() -> None:
     torch.manual_seed(0)
-    model = DiffusionTransformer(2, 12, 2, text_dim=8, video_channels=4, audio_channels=2, audio_rows=4)
+    model = DiffusionTransformer(
+        2, 12, 2, text_dim=8, video_channels=4, audio_channels=2, audio_rows=4
+    )
     nn.init.normal_(model.video.proj_out.weight)
     nn.init.normal_(model.audio.proj_out.weight)
     cut = Ablation(without_time=torch.ones(2, dtype=torch.bool))

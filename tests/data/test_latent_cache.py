@@ -91,7 +91,7 @@ def test_encoding_goes_on_where_it_stopped(
 def test_v6_stale_latents_are_never_used(tmp_path: Path, parts: dict[str, str]) -> None:
     cache = tmp_path / "cache"
     _encode(cache, parts)
-    with pytest.raises(StaleCache, match="0/0.*1/0"):
+    with pytest.raises(StaleCache, match=r"0/0.*1/0"):
         _encode(cache, parts, Clips(seed=1))
     with pytest.raises(StaleCache, match="other clips"):
         _encode(cache, parts, Clips(length=4))
@@ -111,7 +111,7 @@ def test_v7_damaged_shards_are_refused(tmp_path: Path, parts: dict[str, str]) ->
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1
     shard.write_bytes(bytes(content))
-    with pytest.raises(StaleCache, match="shard_00001.* damaged"):
+    with pytest.raises(StaleCache, match=r"shard_00001.* damaged"):
         LatentClips(str(cache))
 
 

@@ -69,7 +69,6 @@ def test_weights_are_fp32_unless_asked_otherwise(tmp_path: Path, name: str) -> N
     assert loaded.vae.dtype == loaded.text_encoder.dtype == torch.bfloat16
 
 
-@pytest.mark.xfail(reason="the trunk mixes fp32 modulation with bf16 weights", strict=False)
 def test_bf16_weights_sample(saved: Path) -> None:
     loaded = MMDiffPipeline.from_pretrained(saved, dtype=torch.bfloat16)
     assert torch.isfinite(sampled(loaded)).all()

@@ -38,7 +38,7 @@ def test_shared_tensors_are_stored_once(tmp_path: Path) -> None:
 
 
 def test_other_objects_are_refused_with_their_place() -> None:
-    with pytest.raises(TypeError, match="callbacks/path.*PosixPath"):
+    with pytest.raises(TypeError, match=r"callbacks/path.*PosixPath"):
         split_state({"callbacks": {"path": Path("x")}})
 
 

@@ -109,7 +109,7 @@ def train(
     torch.manual_seed(global_seed)
     data = DataModule(TinyData(), batch_size, seed=3, num_workers=workers)
     save = SaveCheckpoints(str(folder), every_n_steps=every, keep_last=3)
-    settings = dict(
+    settings: dict[str, Any] = dict(  # noqa: C408
         accelerator="cpu",
         max_steps=steps,
         accumulate_grad_batches=accumulate,

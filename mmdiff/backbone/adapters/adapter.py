@@ -45,7 +45,7 @@ class Adapter(nn.Module, ABC):
 
     def unembed(self, tokens: Tensor, embedding: Tensor, shape: torch.Size) -> Tensor:
         """Tokens b f p d, with the time embedding (b f p d, broadcastable), to a prediction of `shape`."""
-        shift, scale = (self.table + embedding[..., None, :]).unbind(-2)
+        shift, scale = (self.table + embedding[..., None, :]).to(tokens.dtype).unbind(-2)
         tokens = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift
         return self.unpatchify(self.proj_out(tokens), shape)
 

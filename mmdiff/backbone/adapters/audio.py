@@ -56,7 +56,9 @@ class AudioAdapter(Adapter):
         if time.shape[2] == 1:
             return rearrange(time, "b 1 1 m -> b 1 1 m").amax(dim=-1)
         tokens = self.frames_beside // self.patch_size
-        return rearrange(time, "b 1 (f a q) m -> b f a (q m)", a=tokens, q=self.patch_size).amax(dim=-1)
+        return rearrange(time, "b 1 (f a q) m -> b f a (q m)", a=tokens, q=self.patch_size).amax(
+            dim=-1
+        )
 
     def positions(self, shape: torch.Size, device: torch.device) -> Tensor:
         beside = self.frames_beside // self.patch_size

@@ -57,7 +57,8 @@ class ProgressReport(Callback):
             return
         step, total = trainer.global_step, trainer.max_steps
         text = f"step {step}" + (f"/{total}" if total > 0 else "")
-        text += f"  loss {loss:.4g}  lr {trainer.optimizers[0].param_groups[0]['lr']:.2e}  {rate:.1f} samples/s"
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        text += f"  loss {loss:.4g}  lr {lr:.2e}  {rate:.1f} samples/s"
         if self._progress is not None:
             self._progress.update(self._task, completed=step, description=text)
             return
