@@ -2,9 +2,9 @@
 
     python tools/train_bounce.py --output-dir runs/bounce
 
-video autoencoder -> audio autoencoder -> vocoder -> latent cache -> diffusion -> export -> evaluation -> model card.
-Kill it whenever; started again with the same folder it goes on. Words after `--` go to `mmdiff train` of the diffusion run
-(`-- trainer=gpu max_steps=20000`).
+video autoencoder -> audio autoencoder -> vocoder -> latent cache -> diffusion -> export
+-> evaluation -> model card. Kill it whenever; started again with the same folder it goes on. Words
+after `--` go to `mmdiff train` of the diffusion run (`-- trainer=gpu max_steps=20000`).
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 RUNS = {
@@ -79,8 +80,10 @@ def model_card(folder: Path) -> str:
         "",
         "# bounce: the bundled model of mmdiff",
         "",
-        "Short clips of one bouncing object, with a sound at each impact, from a caption. Trained from scratch by mmdiff on",
-        "clips that `mmdiff.world` draws by formula; no other data. Made by `python tools/train_bounce.py`.",
+        "Short clips of one bouncing object, with a sound at each impact, from a caption. "
+        "Trained from scratch by mmdiff on",
+        "clips that `mmdiff.world` draws by formula; no other data. "
+        "Made by `python tools/train_bounce.py`.",
         "",
         f"Machine: {machine()}.",
         "",
@@ -102,7 +105,8 @@ def training_row(folder: Path, name: str) -> str:
         row["speed/samples_per_second"] for row in rows if "speed/samples_per_second" in row
     )
     speed = f"{speeds[len(speeds) // 2]:.1f}" if speeds else "?"
-    return f"| {name} | {int(rows[-1]['step']) + 1} | {minutes(folder / name):.0f} | {speed} | {means} |"
+    steps, spent = int(rows[-1]["step"]) + 1, minutes(folder / name)
+    return f"| {name} | {steps} | {spent:.0f} | {speed} | {means} |"
 
 
 def metrics(run: Path) -> list[dict[str, float]]:
@@ -122,7 +126,8 @@ def mean(rows: list[dict[str, float]], key: str) -> float:
 
 
 def minutes(run: Path) -> float:
-    """Time spent training, from the times of the log entries; pauses between resumed parts are not counted."""
+    """Time spent training, from the times of the log entries;
+    pauses between resumed parts are not counted."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     total = 0.0
@@ -132,7 +137,7 @@ def minutes(run: Path) -> float:
         times = sorted(
             {event.wall_time for tag in events.Tags()["scalars"] for event in events.Scalars(tag)}
         )
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         total += sum(gap for gap in gaps if gap < PAUSE_SECONDS)
     return total / 60
 

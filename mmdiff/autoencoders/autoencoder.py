@@ -12,9 +12,11 @@ from mmdiff.autoencoders.posterior import Posterior
 
 
 class Autoencoder(ModelMixin, ConfigMixin):
-    """Encodes to raw latents and decodes raw latents; `scale` and `unscale` go to unit variance and back.
+    """Encodes to raw latents and decodes raw latents; `scale` and `unscale` go to unit variance
+    and back.
 
-    The scaling is per channel, measured on real latents by `measure_scaling`, and stored with the weights.
+    The scaling is per channel, measured on real latents by `measure_scaling`, and stored with the
+    weights.
     """
 
     latent_mean: Tensor
@@ -54,7 +56,8 @@ class Autoencoder(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def measure_scaling(self, raw: Tensor) -> None:
-        """Set the scaling from raw latents b c ...: afterwards `scale(raw)` has mean 0, variance 1 per channel."""
+        """Set the scaling from raw latents b c ...:
+        afterwards `scale(raw)` has mean 0, variance 1 per channel."""
         rows = rearrange(raw.float(), "b c ... -> c (b ...)")
         self.latent_mean.copy_(rows.mean(1))
         self.latent_std.copy_(rows.std(1).clamp_min(1e-6))

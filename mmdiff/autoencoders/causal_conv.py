@@ -1,8 +1,10 @@
-"""Layers of a video autoencoder made of 2-d and 1-d convolutions, causal in time. All take and return b f h w c.
+"""Layers of a video autoencoder made of 2-d and 1-d convolutions, causal in time.
+All take and return b f h w c.
 
-A 3 x 3 x 3 convolution is split into a 3 x 3 one over the picture and one of 3 over time ((2+1)-d, Tran et al.,
-arXiv 1711.11248): as expressive for clips, and ten times as fast on a CPU, where 3-d kernels are slow. Channels come
-last, so that everything over channels alone is a plain matrix product.
+A 3 x 3 x 3 convolution is split into a 3 x 3 one over the picture and one of 3 over time ((2+1)-d,
+Tran et al., arXiv 1711.11248): as expressive for clips, and ten times as fast on a CPU, where 3-d
+kernels are slow. Channels come last, so that everything over channels alone is a plain matrix
+product.
 """
 
 import torch
@@ -16,7 +18,8 @@ from mmdiff.autoencoders.streaming import Stream
 class SpatialConv(nn.Module):
     """3 x 3 convolution over each frame.
 
-    The weight is kept as one matrix, out x (in 3 3), so that optimizers for matrices (Muon) take it as it is.
+    The weight is kept as one matrix, out x (in 3 3),
+    so that optimizers for matrices (Muon) take it as it is.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -33,7 +36,8 @@ class SpatialConv(nn.Module):
 
 
 class CausalTimeConv(nn.Module):
-    """Convolution of 3 over time that sees the present and the past; with `stride` 2, 1 + 2k frames become 1 + k."""
+    """Convolution of 3 over time that sees the present and the past;
+    with `stride` 2, 1 + 2k frames become 1 + k."""
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
         super().__init__()
@@ -82,7 +86,8 @@ class SpaceUpsample(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """(2+1)-d residual block: a convolution over the picture, one over time; the identity at initialisation."""
+    """(2+1)-d residual block: a convolution over the picture, one over time;
+    the identity at initialisation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -13,12 +13,15 @@ from mmdiff.autoencoders.autoencoder import Autoencoder
 class ReconstructionObjective:
     """Squared error weighted by local contrast + L1 of the gradients in space and time + KL.
 
-    Without the weight a small object on a plain background turns into a pale blob: the background wins by area.
+    Without the weight a small object on a plain background turns into a pale blob: the background
+    wins by area.
 
     Args:
         contrast_weight: weight of a site of full local contrast, against 1 of a flat one.
-        contrast_window: odd size in pixels of the neighbourhood in which contrast is measured, 9 or more.
-        gradient_weight: of the L1 distance of the differences between neighbours in space and in time.
+        contrast_window: odd size in pixels of the neighbourhood in which contrast is measured,
+            9 or more.
+        gradient_weight: of the L1 distance of the differences between neighbours in space and
+            in time.
         kl_weight: of the KL divergence per latent element.
     """
 
@@ -30,7 +33,8 @@ class ReconstructionObjective:
     def __call__(
         self, autoencoder: Autoencoder, x: Tensor, noise: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Losses on x  b 3 frames height width in [-1, 1]; latents drawn by `noise`, or the mean if None."""
+        """Losses on x  b 3 frames height width in [-1, 1];
+        latents drawn by `noise`, or the mean if None."""
         posterior = autoencoder.encode(x)
         latents = posterior.mode() if noise is None else posterior.sample(noise=noise)
         reconstruction = autoencoder.decode(latents).float()
@@ -48,7 +52,8 @@ class ReconstructionObjective:
 
 
 def local_contrast(x: Tensor, window: int) -> Tensor:
-    """Largest minus smallest value in a window around each 4 x 4 square, 0 to 1: b 3 f h w in [-1, 1] -> b 1 f h w."""
+    """Largest minus smallest value in a window around each 4 x 4 square, 0 to 1:
+    b 3 f h w in [-1, 1] -> b 1 f h w."""
     frames = x.shape[2]
     flat = rearrange(x, "b c f h w -> (b f) c h w")
     highest = F.max_pool2d(flat, window, stride=4, padding=window // 2)
@@ -58,7 +63,8 @@ def local_contrast(x: Tensor, window: int) -> Tensor:
 
 
 def gradient_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Mean L1 distance between the differences of neighbours along time (if there is any), rows and columns."""
+    """Mean L1 distance between the differences of neighbours along time (if there is any),
+    rows and columns."""
     difference = x - y
     distances = [difference.diff(dim=axis).abs().mean() for axis in (2, 3, 4) if x.shape[axis] > 1]
     return sum(distances[1:], distances[0])

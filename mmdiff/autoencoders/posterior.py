@@ -19,7 +19,8 @@ class Posterior:
     def sample(
         self, generator: torch.Generator | None = None, *, noise: Tensor | None = None
     ) -> Tensor:
-        """One draw; from `noise` (unit variance, shaped like the mean) if given, else drawn by `generator`."""
+        """One draw; from `noise` (unit variance, shaped like the mean) if given,
+        else drawn by `generator`."""
         if noise is None:
             noise = torch.randn(self.mean.shape, generator=generator, dtype=torch.float32)
         return self.mean + (0.5 * self.log_variance).exp() * noise.to(self.mean)
@@ -28,6 +29,7 @@ class Posterior:
         return self.mean
 
     def kl(self) -> Tensor:
-        """KL divergence to the unit Gaussian, per row and averaged over the latent elements: shape b, in nats."""
+        """KL divergence to the unit Gaussian, per row and averaged over the latent elements:
+        shape b, in nats."""
         element = 0.5 * (self.mean**2 + self.log_variance.exp() - 1 - self.log_variance)
         return element.flatten(1).mean(1)

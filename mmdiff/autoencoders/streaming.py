@@ -1,4 +1,5 @@
-"""Stream: what causal layers remember of the past, so that a clip can pass through chunk by chunk."""
+"""Stream: what causal layers remember of the past,
+so that a clip can pass through chunk by chunk."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +8,9 @@ from torch import Tensor, nn
 class Stream:
     """The memory of one pass through causal layers.
 
-    A whole clip is a stream of one chunk, so there is one code path. A layer that needs the past asks `with_past`;
-    at the start of a stream the first frame stands in for the past, so a still image equals the first frame of a clip.
+    A whole clip is a stream of one chunk, so there is one code path. A layer that needs the past
+    asks `with_past`; at the start of a stream the first frame stands in for the past, so a still
+    image equals the first frame of a clip.
     """
 
     def __init__(self) -> None:
@@ -16,8 +18,8 @@ class Stream:
         self._started: set[nn.Module] = set()
 
     def with_past(self, layer: nn.Module, x: Tensor, *, past: int, keep: int) -> Tensor:
-        """`x` (b f h w c) with its past in front: `past` copies of the first frame at the start of the stream, later
-        the last `keep` frames that `layer` saw."""
+        """`x` (b f h w c) with its past in front: `past` copies of the first frame at the start of
+        the stream, later the last `keep` frames that `layer` saw."""
         remembered = self._past.get(layer)
         if remembered is None:
             remembered = x[:, :1].expand(-1, past, -1, -1, -1)

@@ -1,4 +1,5 @@
-"""VideoAutoencoder: frames to latents and back, causal, 4 x 8 x 8, without a single 3-d convolution."""
+"""VideoAutoencoder: frames to latents and back, causal, 4 x 8 x 8,
+without a single 3-d convolution."""
 
 from collections.abc import Iterable, Iterator
 
@@ -84,13 +85,16 @@ class VideoDecoder(nn.Module):
 class VideoAutoencoder(Autoencoder):
     """Causal video autoencoder: 1 + 4k frames of h x w become 1 + k latent frames of h/8 x w/8.
 
-    A clip may pass in chunks: `encode_stream` takes the first frame (or 1 + 4k of them) and then chunks of 4k frames,
-    `decode_stream` chunks of latent frames; the results equal those of the whole clip at once, at constant memory.
+    A clip may pass in chunks: `encode_stream` takes the first frame (or 1 + 4k of them) and then
+    chunks of 4k frames, `decode_stream` chunks of latent frames; the results equal those of the
+    whole clip at once, at constant memory.
 
     Args:
         latent_channels: channels of the latents.
-        encoder_widths, decoder_widths: channels at a quarter of the size, at an eighth, and at an eighth in latent time.
-        encoder_blocks, decoder_blocks: residual blocks at the finest and at the coarsest scale, each.
+        encoder_widths, decoder_widths: channels at a quarter of the size, at an eighth,
+            and at an eighth in latent time.
+        encoder_blocks, decoder_blocks: residual blocks at the finest and at the coarsest scale,
+            each.
     """
 
     time_compression = 4
@@ -111,7 +115,8 @@ class VideoAutoencoder(Autoencoder):
         self.add_scaling(latent_channels)
 
     def encode(self, x: Tensor) -> Posterior:
-        """x  b 3 frames height width in [-1, 1] -> posterior over b c f h w; ValueError for illegal sizes."""
+        """x  b 3 frames height width in [-1, 1] -> posterior over b c f h w;
+        ValueError for illegal sizes."""
         self.latent_shape(tuple(x.shape[1:]))
         return self._encode_chunk(x, Stream())
 
@@ -126,7 +131,8 @@ class VideoAutoencoder(Autoencoder):
             frames = chunk.shape[2] - (index == 0)
             if frames % self.time_compression:
                 raise ValueError(
-                    f"chunk {index} has {chunk.shape[2]} frames; the first takes 1 + 4k, the others 4k"
+                    f"chunk {index} has {chunk.shape[2]} frames; "
+                    "the first takes 1 + 4k, the others 4k"
                 )
             yield self._encode_chunk(chunk, stream)
 

@@ -1,4 +1,5 @@
-"""Ablation: what to cut from a forward pass, row by row, so that weaker predictions share one batched call."""
+"""Ablation: what to cut from a forward pass, row by row,
+so that weaker predictions share one batched call."""
 
 from dataclasses import dataclass
 

@@ -11,7 +11,8 @@ from mmdiff.backbone.rope import rotate
 
 
 class AttentionProcessor:
-    """Computes `Attention`; a class of its own so that diffusers can exchange backends and count layers."""
+    """Computes `Attention`;
+    a class of its own so that diffusers can exchange backends and count layers."""
 
     _attention_backend = None
     _parallel_config = None
@@ -77,8 +78,8 @@ class Attention(nn.Module, AttentionModuleMixin):
         attention_mask: Tensor | None = None,
         rotary_emb: Tensor | None = None,
     ) -> Tensor:
-        """hidden_states  b n d; encoder_hidden_states  b l d; attention_mask  broadcastable to b k n l, True = look;
-        rotary_emb  n head_dim/2, complex."""
+        """hidden_states  b n d; encoder_hidden_states  b l d;
+        attention_mask  broadcastable to b k n l, True = look; rotary_emb  n head_dim/2, complex."""
         return self.processor(
             self, hidden_states, encoder_hidden_states, attention_mask, rotary_emb
         )
@@ -87,8 +88,8 @@ class Attention(nn.Module, AttentionModuleMixin):
 def plain_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """softmax(q k / sqrt(d)) v of b n k d: on a CPU, up to 512 tokens, its backward pass is several times as fast as
-    that of the fused kernel."""
+    """softmax(q k / sqrt(d)) v of b n k d: on a CPU, up to 512 tokens, its backward pass is several
+    times as fast as that of the fused kernel."""
     query, key, value = (rearrange(x, "b n k d -> b k n d") for x in (query, key, value))
     scores = (query * query.shape[-1] ** -0.5) @ key.mT
     if mask is not None:

@@ -1,4 +1,5 @@
-"""TransformerBlock: one block of the shared trunk. It takes and returns one tensor, the tokens in their slices."""
+"""TransformerBlock: one block of the shared trunk.
+It takes and returns one tensor, the tokens in their slices."""
 
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ class TrunkInput:
     """What all blocks of a forward pass share.
 
     layout        how the clip lies in slices
-    modulation    video and audio parts, each b s|1 p|1 6 d: shift, scale, gate of attention and of feed-forward
+    modulation    video and audio parts, each b s|1 p|1 6 d: shift, scale, gate of attention
+                  and of feed-forward
     rotary        n head_dim/2, complex: positions inside a slice
     visible       (b s) 1 n n, bool: who sees whom inside a slice; None: all see all
     seconds       video f p and audio f a: when each token is
@@ -39,7 +41,8 @@ class TrunkInput:
 class TransformerBlock(nn.Module):
     """Self-attention inside the slice, cross-attention to text, attention over time, feed-forward.
 
-    The order, the norms and the modulation are those of a Wan block (arXiv 2503.20314); the attention over time is ours.
+    The order, the norms and the modulation are those of a Wan block (arXiv 2503.20314);
+    the attention over time is ours.
     """
 
     def __init__(

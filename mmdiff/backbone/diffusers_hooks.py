@@ -1,4 +1,5 @@
-"""Makes the backbone known to diffusers' caches and guiders. All that touches diffusers' private registry is here."""
+"""Makes the backbone known to diffusers' caches and guiders.
+All that touches diffusers' private registry is here."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""RMSNorm with a backward pass of its own: torch has no fused one on the CPU, where the composite costs a fifth of a step."""
+"""RMSNorm with a backward pass of its own: torch has no fused one on the CPU,
+where the composite costs a fifth of a step."""
 
 from typing import Any
 
@@ -9,7 +10,8 @@ from torch.nn import functional as F
 
 
 class RMSNorm(nn.RMSNorm):
-    """nn.RMSNorm over the last axis (Zhang and Sennrich, arXiv 1910.07467); the same weights, the same numbers."""
+    """nn.RMSNorm over the last axis (Zhang and Sennrich, arXiv 1910.07467);
+    the same weights, the same numbers."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32:

@@ -1,4 +1,5 @@
-"""Rotary positions on three axes: time in seconds, rows, columns (Su et al., arXiv 2104.09864; the split is Wan's)."""
+"""Rotary positions on three axes: time in seconds, rows, columns
+(Su et al., arXiv 2104.09864; the split is Wan's)."""
 
 import torch
 from einops import rearrange
@@ -21,7 +22,8 @@ def rotary_table(positions: Tensor, head_dim: int, *, theta: float = 10_000.0) -
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn the pairs of each head: x  b n k d, table  n d/2, complex. Pairs are neighbours, as in Wan."""
+    """Turn the pairs of each head: x  b n k d, table  n d/2, complex.
+    Pairs are neighbours, as in Wan."""
     pairs = torch.view_as_complex(rearrange(x.float(), "b n k (d two) -> b n k d two", two=2))
     turned = torch.view_as_real(pairs * table[:, None, :])
     return rearrange(turned, "b n k d two -> b n k (d two)").to(x.dtype)

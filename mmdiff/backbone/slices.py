@@ -1,8 +1,8 @@
 """Slices: the tokens of a stretch of time, picture and sound together, as one row of the trunk.
 
-With `frames_per_slice` 1 a slice holds one video latent frame and the sound beside it (factorised attention), with k it
-holds k of them (windows), with None the whole clip (full joint attention): one code path, and the cost of the trunk is
-linear in the number of slices.
+With `frames_per_slice` 1 a slice holds one video latent frame and the sound beside it (factorised
+attention), with k it holds k of them (windows), with None the whole clip (full joint attention):
+one code path, and the cost of the trunk is linear in the number of slices.
 """
 
 from dataclasses import dataclass
@@ -60,8 +60,8 @@ class SliceLayout:
         return tokens[:, :, : self.video_tokens], tokens[:, :, self.video_tokens :]
 
     def fold_levels(self, modulation: Tensor, sites: int) -> Tensor:
-        """Modulations of a modality with `sites` tokens a frame, b f|1 p|1 (six d) -> b s n six d, or b 1 1 six d where
-        all tokens have the same."""
+        """Modulations of a modality with `sites` tokens a frame, b f|1 p|1 (six d) -> b s n six d,
+        or b 1 1 six d where all tokens have the same."""
         modulation = rearrange(modulation, "b f p (six d) -> b f p six d", six=6)
         if modulation.shape[1:3] == (1, 1):
             return modulation

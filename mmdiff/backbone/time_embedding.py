@@ -10,7 +10,8 @@ FREQUENCIES = 256
 
 
 class TimeEmbedding(nn.Module):
-    """Noise levels -> an embedding and the six modulations that all blocks share (PixArt, arXiv 2310.00426, 2.3)."""
+    """Noise levels -> an embedding and the six modulations that all blocks share
+    (PixArt, arXiv 2310.00426, 2.3)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -26,7 +27,8 @@ class TimeEmbedding(nn.Module):
 
 
 def sinusoid(x: Tensor) -> Tensor:
-    """cos and sin of x at 128 frequencies from 1 to 1/10,000 (Vaswani et al., arXiv 1706.03762): ... -> ... 256."""
+    """cos and sin of x at 128 frequencies from 1 to 1/10,000
+    (Vaswani et al., arXiv 1706.03762): ... -> ... 256."""
     half = FREQUENCIES // 2
     exponent = torch.arange(half, dtype=torch.float32, device=x.device) / half
     angle = x.float()[..., None] * torch.exp(-math.log(10_000) * exponent)

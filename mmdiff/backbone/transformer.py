@@ -1,7 +1,8 @@
 """DiffusionTransformer: one trunk for picture and sound. The forward pass is on one screen.
 
-Tokens lie in slices, b s n d: slice s holds the picture tokens of a stretch of time and the sound tokens beside them.
-Inside a slice they attend to each other; the blocks' time attention carries information from slice to slice.
+Tokens lie in slices, b s n d: slice s holds the picture tokens of a stretch of time and the sound
+tokens beside them. Inside a slice they attend to each other; the blocks' time attention carries
+information from slice to slice.
 """
 
 import torch
@@ -33,11 +34,15 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         num_layers: blocks.
         ffn_ratio: width of the feed-forward layers over the width of the trunk.
         text_dim: width of the text tokens.
-        video_channels, patch_size: of the picture latents; a token is patch_size x patch_size sites of a latent frame.
-        audio_channels, audio_rows, audio_patch_size: of the sound latents; a token is audio_patch_size latent frames.
-        frames_per_slice: latent frames of the picture in a slice; None: all of them (full joint attention).
+        video_channels, patch_size: of the picture latents;
+            a token is patch_size x patch_size sites of a latent frame.
+        audio_channels, audio_rows, audio_patch_size: of the sound latents; a token is
+            audio_patch_size latent frames.
+        frames_per_slice: latent frames of the picture in a slice;
+            None: all of them (full joint attention).
         time_attention_every: every how many blocks there is attention over time.
-        frame_rate, time_compression, audio_latent_rate: of the clips and their latents, per second of the clip.
+        frame_rate, time_compression, audio_latent_rate: of the clips and their latents,
+            per second of the clip.
     """
 
     _supports_gradient_checkpointing = True
@@ -109,7 +114,8 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
 
         Args:
             latents: video  b c f h w, audio  b c t m; either may be None.
-            time: noise level of each token, 0 clean to 1 noise; video  b 1 f h w, audio  b 1 t m, axes of 1 allowed.
+            time: noise level of each token, 0 clean to 1 noise;
+                video  b 1 f h w, audio  b 1 t m, axes of 1 allowed.
             context: text tokens  b l text_dim and their mask.
             ablation: what to cut, per row of the batch, for a weaker prediction.
         """
@@ -134,11 +140,13 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         )
 
     def layout(self, video: Tensor | None, audio: Tensor | None) -> SliceLayout:
-        """How tokens b f p d lie in slices; ValueError if picture and sound last differently long."""
+        """How tokens b f p d lie in slices;
+        ValueError if picture and sound last differently long."""
         frames = [half.shape[1] for half in (video, audio) if half is not None]
         if len(set(frames)) != 1:
             raise ValueError(
-                f"the picture has {frames[0]} latent frames and the sound lasts for {frames[1]}; they must be as long"
+                f"the picture has {frames[0]} latent frames and the sound lasts for {frames[1]}; "
+                "they must be as long"
                 if frames
                 else "these latents have neither picture nor sound"
             )

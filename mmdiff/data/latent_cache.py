@@ -22,7 +22,7 @@ from mmdiff.values.latents import ClipLatents
 SCHEMA = 1
 
 
-class StaleCache(ValueError):
+class StaleCache(ValueError):  # noqa: N818
     """A latent cache made by other autoencoders, from other data, or damaged; the message says
     which, and the cure."""
 

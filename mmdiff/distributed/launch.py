@@ -9,7 +9,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 
-class WorkerFailed(RuntimeError):
+class WorkerFailed(RuntimeError):  # noqa: N818
     """A worker ended badly; the message names the first rank that did, and how. `exit_code` is fit
     for `sys.exit`."""
 

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _PARTS = {"state_dict": "weights", "optimizer_states": "optimizer"}
 
 
-class DamagedCheckpoint(ValueError):
+class DamagedCheckpoint(ValueError):  # noqa: N818
     """A checkpoint folder that is not what its manifest says; the message names the file and what
     is wrong."""
 

@@ -51,7 +51,8 @@ class Context:
         )
 
     def replace_rows(self, rows: Tensor, other: Context) -> Context:
-        """The context of `other` in the rows where `rows` (b, bool) is True: dropped captions, for instance."""
+        """The context of `other` in the rows where `rows` (b, bool) is True:
+        dropped captions, for instance."""
         if other.batch_size == 1:
             other = other.repeat(self.batch_size)
         length = max(self.tokens.shape[1], other.tokens.shape[1])

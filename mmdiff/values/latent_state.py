@@ -16,8 +16,9 @@ class LatentState:
 
     latents  the clip as it is now: noise at first, clean at the end (in training: the clean clip)
     given    clean values of what is given; a half may be absent where nothing of it is given
-    mask     1 where a token is given, 0 where it is generated; shaped like the half with one channel and broadcastable
-             (b 1 f h w, b 1 t m); a half may be absent where nothing of it is given
+    mask     1 where a token is given, 0 where it is generated; shaped like the half with one
+             channel and broadcastable (b 1 f h w, b 1 t m); a half may be absent where nothing of
+             it is given
     """
 
     latents: ClipLatents
@@ -27,8 +28,8 @@ class LatentState:
     def __post_init__(self) -> None:
         if self.given.modalities != self.mask.modalities:
             raise ValueError(
-                f"given values exist for {self.given.modalities} and masks for {self.mask.modalities}; "
-                "each given half needs its mask"
+                f"given values exist for {self.given.modalities} and masks for "
+                f"{self.mask.modalities}; each given half needs its mask"
             )
 
     def hold(self, latents: ClipLatents) -> ClipLatents:
@@ -38,7 +39,8 @@ class LatentState:
         )
 
     def time(self, levels: ClipLatents) -> ClipLatents:
-        """The noise level of each token: `levels` (b 1 1 1 1, b 1 1 1), and 0 where a token is given."""
+        """The noise level of each token: `levels` (b 1 1 1 1, b 1 1 1),
+        and 0 where a token is given."""
         return self._per_half(levels, lambda level, _, mask: level * (1 - mask.to(level)))
 
     def generated(self, modality: str) -> Tensor | None:

@@ -9,8 +9,9 @@ Axes, everywhere in mmdiff:
 
 Media space is written in whole words: frames, height, width, samples.
 
-A causal video autoencoder covers one frame with its first latent frame and `time_compression` frames with every
-other. So that slices stay regular, the sound starts `time_compression - 1` frames early with silence, the *pre-roll*.
+A causal video autoencoder covers one frame with its first latent frame and `time_compression`
+frames with every other. So that slices stay regular, the sound starts `time_compression - 1` frames
+early with silence, the *pre-roll*.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class ClipShape:
-    """The shape of a clip in media space: frames of `height` x `width` pixels, and samples of sound beside them."""
+    """The shape of a clip in media space: frames of `height` x `width` pixels,
+    and samples of sound beside them."""
 
     num_frames: int = 33
     height: int = 64
@@ -46,9 +48,11 @@ class ClipShape:
 
 @dataclass(frozen=True)
 class LatentGrid:
-    """How media map onto latents: rates and factors that belong to the autoencoders, and what follows from them.
+    """How media map onto latents: rates and factors that belong to the autoencoders, and what
+    follows from them.
 
-    One *slice* is the stretch of time of one video latent frame, `time_compression / frame_rate` seconds.
+    One *slice* is the stretch of time of one video latent frame,
+    `time_compression / frame_rate` seconds.
     """
 
     frame_rate: Fraction = Fraction(16)
@@ -68,7 +72,8 @@ class LatentGrid:
     # picture
 
     def latent_frames(self, num_frames: int) -> int:
-        """Video latent frames of `num_frames` frames; ValueError unless that is 1 + time_compression * k."""
+        """Video latent frames of `num_frames` frames;
+        ValueError unless that is 1 + time_compression * k."""
         factor = self.time_compression
         if num_frames < 1 or (num_frames - 1) % factor:
             lower = max(1, (num_frames - 1) // factor * factor + 1)
@@ -94,7 +99,8 @@ class LatentGrid:
         return self.video_channels, frames, height // factor, width // factor
 
     def video_seconds(self, latent_frames: int) -> list[Fraction]:
-        """Time of the last frame that each video latent frame covers, in seconds from the first frame."""
+        """Time of the last frame that each video latent frame covers,
+        in seconds from the first frame."""
         return [index * self.slice_seconds for index in range(latent_frames)]
 
     # slices
@@ -110,14 +116,16 @@ class LatentGrid:
 
     @property
     def audio_frames_per_latent_frame(self) -> int:
-        """Audio latent frames in the stretch of one video latent frame; ValueError unless it is a whole number."""
+        """Audio latent frames in the stretch of one video latent frame;
+        ValueError unless it is a whole number."""
         ratio = self.audio_latent_rate * self.slice_seconds
         if ratio.denominator != 1:
             legal = max(1, round(ratio)) / self.slice_seconds
+            frame_rate = self.frame_rate * legal / self.audio_latent_rate
             raise ValueError(
-                f"{float(self.audio_latent_rate):g} audio latent frames a second do not divide into slices of "
-                f"{float(self.slice_seconds):g} s; the nearest rate that does is {float(legal):g}, "
-                f"for instance with frame_rate {float(self.frame_rate * legal / self.audio_latent_rate):g}"
+                f"{float(self.audio_latent_rate):g} audio latent frames a second do not divide "
+                f"into slices of {float(self.slice_seconds):g} s; the nearest rate that does is "
+                f"{float(legal):g}, for instance with frame_rate {float(frame_rate):g}"
             )
         return ratio.numerator
 
@@ -132,7 +140,8 @@ class LatentGrid:
         return round(self.preroll_frames / self.frame_rate * self.sample_rate)
 
     def num_samples_with_preroll(self, num_frames: int) -> int:
-        """Samples that the audio autoencoder sees for a clip of `num_frames`: whole slices, pre-roll in front."""
+        """Samples that the audio autoencoder sees for a clip of `num_frames`:
+        whole slices, pre-roll in front."""
         return self.audio_latent_frames(num_frames) * self.samples_per_audio_latent
 
     @property
@@ -148,7 +157,8 @@ class LatentGrid:
         return self.audio_channels, self.audio_latent_frames(num_frames), rows
 
     def audio_seconds(self, latent_frames: int) -> list[Fraction]:
-        """Middle of each audio latent frame, in seconds from the first picture frame; negative in the pre-roll."""
+        """Middle of each audio latent frame, in seconds from the first picture frame;
+        negative in the pre-roll."""
         start = -Fraction(self.preroll_frames) / self.frame_rate
         return [
             start + (index + Fraction(1, 2)) / self.audio_latent_rate

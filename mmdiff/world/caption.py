@@ -176,7 +176,8 @@ def _pick(values: tuple[str, ...], draws: Iterator[float]) -> str:
 
 
 class EventCaptions:
-    """Draws a training caption of the event that a key names; what a data set of latents is given."""
+    """Draws a training caption of the event that a key names;
+    what a data set of latents is given."""
 
     def __call__(self, key: str, generator: Generator) -> str:
         return caption(Bounce.from_key(key), generator)

@@ -104,7 +104,8 @@ def test_padded_text_changes_nothing() -> None:
 
 @torch.no_grad()
 def test_picture_hears_the_sound_of_its_slice_and_not_of_others() -> None:
-    """One slice per latent frame, and no attention over time: what sounds beside frame 3 reaches frame 3 alone."""
+    """One slice per latent frame, and no attention over time:
+    what sounds beside frame 3 reaches frame 3 alone."""
     model, latents = tiny(time_attention_every=99), clip()
     louder = latents.audio.clone()
     louder[:, :, 12:16] += 1
@@ -133,7 +134,8 @@ def test_window_of_the_whole_clip_is_full_joint_attention() -> None:
 
 @torch.no_grad()
 def test_padding_of_the_last_window_is_not_seen() -> None:
-    """Without attention over time, the first window of 5 frames is that of 4: what follows does not matter."""
+    """Without attention over time, the first window of 5 frames is that of 4:
+    what follows does not matter."""
     model, latents = tiny(frames_per_slice=4, time_attention_every=99), clip()
     shorter = ClipLatents(latents.video[:, :, :4], latents.audio[:, :, :16])
     assert close(

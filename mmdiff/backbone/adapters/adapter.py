@@ -11,7 +11,8 @@ OCTAVES = 6
 
 
 class Adapter(nn.Module, ABC):
-    """The two ends of a modality: latents to tokens of the trunk's width, and tokens to predictions.
+    """The two ends of a modality: latents to tokens of the trunk's width, and tokens to
+    predictions.
 
     Tokens are ordered by latent frame: b f p d, with p tokens beside each latent frame.
     """
@@ -44,14 +45,16 @@ class Adapter(nn.Module, ABC):
         return tokens + self.position_embed(fourier(positions).to(tokens.dtype))
 
     def unembed(self, tokens: Tensor, embedding: Tensor, shape: torch.Size) -> Tensor:
-        """Tokens b f p d, with the time embedding (b f p d, broadcastable), to a prediction of `shape`."""
+        """Tokens b f p d, with the time embedding (b f p d, broadcastable),
+        to a prediction of `shape`."""
         shift, scale = (self.table + embedding[..., None, :]).to(tokens.dtype).unbind(-2)
         tokens = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift
         return self.unpatchify(self.proj_out(tokens), shape)
 
     @abstractmethod
     def patchify_time(self, time: Tensor) -> Tensor:
-        """Noise levels, shaped like the latents with one channel, axes of 1 allowed -> b f p, 1 where they agree."""
+        """Noise levels, shaped like the latents with one channel, axes of 1 allowed
+        -> b f p, 1 where they agree."""
 
 
 def fourier(positions: Tensor) -> Tensor:

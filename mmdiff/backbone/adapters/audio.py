@@ -1,4 +1,5 @@
-"""AudioAdapter: sound latents as tokens, one per stretch of latent frames with all its rows of mel."""
+"""AudioAdapter: sound latents as tokens,
+one per stretch of latent frames with all its rows of mel."""
 
 import torch
 from einops import rearrange
@@ -13,7 +14,8 @@ class AudioAdapter(Adapter):
     Args:
         rows: latent rows of mel bins.
         frames_beside: audio latent frames beside one latent frame of the picture.
-        frame_seconds: duration of a latent frame of the picture; the first ends with the first frame of the clip.
+        frame_seconds: duration of a latent frame of the picture;
+            the first ends with the first frame of the clip.
         frame_rate: picture frames per second.
     """
 
@@ -30,8 +32,8 @@ class AudioAdapter(Adapter):
     ) -> None:
         if frames_beside % patch_size:
             raise ValueError(
-                f"audio_patch_size is {patch_size}; it must divide the {frames_beside} audio latent frames "
-                "beside a latent frame of the picture"
+                f"audio_patch_size is {patch_size}; it must divide the {frames_beside} audio "
+                "latent frames beside a latent frame of the picture"
             )
         super().__init__(channels * rows * patch_size, dim)
         self.patch_size, self.frames_beside = patch_size, frames_beside
@@ -42,7 +44,8 @@ class AudioAdapter(Adapter):
         if frames % beside:
             nearest = max(beside, round(frames / beside) * beside)
             raise ValueError(
-                f"{frames} audio latent frames do not fill slices of {beside}; the nearest number is {nearest}"
+                f"{frames} audio latent frames do not fill slices of {beside}; "
+                f"the nearest number is {nearest}"
             )
         tokens = beside // self.patch_size
         return rearrange(latents, "b c (f a q) m -> b f a (c q m)", a=tokens, q=self.patch_size)
@@ -52,7 +55,8 @@ class AudioAdapter(Adapter):
         return rearrange(patches, "b f a (c q m) -> b c (f a q) m", c=channels, q=self.patch_size)
 
     def patchify_time(self, time: Tensor) -> Tensor:
-        """The level of a token is the highest inside it, so a token that is given in part counts as noisy."""
+        """The level of a token is the highest inside it,
+        so a token that is given in part counts as noisy."""
         if time.shape[2] == 1:
             return rearrange(time, "b 1 1 m -> b 1 1 m").amax(dim=-1)
         tokens = self.frames_beside // self.patch_size

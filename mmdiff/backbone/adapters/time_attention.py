@@ -1,4 +1,5 @@
-"""Attention that carries time: over the whole length of a clip, across slices. Zero at initialisation."""
+"""Attention that carries time: over the whole length of a clip, across slices.
+Zero at initialisation."""
 
 from abc import ABC, abstractmethod
 

@@ -25,8 +25,8 @@ class VideoAdapter(Adapter):
         height, width = latents.shape[-2:]
         if height % self.patch_size or width % self.patch_size:
             raise ValueError(
-                f"picture latents of {height} x {width} do not divide into patches of {self.patch_size}; "
-                f"use sides that are multiples of {self.patch_size}"
+                f"picture latents of {height} x {width} do not divide into patches of "
+                f"{self.patch_size}; use sides that are multiples of {self.patch_size}"
             )
         p = self.patch_size
         return rearrange(latents, "b c f (h p) (w q) -> b f (h w) (c p q)", p=p, q=p)
@@ -36,7 +36,8 @@ class VideoAdapter(Adapter):
         return rearrange(patches, "b f (h w) (c p q) -> b c f (h p) (w q)", p=p, q=p, h=rows)
 
     def patchify_time(self, time: Tensor) -> Tensor:
-        """The level of a patch is the highest of its sites, so a patch that is given in part counts as noisy."""
+        """The level of a patch is the highest of its sites,
+        so a patch that is given in part counts as noisy."""
         rows, columns = (self.patch_size if side > 1 else 1 for side in time.shape[-2:])
         sites = rearrange(time, "b 1 f (h p) (w q) -> b f (h w) (p q)", p=rows, q=columns)
         return sites.amax(dim=-1)

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 _log = logging.getLogger(__name__)
 
 
-class NonFinite(ArithmeticError):
+class NonFinite(ArithmeticError):  # noqa: N818
     """A loss or a gradient is NaN or infinite; the message says where, at which step, for which
     samples."""
 
