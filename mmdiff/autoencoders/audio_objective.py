@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
+from mmdiff.autoencoders.critic import Critique, with_critique
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,26 @@ class AudioReconstructionObjective:
     kl_weight: float = 1e-3
 
     def __call__(
-        self, autoencoder: Autoencoder, x: Tensor, noise: Tensor | None = None
+        self,
+        autoencoder: Autoencoder,
+        x: Tensor,
+        noise: Tensor | None = None,
+        *,
+        critique: Critique | None = None,
     ) -> dict[str, Tensor]:
         """Losses on x  b 1 mel_frames mel_bins; latents drawn by `noise`, or the mean if None."""
         posterior = autoencoder.encode(x)
         latents = posterior.mode() if noise is None else posterior.sample(noise=noise)
-        difference = autoencoder.decode(latents).float() - x
+        reconstruction = autoencoder.decode(latents).float()
+        difference = reconstruction - x
         absolute, squared = difference.abs().mean(), (difference**2).mean()
         gradient = difference.diff(dim=2).abs().mean()
         kl = posterior.kl().mean()
         loss = absolute + self.squared_weight * squared + self.gradient_weight * gradient
-        return {
+        losses = {
             "loss": loss + self.kl_weight * kl,
             "absolute_error": absolute.detach(),
             "squared_error": squared.detach(),
             "kl": kl.detach(),
         }
+        return with_critique(losses, critique, reconstruction, x)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Critique = Callable[[Tensor, Tensor], dict[str, Tensor]]
+"""(made, real) -> losses: "loss", to be added to those of who made it, and others to be shown."""
 
 
 class Critic(nn.Module, ABC):
@@ -70,9 +73,19 @@ def critic_loss(critic: Critic, real: Tensor, made: Tensor) -> Tensor:
     return torch.stack(losses).sum() / len(on_real)
 
 
-def adversarial_loss(critic: Critic, made: Tensor) -> Tensor:
+def adversarial_loss(critic: Callable[[Tensor], list[Tensor]], made: Tensor) -> Tensor:
     """What the maker of `made` is told: minus the mean score."""
     return -torch.stack([score.mean() for score in critic(made)]).mean()
+
+
+def with_critique(
+    losses: dict[str, Tensor], critique: Critique | None, made: Tensor, real: Tensor
+) -> dict[str, Tensor]:
+    """`losses`, and what `critique` has to say of `made`; without one, `losses` as they are."""
+    if critique is None:
+        return losses
+    opinion = critique(made, real)
+    return {**losses, **opinion, "loss": losses["loss"] + opinion["loss"]}
 
 
 def _spectrogram_network(width: int) -> nn.Sequential:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
+from mmdiff.autoencoders.critic import Critique, with_critique
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class ReconstructionObjective:
     kl_weight: float = 1e-4
 
     def __call__(
-        self, autoencoder: Autoencoder, x: Tensor, noise: Tensor | None = None
+        self,
+        autoencoder: Autoencoder,
+        x: Tensor,
+        noise: Tensor | None = None,
+        *,
+        critique: Critique | None = None,
     ) -> dict[str, Tensor]:
         """Losses on x  b 3 frames height width in [-1, 1];
         latents drawn by `noise`, or the mean if None."""
@@ -43,12 +49,13 @@ class ReconstructionObjective:
         weighted = (weight / weight.mean(dim=(2, 3, 4), keepdim=True) * error).mean()
         gradient = gradient_distance(reconstruction, x)
         kl = posterior.kl().mean()
-        return {
+        losses = {
             "loss": weighted + self.gradient_weight * gradient + self.kl_weight * kl,
             "squared_error": error.mean().detach(),
             "gradient": gradient.detach(),
             "kl": kl.detach(),
         }
+        return with_critique(losses, critique, reconstruction, x)
 
 
 def local_contrast(x: Tensor, window: int) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from mmdiff.autoencoders.critic import Critique, with_critique
 from mmdiff.autoencoders.mel import LogMel
 
 QUIET = 1e-3
@@ -49,6 +50,8 @@ class VocoderObjective(nn.Module):
         vocoder: Callable[[Tensor], Tensor],
         waveform: Tensor,
         noise: Tensor | None = None,
+        *,
+        critique: Critique | None = None,
     ) -> dict[str, Tensor]:
         """Losses on  b samples  in [-1, 1]; `noise`, if given: unit variance, like the log-mel."""
         log_mel = self.mel(waveform)
@@ -64,12 +67,13 @@ class VocoderObjective(nn.Module):
         linear, log = linear / len(self.n_ffts), log / len(self.n_ffts)
         mel = (self.mel(sound) - log_mel).abs().mean()
         loss = self.linear_weight * linear + self.log_weight * log + self.mel_weight * mel
-        return {
+        losses = {
             "loss": loss,
             "linear": linear.detach(),
             "log": log.detach(),
             "mel": mel.detach(),
         }
+        return with_critique(losses, critique, sound, waveform)
 
     def _log(self, amplitude: Tensor) -> Tensor:
         return (amplitude + self.floor).log()

@@ -10,11 +10,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.data.batch import ClipBatch
 from mmdiff.diffusion.noise import keyed_noise
+from mmdiff.training.adversary import Adversary
 from mmdiff.training.training_module import TrainingModule
 
 
 class AutoencoderModule(TrainingModule[Autoencoder]):
-    """Trains `autoencoder` on `inputs(batch)` with `objective(autoencoder, x, noise) -> losses`.
+    """Trains `autoencoder` on `inputs(batch)` with `objective(autoencoder, x, noise, critique=...)
+    -> losses`, which asks the `critic`, if there is one, what it holds of the reconstruction.
 
     `name` is the folder that the autoencoder has in a pipeline: vae or audio_vae. Hands on that
     component, with the averaged weights and the scaling of its latents, measured on
@@ -33,6 +35,7 @@ class AutoencoderModule(TrainingModule[Autoencoder]):
         seed: int,
         ema_decay: float = 0.999,
         scaling_batches: int = 32,
+        critic: Adversary | None = None,
     ) -> None:
         super().__init__(
             autoencoder,
@@ -40,6 +43,7 @@ class AutoencoderModule(TrainingModule[Autoencoder]):
             lr_scheduler=lr_scheduler,
             seed=seed,
             ema_decay=ema_decay,
+            critic=critic,
         )
         self.objective, self.inputs = objective, inputs
         self.name, self.scaling_batches = name, scaling_batches
@@ -48,7 +52,8 @@ class AutoencoderModule(TrainingModule[Autoencoder]):
         x = self.inputs(batch)
         shape = self.trained.latent_shape(tuple(x.shape[1:]))
         noise = keyed_noise(self.key(batch), "posterior", shape)
-        return self.log_losses(self.objective(self.trained, x, noise.to(x.device)))
+        noise = noise.to(x.device)
+        return self.log_losses(self.objective(self.trained, x, noise, critique=self.critique))
 
     @torch.no_grad()
     def components(self, batches: Iterable[ClipBatch]) -> dict[str, Autoencoder]:

@@ -3,6 +3,7 @@ they hand on."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from mmdiff.autoencoders.critic import Critique
 from mmdiff.data.batch import ClipBatch, LatentBatch
 from mmdiff.diffusion.noise import NoiseKey
+from mmdiff.training.adversary import Adversary
 from mmdiff.training.averaging import AveragedWeights
 
 Batch = ClipBatch | LatentBatch
@@ -22,7 +25,7 @@ Trained = TypeVar("Trained", bound=nn.Module)
 
 
 class TrainingModule(LightningModule, Generic[Trained]):
-    """Trains the parameters of `trained`, and keeps their average.
+    """Trains the parameters of `trained`, and keeps their average; beside them a critic, if any.
 
     Subclasses write `training_step`, and `components`: the finished parts of a pipeline, by the
     names of their folders.
@@ -36,12 +39,14 @@ class TrainingModule(LightningModule, Generic[Trained]):
         lr_scheduler: Callable[[Optimizer], LRScheduler],
         seed: int,
         ema_decay: float,
+        critic: Adversary | None = None,
     ) -> None:
         super().__init__()
         self.trained: Trained = trained
         self.ema: AveragedWeights[Trained] = AveragedWeights(trained, ema_decay)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         self.seed = seed
+        self.critic = critic
 
     @abstractmethod
     def components(self, batches: Iterable[Any]) -> Mapping[str, Any]:
@@ -51,6 +56,11 @@ class TrainingModule(LightningModule, Generic[Trained]):
     def key(self, batch: Batch) -> NoiseKey:
         """The address of all chance in this step."""
         return NoiseKey(self.seed, self.global_step, batch.sample_ids)
+
+    @property
+    def critique(self) -> Critique | None:
+        """What an objective may ask of the critic in this step; None without one."""
+        return None if self.critic is None else partial(self.critic, step=self.global_step)
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Log all losses and return the one that is trained on."""
@@ -62,8 +72,17 @@ class TrainingModule(LightningModule, Generic[Trained]):
         scheduler = {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
+    def on_fit_start(self) -> None:
+        if self.critic is not None and self.trainer.precision == "16-mixed":
+            raise ValueError(
+                "precision is 16-mixed, whose scaled gradients a critic does not take; "
+                "use bf16-mixed"
+            )
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
+        if self.critic is not None:
+            self.critic.step()
         self.ema.update(self.trained, self.global_step)
 
     def configure_gradient_clipping(

@@ -11,12 +11,13 @@ from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.autoencoders.vocoder_objective import VocoderObjective
 from mmdiff.data.batch import ClipBatch
 from mmdiff.diffusion.noise import keyed_noise
+from mmdiff.training.adversary import Adversary
 from mmdiff.training.training_module import TrainingModule
 
 
 class VocoderModule(TrainingModule[Vocoder]):
     """Trains `vocoder` on `inputs(batch)`, waveforms b samples, with `objective(vocoder, waveform,
-    noise)`.
+    noise)`, which asks the `critic`, if there is one, what it holds of the sound.
 
     The network runs in the trainer's precision, the spectra of the objective always in fp32.
     """
@@ -31,6 +32,7 @@ class VocoderModule(TrainingModule[Vocoder]):
         lr_scheduler: Callable[[Optimizer], LRScheduler],
         seed: int,
         ema_decay: float = 0.999,
+        critic: Adversary | None = None,
     ) -> None:
         super().__init__(
             vocoder,
@@ -38,6 +40,7 @@ class VocoderModule(TrainingModule[Vocoder]):
             lr_scheduler=lr_scheduler,
             seed=seed,
             ema_decay=ema_decay,
+            critic=critic,
         )
         self.objective, self.inputs = objective, inputs
 
@@ -47,7 +50,8 @@ class VocoderModule(TrainingModule[Vocoder]):
         shape = (mel.num_frames(waveform.shape[-1]), mel.mel_bins)
         noise = keyed_noise(self.key(batch), "mel", shape).to(waveform.device)
         with torch.autocast(waveform.device.type, enabled=False):
-            return self.log_losses(self.objective(self.run_vocoder, waveform, noise))
+            losses = self.objective(self.run_vocoder, waveform, noise, critique=self.critique)
+            return self.log_losses(losses)
 
     def run_vocoder(self, log_mel: Tensor) -> Tensor:
         """The vocoder in the trainer's precision."""

@@ -98,16 +98,17 @@ def train(
     every: int | None = 1,
     batch_size: int = 4,
     resume: bool = True,
-    module: TinyModule | None = None,
+    module: Any = None,
     global_seed: int = 0,
+    dataset: Any = None,
     **trainer: Any,
-) -> TinyModule:
+) -> Any:
     """Train, from the newest checkpoint in `folder` if there is one; the global seed must not
     matter."""
     torch.manual_seed(global_seed)
     module = module or TinyModule()
     torch.manual_seed(global_seed)
-    data = DataModule(TinyData(), batch_size, seed=3, num_workers=workers)
+    data = DataModule(dataset or TinyData(), batch_size, seed=3, num_workers=workers)
     save = SaveCheckpoints(str(folder), every_n_steps=every, keep_last=3)
     settings: dict[str, Any] = dict(  # noqa: C408
         accelerator="cpu",

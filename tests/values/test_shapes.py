@@ -67,5 +67,5 @@ def test_illegal_sizes_name_the_nearest(height: int, nearest: int) -> None:
 
 
 def test_sound_that_does_not_divide_into_slices_names_the_nearest_rate() -> None:
-    with pytest.raises(ValueError, match=r"do not divide into slices.*nearest rate that does is 17"):
+    with pytest.raises(ValueError, match=r"not divide into slices.*nearest rate that does is 17"):
         _ = LatentGrid(frame_rate=Fraction(17)).audio_frames_per_latent_frame

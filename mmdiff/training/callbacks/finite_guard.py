@@ -46,12 +46,7 @@ class FiniteGuard(Callback):
     ) -> None:
         bad_loss, self._bad_loss = self._bad_loss, None
         sample_ids, self._sample_ids = self._sample_ids, []
-        gradients = [
-            p.grad
-            for group in optimizer.param_groups
-            for p in group["params"]
-            if p.grad is not None
-        ]
+        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
         assert bad_loss is not None  # a loss always comes before a step
         flags = torch.stack([norms.isfinite().all().logical_not(), bad_loss.any()]).float()
@@ -64,9 +59,8 @@ class FiniteGuard(Callback):
             raise NonFinite(place)
         self._skips += 1
         _log.warning("%s; this step is skipped", place)
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+        for parameter in pl_module.parameters():
+            parameter.grad = None
 
 
 def _name(module: LightningModule, flags: Tensor, trainer: Trainer, sample_ids: list[Any]) -> str:

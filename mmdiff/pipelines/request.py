@@ -1,0 +1,165 @@
+"""GenerationRequest: what one call of the pipeline asks for, and whether it is possible."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmdiff.guidance.guider import Guider
+from mmdiff.pipelines import checks
+from mmdiff.pipelines.memory import CallSize, check_memory
+from mmdiff.values.latents import Modality
+from mmdiff.values.shapes import LatentGrid
+
+MAX_STEPS = 1000
+MAX_GUIDANCE_SCALE = 100.0
+MAX_BATCH = 10_000
+MAX_TEXT_TOKENS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """The arguments of a call, by the same names, after the defaults of the checkpoint went in."""
+
+    prompt: str | list[str] | None
+    negative_prompt: str | list[str] | None
+    height: int
+    width: int
+    num_frames: int
+    frame_rate: float
+    num_inference_steps: int
+    modalities: tuple[Modality, ...]
+    guidance_scale: float
+    guidance_rescale: float
+    audio_guidance_scale: float | None  # None: like the picture's
+    guidance: Sequence[Guider] | None = None
+    sigmas: list[float] | None = None
+    timesteps: list[int] | None = None
+    num_videos_per_prompt: int = 1
+    generator: checks.Generators = None
+    latents: Tensor | None = None
+    audio_latents: Tensor | None = None
+    prompt_embeds: Tensor | None = None
+    prompt_attention_mask: Tensor | None = None
+    negative_prompt_embeds: Tensor | None = None
+    negative_prompt_attention_mask: Tensor | None = None
+    max_sequence_length: int = 512
+    output_type: str = "pil"
+    callback_on_step_end: Callable[..., Any] | None = None
+    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",)
+
+    @property
+    def num_prompts(self) -> int:
+        if isinstance(self.prompt, str):
+            return 1
+        prompts = self.prompt_embeds if self.prompt is None else self.prompt
+        return 0 if prompts is None else len(prompts)
+
+    @property
+    def batch_size(self) -> int:
+        return self.num_prompts * self.num_videos_per_prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLimits:
+    """What the parts of a pipeline say about the requests that they can serve.
+
+    text_width        of the embeddings that the transformer reads
+    patch             latent pixels along each side of a token
+    token_width       of the transformer
+    frame_rate        that it was trained at
+    callback_tensors  names that a callback may ask for
+    """
+
+    text_width: int
+    patch: int
+    token_width: int
+    frame_rate: float
+    grid: LatentGrid
+    device: torch.device
+    callback_tensors: Collection[str]
+
+
+def check_request(request: GenerationRequest, limits: ModelLimits) -> None:
+    """Refuse what is not possible, before any memory is taken.
+
+    Raises ValueError or TypeError naming the argument, its value, what is legal and the nearest
+    good value.
+    """
+    _check_prompts(request, limits)
+    _check_settings(request, limits)
+    checks.check_generators(request.generator, batch_size=request.batch_size, device=limits.device)
+    checks.check_frame_rate(request.frame_rate, trained=limits.frame_rate)
+    _check_latents(request, limits)
+    _check_memory(request, limits)
+
+
+def _check_prompts(request: GenerationRequest, limits: ModelLimits) -> None:
+    count = checks.check_text(
+        "prompt",
+        request.prompt,
+        request.prompt_embeds,
+        request.prompt_attention_mask,
+        width=limits.text_width,
+    )
+    if request.negative_prompt is None and request.negative_prompt_embeds is None:
+        return
+    checks.check_text(
+        "negative_prompt",
+        request.negative_prompt,
+        request.negative_prompt_embeds,
+        request.negative_prompt_attention_mask,
+        width=limits.text_width,
+        count=count,
+    )
+
+
+def _check_settings(request: GenerationRequest, limits: ModelLimits) -> None:
+    checks.check_integer("max_sequence_length", request.max_sequence_length, 2, MAX_TEXT_TOKENS)
+    checks.check_integer("num_videos_per_prompt", request.num_videos_per_prompt, 1, MAX_BATCH)
+    checks.check_integer("num_inference_steps", request.num_inference_steps, 1, MAX_STEPS)
+    checks.check_number("guidance_scale", request.guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
+    if request.audio_guidance_scale is not None:
+        scale = request.audio_guidance_scale
+        checks.check_number("audio_guidance_scale", scale, 0.0, MAX_GUIDANCE_SCALE)
+    checks.check_number("guidance_rescale", request.guidance_rescale, 0.0, 1.0)
+    checks.check_choice("output_type", request.output_type, checks.OUTPUT_TYPES)
+    for name in request.callback_on_step_end_tensor_inputs:
+        checks.check_choice("callback_on_step_end_tensor_inputs", name, limits.callback_tensors)
+
+
+def _check_latents(request: GenerationRequest, limits: ModelLimits) -> None:
+    shapes = checks.check_shape(
+        limits.grid,
+        request.num_frames,
+        height=request.height,
+        width=request.width,
+        patch=limits.patch,
+    )
+    for name, half, given in (
+        ("latents", "video", request.latents),
+        ("audio_latents", "audio", request.audio_latents),
+    ):
+        if given is None:
+            continue
+        checks.check_tensor(name, given, (request.batch_size, *shapes[half]))
+        if half not in request.modalities:
+            raise ValueError(
+                f"{name} are given, but modalities is {tuple(request.modalities)}: add {half!r}, "
+                f"or leave them out"
+            )
+
+
+def _check_memory(request: GenerationRequest, limits: ModelLimits) -> None:
+    size = CallSize(
+        num_frames=request.num_frames,
+        height=request.height,
+        width=request.width,
+        batch_size=request.batch_size,
+        passes=2,
+        patch=limits.patch,
+        token_width=limits.token_width,
+    )
+    check_memory(size, limits.grid, limits.device)

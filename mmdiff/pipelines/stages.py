@@ -1,0 +1,214 @@
+"""What a call of the pipeline goes through, each stage of use by itself, as in diffusers."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from mmdiff.pipelines import checks
+from mmdiff.pipelines.call_state import CallState
+from mmdiff.pipelines.decode import decode_audio, decode_video
+from mmdiff.pipelines.request import GenerationRequest, ModelLimits, check_request
+from mmdiff.text.encoder import encode_prompts
+from mmdiff.values.context import Context
+from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.shapes import ClipShape, LatentGrid
+
+
+class CallStages(CallState):
+    """The stages, mixed into the pipeline, which brings the components."""
+
+    config: Any
+    transformer: Any
+    vae: Any
+    audio_vae: Any
+    vocoder: Any
+    text_encoder: Any
+    tokenizer: Any
+    latent_grid: LatentGrid
+    _execution_device: torch.device
+    _callback_tensor_inputs: ClassVar[list[str]]
+
+    def check_inputs(
+        self,
+        prompt: str | list[str] | None,
+        negative_prompt: str | list[str] | None,
+        height: int,
+        width: int,
+        num_frames: int,
+        *,
+        frame_rate: float,
+        num_inference_steps: int,
+        modalities: Sequence[Modality],
+        num_videos_per_prompt: int = 1,
+        generator: checks.Generators = None,
+        latents: Tensor | None = None,
+        audio_latents: Tensor | None = None,
+        prompt_embeds: Tensor | None = None,
+        prompt_attention_mask: Tensor | None = None,
+        negative_prompt_embeds: Tensor | None = None,
+        negative_prompt_attention_mask: Tensor | None = None,
+        output_type: str = "pil",
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        max_sequence_length: int = 512,
+    ) -> int:
+        """Refuse what is not possible, before any memory is taken; returns the number of clips.
+
+        Raises ValueError or TypeError naming the argument, its value, what is legal and the
+        nearest good value.
+        """
+        request = GenerationRequest(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            height=height,
+            width=width,
+            num_frames=num_frames,
+            frame_rate=frame_rate,
+            num_inference_steps=num_inference_steps,
+            modalities=tuple(modalities),
+            guidance_scale=self.guidance_scale,
+            guidance_rescale=self.guidance_rescale,
+            audio_guidance_scale=self.audio_guidance_scale,
+            num_videos_per_prompt=num_videos_per_prompt,
+            generator=generator,
+            latents=latents,
+            audio_latents=audio_latents,
+            prompt_embeds=prompt_embeds,
+            prompt_attention_mask=prompt_attention_mask,
+            negative_prompt_embeds=negative_prompt_embeds,
+            negative_prompt_attention_mask=negative_prompt_attention_mask,
+            output_type=output_type,
+            callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
+            max_sequence_length=max_sequence_length,
+        )
+        check_request(request, self._limits())
+        return request.batch_size
+
+    def _limits(self) -> ModelLimits:
+        config = self.transformer.config
+        return ModelLimits(
+            text_width=config.text_dim,
+            patch=config.patch_size,
+            token_width=config.num_attention_heads * config.attention_head_dim,
+            frame_rate=self.config.frame_rate,
+            grid=self.latent_grid,
+            device=self._execution_device,
+            callback_tensors=self._callback_tensor_inputs,
+        )
+
+    def encode_prompt(
+        self,
+        prompt: str | list[str] | None,
+        negative_prompt: str | list[str] | None = None,
+        do_classifier_free_guidance: bool = True,
+        num_videos_per_prompt: int = 1,
+        prompt_embeds: Tensor | None = None,
+        prompt_attention_mask: Tensor | None = None,
+        negative_prompt_embeds: Tensor | None = None,
+        negative_prompt_attention_mask: Tensor | None = None,
+        max_sequence_length: int = 512,
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Text tokens b l d and mask b l of the prompts, then of the negative prompts, which are
+        None without guidance.
+
+        Embeddings that are given are taken as they are; `num_videos_per_prompt` repeats each row.
+        """
+        context = self._context(
+            prompt, prompt_embeds, prompt_attention_mask, max_length=max_sequence_length
+        )
+        tokens, mask = _rows(context, num_videos_per_prompt)
+        if not do_classifier_free_guidance:
+            return tokens, mask, None, None
+        negative = self._context(
+            negative_prompt or "",
+            negative_prompt_embeds,
+            negative_prompt_attention_mask,
+            max_length=max_sequence_length,
+        )
+        if negative.batch_size == 1:
+            negative = negative.repeat(context.batch_size)
+        return tokens, mask, *_rows(negative, num_videos_per_prompt)
+
+    def _context(
+        self,
+        prompt: str | list[str] | None,
+        embeds: Tensor | None,
+        mask: Tensor | None,
+        *,
+        max_length: int,
+    ) -> Context:
+        if embeds is None:
+            prompts = [prompt] if isinstance(prompt, str) else list(prompt or [])
+            context = encode_prompts(
+                self.tokenizer, self.text_encoder, prompts, max_length=max_length
+            )
+        else:
+            whole = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
+            context = Context(embeds, whole if mask is None else mask.bool())
+        return context.to(self._execution_device)
+
+    def prepare_latents(
+        self,
+        batch_size: int,
+        num_frames: int,
+        height: int,
+        width: int,
+        generators: Sequence[torch.Generator],
+        latents: Tensor | None = None,
+    ) -> Tensor:
+        """Unit noise b c f h w, fp32, each row by its own generator; or `latents`, if given."""
+        shape = self.latent_grid.video_shape(num_frames, height, width)
+        return self._noise((batch_size, *shape), generators, given=latents)
+
+    def prepare_audio_latents(
+        self,
+        batch_size: int,
+        num_frames: int,
+        generators: Sequence[torch.Generator],
+        audio_latents: Tensor | None = None,
+    ) -> Tensor:
+        """Unit noise b c t m, fp32, each row by its own generator; or `audio_latents`, if given."""
+        shape = self.latent_grid.audio_shape(num_frames)
+        return self._noise((batch_size, *shape), generators, given=audio_latents)
+
+    def _noise(
+        self,
+        shape: tuple[int, ...],
+        generators: Sequence[torch.Generator],
+        *,
+        given: Tensor | None,
+    ) -> Tensor:
+        device = self._execution_device
+        if given is not None:
+            return given.to(device, torch.float32)
+        noise: Tensor = randn_tensor(
+            shape, generator=list(generators), device=device, dtype=torch.float32
+        )
+        return noise
+
+    def decode_latents(self, latents: ClipLatents, num_frames: int) -> ClipLatents:
+        """Media of clean latents, on the CPU: frames b 3 frames height width and sound
+        b 1 samples, both in [-1, 1]."""
+        grid, video, audio = self.latent_grid, None, None
+        if latents.video is not None:
+            video = decode_video(self.vae, latents.video, grid=grid)
+        if latents.audio is not None:
+            shape = ClipShape(
+                num_frames=num_frames, frame_rate=grid.frame_rate, sample_rate=grid.sample_rate
+            )
+            audio = decode_audio(
+                self.audio_vae,
+                self.vocoder,
+                latents.audio,
+                grid=grid,
+                num_samples=shape.num_samples,
+            )
+        return ClipLatents(video, audio).to("cpu")
+
+
+def _rows(context: Context, count: int) -> tuple[Tensor, Tensor]:
+    """Tokens and mask with each row `count` times."""
+    repeated = context.repeat_interleave(count)
+    return repeated.tokens, repeated.mask
