@@ -1,41 +1,14 @@
 """TransformerBlock: one block of the shared trunk.
 It takes and returns one tensor, the tokens in their slices."""
 
-from dataclasses import dataclass
-
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmdiff.backbone.ablation import Ablation
 from mmdiff.backbone.adapters.time_attention import AudioTimeAttention, VideoTimeAttention
 from mmdiff.backbone.attention import Attention
-from mmdiff.backbone.slices import SliceLayout
-
-
-@dataclass(frozen=True)
-class TrunkInput:
-    """What all blocks of a forward pass share.
-
-    layout        how the clip lies in slices
-    modulation    video and audio parts, each b s|1 p|1 6 d: shift, scale, gate of attention
-                  and of feed-forward
-    rotary        n head_dim/2, complex: positions inside a slice
-    visible       (b s) 1 n n, bool: who sees whom inside a slice; None: all see all
-    seconds       video f p and audio f a: when each token is
-    context       b l d text tokens
-    context_mask  b 1 1 l, bool; None: all count
-    """
-
-    layout: SliceLayout
-    modulation: tuple[Tensor | None, Tensor | None]
-    rotary: Tensor
-    visible: Tensor | None
-    seconds: tuple[Tensor | None, Tensor | None]
-    context: Tensor
-    context_mask: Tensor | None
-    ablation: Ablation | None
+from mmdiff.backbone.trunk_input import TrunkInput
 
 
 class TransformerBlock(nn.Module):

@@ -12,6 +12,8 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmdiff.backbone.modality_tokens import ModalityTokens
+
 
 @dataclass(frozen=True)
 class SliceLayout:
@@ -59,13 +61,15 @@ class SliceLayout:
         """b s n ... -> its picture and its sound part."""
         return tokens[:, :, : self.video_tokens], tokens[:, :, self.video_tokens :]
 
-    def fold_levels(self, modulation: Tensor, sites: int) -> Tensor:
-        """Modulations of a modality with `sites` tokens a frame, b f|1 p|1 (six d) -> b s n six d,
-        or b 1 1 six d where all tokens have the same."""
-        modulation = rearrange(modulation, "b f p (six d) -> b f p six d", six=6)
+    def fold_levels(self, half: ModalityTokens | None) -> Tensor | None:
+        """The modulation of a modality by slice:
+        b s n 6 d, or b 1 1 6 d where all of its tokens have the same."""
+        if half is None:
+            return None
+        modulation = rearrange(half.modulation, "b f p (six d) -> b f p six d", six=6)
         if modulation.shape[1:3] == (1, 1):
             return modulation
-        modulation = modulation.expand(-1, self.latent_frames, sites, -1, -1)
+        modulation = modulation.expand(-1, self.latent_frames, half.tokens_per_frame, -1, -1)
         modulation = F.pad(modulation, (0, 0, 0, 0, 0, 0, 0, self.padding))
         return rearrange(modulation, "b (s k) p six d -> b s (k p) six d", k=self.frames_per_slice)
 

@@ -11,17 +11,18 @@ from diffusers.loaders import PeftAdapterMixin
 from diffusers.models.attention import AttentionMixin
 from diffusers.models.cache_utils import CacheMixin
 from diffusers.models.modeling_utils import ModelMixin
-from einops import rearrange, repeat
+from einops import repeat
 from torch import Tensor, nn
 
 from mmdiff.backbone.ablation import Ablation
 from mmdiff.backbone.adapters.audio import AudioAdapter
 from mmdiff.backbone.adapters.video import VideoAdapter
-from mmdiff.backbone.block import TransformerBlock, TrunkInput
+from mmdiff.backbone.block import TransformerBlock
 from mmdiff.backbone.diffusers_hooks import register
+from mmdiff.backbone.modality_tokens import ModalityTokens
 from mmdiff.backbone.rope import rotary_table
-from mmdiff.backbone.slices import SliceLayout
 from mmdiff.backbone.time_embedding import TimeEmbedding
+from mmdiff.backbone.trunk_input import TrunkInput, slice_layout, slice_positions, visible
 from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents
 
@@ -119,111 +120,47 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
             context: text tokens  b l text_dim and their mask.
             ablation: what to cut, per row of the batch, for a weaker prediction.
         """
-        video = None if latents.video is None else self.video.embed(latents.video)  # b f p d
-        audio = None if latents.audio is None else self.audio.embed(latents.audio)  # b f a d
-        layout = self.layout(video, audio)
-        embeddings, trunk = self.trunk_input(latents, time, context, layout, ablation)
+        video = self.video.enter(latents.video, time.video, self.time_embed)
+        audio = self.audio.enter(latents.audio, time.audio, self.time_embed)
+        trunk = self.trunk_input(video, audio, context, ablation)
 
-        x = layout.pack(video, audio)  # b s n d
+        x = trunk.layout.pack(video and video.tokens, audio and audio.tokens)  # b s n d
         for index, block in enumerate(self.blocks):
             y = self._run(block, x, trunk)
             x = y if ablation is None else _keep_cut_rows(x, y, index, ablation)
-        video, audio = layout.unpack(x)  # b f p d
+        seen, heard = trunk.layout.unpack(x)  # b f p d
 
         return ClipLatents(
-            None
-            if latents.video is None
-            else self.video.unembed(video, embeddings[0], latents.video.shape),
-            None
-            if latents.audio is None
-            else self.audio.unembed(audio, embeddings[1], latents.audio.shape),
-        )
-
-    def layout(self, video: Tensor | None, audio: Tensor | None) -> SliceLayout:
-        """How tokens b f p d lie in slices;
-        ValueError if picture and sound last differently long."""
-        frames = [half.shape[1] for half in (video, audio) if half is not None]
-        if len(set(frames)) != 1:
-            raise ValueError(
-                f"the picture has {frames[0]} latent frames and the sound lasts for {frames[1]}; "
-                "they must be as long"
-                if frames
-                else "these latents have neither picture nor sound"
-            )
-        return SliceLayout(
-            latent_frames=frames[0],
-            frames_per_slice=min(self.config.frames_per_slice or frames[0], frames[0]),
-            video_sites=0 if video is None else video.shape[2],
-            audio_tokens=0 if audio is None else audio.shape[2],
+            self.video.leave(seen, video, latents.video),
+            self.audio.leave(heard, audio, latents.audio),
         )
 
     def trunk_input(
         self,
-        latents: ClipLatents,
-        time: ClipLatents,
+        video: ModalityTokens | None,
+        audio: ModalityTokens | None,
         context: Context,
-        layout: SliceLayout,
         ablation: Ablation | None,
-    ) -> tuple[tuple[Tensor | None, Tensor | None], TrunkInput]:
-        """The time embedding of each modality (b f|1 p|1 d), and what all blocks share."""
-        embeddings, modulations, positions = [], [], []
-        for adapter, half, level, sites in (
-            (self.video, latents.video, time.video, layout.video_sites),
-            (self.audio, latents.audio, time.audio, layout.audio_tokens),
-        ):
-            if half is None or level is None:
-                embeddings.append(None), modulations.append(None), positions.append(None)
-                continue
-            embedding, modulation = self.time_embed(adapter.patchify_time(level))
-            embeddings.append(embedding)
-            modulations.append(layout.fold_levels(modulation, sites))
-            positions.append(adapter.positions(half.shape, half.device))
-        first = [x[: layout.frames_per_slice] for x in positions if x is not None]
-        scale = torch.tensor(
-            [1 / self.video.frame_seconds, *self.rotary_canvas(latents)], device=first[0].device
-        )
-        in_slice = torch.cat([rearrange(x, "f p axes -> (f p) axes") for x in first]) * scale
-        return (embeddings[0], embeddings[1]), TrunkInput(
+    ) -> TrunkInput:
+        """What all blocks share of a clip, a prompt and an ablation."""
+        layout = slice_layout(video, audio, frames_per_slice=self.config.frames_per_slice)
+        halves = [half for half in (video, audio) if half is not None]
+        positions = slice_positions(layout, halves, frame_seconds=self.video.frame_seconds)
+        return TrunkInput(
             layout=layout,
-            modulation=(modulations[0], modulations[1]),
-            rotary=rotary_table(in_slice, self.config.attention_head_dim),
-            visible=visible(layout, context.batch_size, ablation, in_slice.device),
-            seconds=(_seconds(positions[0]), _seconds(positions[1])),
+            modulation=(layout.fold_levels(video), layout.fold_levels(audio)),
+            rotary=rotary_table(positions, self.config.attention_head_dim),
+            visible=visible(layout, context.batch_size, ablation, positions.device),
+            seconds=(video and video.seconds, audio and audio.seconds),
             context=self.text_embed(context.tokens),
             context_mask=None if bool(context.mask.all()) else context.mask[:, None, None, :],
             ablation=ablation,
         )
 
-    def rotary_canvas(self, latents: ClipLatents) -> tuple[float, float]:
-        """Rows and columns of tokens on the canvas, so that rotary positions count tokens."""
-        if latents.video is None:
-            return 1.0, 1.0
-        return tuple(float(side // self.video.patch_size) for side in latents.video.shape[-2:])
-
     def _run(self, block: nn.Module, x: Tensor, trunk: TrunkInput) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:
             return self._gradient_checkpointing_func(block, x, trunk)
         return block(x, trunk)
-
-
-def visible(
-    layout: SliceLayout, batch_size: int, ablation: Ablation | None, device: torch.device
-) -> Tensor | None:
-    """(b s) 1 n n, bool: which tokens of a slice see which; None if all see all."""
-    real = layout.visible(device)
-    isolated = None if ablation is None else ablation.without_view
-    if real is None and isolated is None:
-        return None
-    tokens = layout.video_tokens + layout.frames_per_slice * layout.audio_tokens
-    sees = torch.ones(
-        batch_size, layout.num_slices, tokens, tokens, dtype=torch.bool, device=device
-    )
-    if real is not None:
-        sees &= real[None, :, None, :]
-    if isolated is not None:
-        is_video = torch.arange(tokens, device=device) < layout.video_tokens
-        sees &= (is_video[:, None] == is_video) | ~isolated.to(device)[:, None, None, None]
-    return rearrange(sees, "b s n m -> (b s) 1 n m")
 
 
 def _keep_cut_rows(before: Tensor, after: Tensor, index: int, ablation: Ablation) -> Tensor:
@@ -233,10 +170,6 @@ def _keep_cut_rows(before: Tensor, after: Tensor, index: int, ablation: Ablation
     return torch.where(
         repeat(ablation.without_blocks.to(after.device), "b -> b 1 1 1"), before, after
     )
-
-
-def _seconds(positions: Tensor | None) -> Tensor | None:
-    return None if positions is None else positions[..., 0]
 
 
 register()

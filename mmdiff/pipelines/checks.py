@@ -71,6 +71,12 @@ def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> t
     return tuple(name for name in MODALITIES if name in names)
 
 
+def check_attention_kwargs(value: Any) -> None:
+    """Raise ValueError unless `value` is empty: diffusers' pipelines have it, ours has no use."""
+    if value:
+        raise ValueError(f"attention_kwargs is {value}; this transformer takes none: leave it out")
+
+
 def check_shape(
     grid: LatentGrid, num_frames: int, *, height: int, width: int, patch: int
 ) -> dict[str, tuple[int, ...]]:

@@ -131,6 +131,22 @@ class CallStages(CallState):
             negative = negative.repeat(context.batch_size)
         return tokens, mask, *_rows(negative, num_videos_per_prompt)
 
+    def _contexts(self, request: GenerationRequest) -> tuple[Context, Context | None]:
+        tokens, mask, negative_tokens, negative_mask = self.encode_prompt(
+            request.prompt,
+            request.negative_prompt,
+            self.do_classifier_free_guidance,
+            request.num_videos_per_prompt,
+            request.prompt_embeds,
+            request.prompt_attention_mask,
+            request.negative_prompt_embeds,
+            request.negative_prompt_attention_mask,
+            request.max_sequence_length,
+        )
+        if negative_tokens is None or negative_mask is None:
+            return Context(tokens, mask), None
+        return Context(tokens, mask), Context(negative_tokens, negative_mask)
+
     def _context(
         self,
         prompt: str | list[str] | None,
@@ -172,6 +188,25 @@ class CallStages(CallState):
         """Unit noise b c t m, fp32, each row by its own generator; or `audio_latents`, if given."""
         shape = self.latent_grid.audio_shape(num_frames)
         return self._noise((batch_size, *shape), generators, given=audio_latents)
+
+    def _start(
+        self, request: GenerationRequest, generators: Sequence[torch.Generator]
+    ) -> ClipLatents:
+        video, audio = None, None
+        if "video" in request.modalities:
+            video = self.prepare_latents(
+                request.batch_size,
+                request.num_frames,
+                request.height,
+                request.width,
+                generators,
+                request.latents,
+            )
+        if "audio" in request.modalities:
+            audio = self.prepare_audio_latents(
+                request.batch_size, request.num_frames, generators, request.audio_latents
+            )
+        return ClipLatents(video, audio)
 
     def _noise(
         self,

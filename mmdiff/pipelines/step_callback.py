@@ -4,15 +4,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from torch import Tensor
 
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
 
-# (pipeline, index of the step, timestep of the scheduler, tensors by name) -> tensors to go on
-# with, or None
+# (pipeline, index of the step, timestep of the scheduler, tensors by name)
+# -> tensors to go on with, or None
 StepEnd = Callable[[Any, int, Any, dict[str, Tensor]], dict[str, Tensor] | None]
+
+
+def tensor_inputs_of(callback: Any, *, asked: Sequence[str]) -> Sequence[str]:
+    """Names of the tensors for `callback`: diffusers' own classes bring them along."""
+    if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
+        names: Sequence[str] = callback.tensor_inputs
+        return names
+    return asked
 
 
 def apply_callback(
@@ -25,8 +34,8 @@ def apply_callback(
     guided: GuidedDenoiser,
     names: Sequence[str],
 ) -> LatentState:
-    """Call the user's `callback` after a step; what it returns replaces latents, and embeddings
-    from the next step on.
+    """Call the user's `callback` after a step; what it returns replaces latents at once, and
+    embeddings from the next step on.
 
     Raises ValueError where it returns a name that was not asked for, or another shape.
     """

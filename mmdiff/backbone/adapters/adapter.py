@@ -7,6 +7,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmdiff.backbone.modality_tokens import ModalityTokens
+from mmdiff.backbone.time_embedding import TimeEmbedding
+
 OCTAVES = 6
 
 
@@ -38,18 +41,30 @@ class Adapter(nn.Module, ABC):
     def positions(self, shape: torch.Size, device: torch.device) -> Tensor:
         """f p 3: seconds, and row and column as a fraction of the canvas, fp32."""
 
-    def embed(self, latents: Tensor) -> Tensor:
-        """Latents to tokens  b f p d; where a token is on the canvas and in time is added."""
+    def enter(
+        self, latents: Tensor | None, time: Tensor | None, time_embed: TimeEmbedding
+    ) -> ModalityTokens | None:
+        """Latents and their noise levels to tokens of the trunk; None for an absent modality."""
+        if latents is None:
+            return None
+        if time is None:
+            raise ValueError("these latents have no noise levels; give `time` for each modality")
         tokens = self.patch_embed(self.patchify(latents))
         positions = self.positions(latents.shape, latents.device)
-        return tokens + self.position_embed(fourier(positions).to(tokens.dtype))
+        tokens = tokens + self.position_embed(fourier(positions).to(tokens.dtype))
+        embedding, modulation = time_embed(self.patchify_time(time))
+        return ModalityTokens(tokens, positions, embedding, modulation)
 
-    def unembed(self, tokens: Tensor, embedding: Tensor, shape: torch.Size) -> Tensor:
-        """Tokens b f p d, with the time embedding (b f p d, broadcastable),
-        to a prediction of `shape`."""
-        shift, scale = (self.table + embedding[..., None, :]).to(tokens.dtype).unbind(-2)
+    def leave(
+        self, tokens: Tensor | None, entered: ModalityTokens | None, latents: Tensor | None
+    ) -> Tensor | None:
+        """Tokens b f p d out of the trunk to a prediction shaped like `latents`."""
+        if tokens is None or entered is None or latents is None:
+            return None
+        modulation = self.table + entered.embedding[..., None, :]
+        shift, scale = modulation.to(tokens.dtype).unbind(-2)
         tokens = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift
-        return self.unpatchify(self.proj_out(tokens), shape)
+        return self.unpatchify(self.proj_out(tokens), latents.shape)
 
     @abstractmethod
     def patchify_time(self, time: Tensor) -> Tensor:

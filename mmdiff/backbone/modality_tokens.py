@@ -1,0 +1,34 @@
+"""ModalityTokens: one modality on its way into the trunk."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ModalityTokens:
+    """The tokens of one modality, p of them beside each latent frame, and what is known of them.
+
+    tokens      b f p d
+    positions   f p 3: seconds, row and column as a fraction of the canvas
+    embedding   b f|1 p|1 d: of their noise levels; 1 where all frames or tokens have the same
+    modulation  b f|1 p|1 6d: what shifts, scales and gates them in the blocks
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    embedding: Tensor
+    modulation: Tensor
+
+    @property
+    def latent_frames(self) -> int:
+        return self.tokens.shape[1]
+
+    @property
+    def tokens_per_frame(self) -> int:
+        return self.tokens.shape[2]
+
+    @property
+    def seconds(self) -> Tensor:
+        """f p"""
+        return self.positions[..., 0]
