@@ -25,8 +25,7 @@ CURE = "Download or export the checkpoint again."
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that mmdiff refuses to load: the message names the file, what is wrong and the
-    cure."""
+    """A checkpoint that mmdiff refuses to load; it names the file, what is wrong and the cure."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -48,14 +47,13 @@ def refuse_unsafe_files(folder: Path) -> None:
         if path.suffix.lower() in UNSAFE_SUFFIXES:
             raise CheckpointError(
                 f"{path} is a {path.suffix} file, which can hold code; mmdiff loads weights from "
-                f".safetensors and "
-                "settings from .json only. Remove it, or convert the weights with save_pretrained."
+                ".safetensors and settings from .json only. Remove it, or convert the weights "
+                "with save_pretrained."
             )
 
 
 def weight_files(folder: Path, variant: str | None = None) -> list[Path]:
-    """The safetensors files of one model: one, or the shards that its index names (inside `folder`
-    only)."""
+    """The safetensors files of one model: one, or the shards in `folder` that its index names."""
     suffixes = [f".{variant}.safetensors", ".safetensors"] if variant else [".safetensors"]
     for suffix in suffixes:
         for name in ("diffusion_pytorch_model", "model"):
@@ -85,8 +83,10 @@ def _shards(index: Path) -> list[Path]:
 
 
 def finite_tensor_shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor in `files`; CheckpointError where a file is damaged or a value is NaN
-    or infinite."""
+    """Shape of every tensor in `files`.
+
+    Raises CheckpointError where a file is damaged, or a value is NaN or infinite.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in files:
         for name, tensor in _tensors(path):

@@ -1,5 +1,4 @@
-"""Arguments of a pipeline call: what is not possible is refused, with its name, its value, the
-range and the cure."""
+"""Arguments of a pipeline call: the impossible is refused by name, value, range and cure."""
 
 import difflib
 import math
@@ -52,8 +51,9 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
 
 
 def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> tuple[Modality, ...]:
-    """What is to be made, in the order of the halves; by default both, but a still image has no
-    sound.
+    """What is to be made, in the order of the halves.
+
+    By default both, but a still image has no sound.
 
     Raises ValueError for unknown or repeated modalities.
     """
@@ -98,8 +98,7 @@ def check_shape(
 
 
 def check_frame_rate(value: Any, *, trained: float) -> None:
-    """Raise ValueError unless `value` is the rate that the model was trained at: its clock is in
-    its weights."""
+    """Raise ValueError unless `value` is the rate of training: the clock is in the weights."""
     check_number("frame_rate", value, 1.0, 240.0)
     if value != trained:
         raise ValueError(
@@ -111,8 +110,10 @@ def check_frame_rate(value: Any, *, trained: float) -> None:
 def check_text(
     name: str, prompt: Any, embeds: Any, mask: Any, *, width: int, count: int | None = None
 ) -> int:
-    """Number of prompts; raises unless there is either a prompt or its embeddings b l `width`,
-    `count` of them."""
+    """Number of prompts.
+
+    Raises unless there is either a prompt or its embeddings b l `width`, `count` of them.
+    """
     if prompt is not None and embeds is not None:
         raise ValueError(f"{name} and {name}_embeds are both given; give one of them")
     if prompt is None and embeds is None:
@@ -154,14 +155,16 @@ def check_embeds(name: str, embeds: Any, mask: Any, *, width: int) -> None:
         check_tensor(f"the attention mask of {name}", mask, tuple(embeds.shape[:2]))
         if not bool(mask.bool().any(dim=1).all()):
             raise ValueError(
-                f"the attention mask of {name} hides all tokens of a prompt; it must keep at "
-                f"least one"
+                f"the attention mask of {name} hides all tokens of a prompt; "
+                "it must keep at least one"
             )
 
 
 def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:
-    """Raise unless `value` is a finite floating tensor (a mask: any) of `shape`; None stands for
-    any size but 0."""
+    """Raise unless `value` is a finite floating tensor (a mask: any) of `shape`.
+
+    None in `shape` stands for any size but 0.
+    """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a tensor")
     expected = f"({', '.join('any' if size is None else str(size) for size in shape)})"
@@ -178,8 +181,10 @@ def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:
 
 
 def check_generators(generator: Any, *, batch_size: int, device: torch.device) -> None:
-    """Raise unless `generator` is None, one generator, or one for each of `batch_size` samples, on
-    CPU or `device`."""
+    """Raise unless `generator` is None, one generator, or one for each of `batch_size` samples.
+
+    They may live on the CPU or on `device`.
+    """
     if generator is None:
         return
     generators = list(generator) if isinstance(generator, (list, tuple)) else [generator]
@@ -195,6 +200,6 @@ def check_generators(generator: Any, *, batch_size: int, device: torch.device) -
             )
     if isinstance(generator, (list, tuple)) and len(generators) != batch_size:
         raise ValueError(
-            f"generator has {len(generators)} entries for {batch_size} clips; give one for each "
-            f"clip, or a single one"
+            f"generator has {len(generators)} entries for {batch_size} clips; "
+            "give one for each clip, or a single one"
         )

@@ -13,8 +13,10 @@ SAMPLES_AT_ONCE = 2**22
 
 
 def decode_video(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tensor:
-    """Frames b 3 frames height width in [-1, 1], fp32, of video latents b c f h w of unit
-    variance."""
+    """Frames b 3 frames height width in [-1, 1], fp32.
+
+    latents  b c f h w, unit variance
+    """
     _, _, latent_frames, rows, columns = latents.shape
     pixels = grid.num_frames(latent_frames) * rows * columns * grid.space_compression**2
     batches = latents.split(max(1, PIXELS_AT_ONCE // pixels))
@@ -41,9 +43,11 @@ def decode_audio(
     grid: LatentGrid,
     num_samples: int,
 ) -> Tensor:
-    """Sound b 1 samples in [-1, 1], fp32, of audio latents b c t m of unit variance.
+    """Sound b 1 samples in [-1, 1], fp32.
 
     The pre-roll is cut off, and the end so that the sound lasts exactly as long as the picture.
+
+    latents  b c t m, unit variance
     """
     batches = latents.split(
         max(1, SAMPLES_AT_ONCE // (latents.shape[2] * grid.samples_per_audio_latent))
@@ -54,8 +58,7 @@ def decode_audio(
 
 
 def _decode_sound(audio_vae: Autoencoder, vocoder: ModelMixin, latents: Tensor) -> Tensor:
-    mel = audio_vae.decode(
-        audio_vae.unscale(latents.to(audio_vae.dtype))
-    )  # b 1 mel_frames mel_bins
+    raw = audio_vae.unscale(latents.to(audio_vae.dtype))
+    mel = audio_vae.decode(raw)  # b 1 mel_frames mel_bins
     waveform: Tensor = vocoder(rearrange(mel, "b 1 t m -> b t m").to(vocoder.dtype))  # b samples
     return waveform.float().clamp(-1, 1)

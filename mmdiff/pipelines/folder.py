@@ -1,5 +1,4 @@
-"""Where a pipeline's files lie: the bundled model, a folder, or a repository of the Hugging Face
-hub."""
+"""Where a pipeline's files lie: the bundled model, a folder, or a hub repository."""
 
 import difflib
 from importlib import resources
@@ -21,8 +20,9 @@ def pipeline_folder(
     token: str | bool | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """The local folder of pipeline `name`; None means the bundled model. Fetches from the hub
-    where it must.
+    """The local folder of pipeline `name`, fetched from the hub where it must be.
+
+    None means the bundled model.
 
     Raises CheckpointError where there is none, saying what was looked for and what to do.
     """
@@ -93,8 +93,7 @@ def _download(name: str, **options: Any) -> Path:
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{name!r} is neither a folder here{_nearest(Path(name))} nor a repository that the "
-            f"Hugging Face hub "
-            f"gives out ({type(error).__name__}: {str(error).strip().splitlines()[0]}). Give a "
-            f"folder, check the "
-            "name and the network, or leave it out for the bundled model."
+            f"Hugging Face hub gives out "
+            f"({type(error).__name__}: {str(error).strip().splitlines()[0]}). Give a folder, "
+            "check the name and the network, or leave it out for the bundled model."
         ) from error

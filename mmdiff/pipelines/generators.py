@@ -6,8 +6,10 @@ from mmdiff.pipelines.checks import Generators
 
 
 def one_generator_each(generator: Generators, batch_size: int) -> list[torch.Generator]:
-    """A generator for each clip; without any, they are seeded from torch's global one, as
-    diffusers' users expect."""
+    """A generator for each clip.
+
+    Without any, they are seeded from torch's global one, as diffusers' users expect.
+    """
     if isinstance(generator, torch.Generator):
         return [generator] * batch_size
     if generator is not None:

@@ -1,5 +1,4 @@
-"""The latent grid of a pipeline: what its autoencoders and vocoder say of themselves, asked
-once."""
+"""The latent grid of a pipeline: what its autoencoders and vocoder say of themselves."""
 
 from fractions import Fraction
 from typing import Any
@@ -10,8 +9,10 @@ DEFAULT = LatentGrid()
 
 
 def grid_of(vae: Any, audio_vae: Any, vocoder: Any, *, frame_rate: float) -> LatentGrid:
-    """Rates and factors of the components; those of the default clip where a component is missing
-    or does not tell."""
+    """Rates and factors of the components.
+
+    Where a component is missing or does not tell, those of the default clip.
+    """
     return LatentGrid(
         frame_rate=Fraction(frame_rate),
         sample_rate=_fact(vocoder, "output_sampling_rate", DEFAULT.sample_rate),

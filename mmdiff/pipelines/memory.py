@@ -11,9 +11,7 @@ from mmdiff.pipelines.decode import PIXELS_AT_ONCE
 from mmdiff.values.shapes import LatentGrid
 
 FLOAT_BYTES = 4
-LIVE_TENSORS = (
-    32  # tensors of a token's width that are alive at once inside a block, feed-forward included
-)
+LIVE_TENSORS = 32  # of a token's width, alive at once inside a block, feed-forward included
 DECODER_FLOATS = 64  # of feature maps for each pixel that is decoded at once
 OUTPUT_COPIES = 3  # the frames as decoded, as asked for, and as uint8 clips
 
@@ -50,8 +48,7 @@ class CallSize:
 
 
 def check_memory(size: CallSize, grid: LatentGrid, device: torch.device) -> None:
-    """Raise ValueError, naming what would fit, if the call needs more memory than is free on
-    `device`."""
+    """Raise ValueError if the call needs more than is free on `device`, naming what would fit."""
     free = free_bytes(device)
     needed = size.bytes_needed(grid)
     if free is None or needed <= free:
@@ -72,8 +69,8 @@ def check_memory(size: CallSize, grid: LatentGrid, device: torch.device) -> None
     advice += [f"{side} x {side} pixels"] if side else []
     raise ValueError(
         f"num_frames={size.num_frames}, height={size.height}, width={size.width} and a batch of "
-        f"{size.batch_size} "
-        f"need about {_readable(needed)} of memory; {_readable(free)} are free on {device}. "
+        f"{size.batch_size} need about {_readable(needed)} of memory; "
+        f"{_readable(free)} are free on {device}. "
         f"One of these would fit: {' or '.join(advice) or 'none of these changed alone'}"
     )
 
@@ -96,8 +93,10 @@ def _largest(highest: int, fits: Callable[[int], bool]) -> int:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Free memory of `device`, within the limit of the container if there is one; None where
-    nobody can tell."""
+    """Free memory of `device`, within the limit of the container if there is one.
+
+    None where nobody can tell.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type != "cpu":

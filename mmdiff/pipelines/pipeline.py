@@ -222,9 +222,9 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
         )
         self._begin_call(request, attention_kwargs)
         check_request(request, self._limits())
-        context, negative_context = self._contexts(request)
+        context, negative_context = self._encode(request)
         generators = one_generator_each(generator, request.batch_size)
-        noise = self._start(request, generators)
+        noise = self._draw(request, generators)
         clean = self._sample(
             request, noise, generators, context=context, negative_context=negative_context
         )
@@ -260,7 +260,7 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
 
             def after_step(index: int, state: LatentState, guided: GuidedDenoiser) -> LatentState:
                 self._current_timestep = run.scheduler.timesteps[index]
-                state = self._call_back(request, index, state=state, guided=guided)
+                state = apply_callback(request, self, index=index, state=state, guided=guided)
                 progress_bar.update()
                 return state
 
@@ -279,23 +279,6 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
             )
         self._current_timestep = None
         return clean
-
-    def _call_back(
-        self, request: GenerationRequest, index: int, *, state: LatentState, guided: GuidedDenoiser
-    ) -> LatentState:
-        if request.callback_on_step_end is None:
-            return state
-        state = apply_callback(
-            request.callback_on_step_end,
-            self,
-            index=index,
-            timestep=self._current_timestep,
-            state=state,
-            guided=guided,
-            names=request.callback_on_step_end_tensor_inputs,
-        )
-        guided.guiders = tuple(self._guiders())  # the callback may have changed a scale
-        return state
 
     def _output(self, request: GenerationRequest, clean: ClipLatents) -> MMDiffPipelineOutput:
         if request.output_type == "latent":

@@ -18,8 +18,8 @@ from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 
-# after each call: (its index, the state, the denoiser, to be changed in place) -> a state to go on
-# with, or None
+# after each call: (its index, the state, the denoiser, to be changed in place)
+# -> a state to go on with, or None
 GuidedCallback = Callable[[int, LatentState, GuidedDenoiser], LatentState | None]
 
 
@@ -32,10 +32,10 @@ def matched_schedulers(
     num_inference_steps: int,
     **arguments: Any,
 ) -> dict[Modality, MatchedScheduler]:
-    """One run of a scheduler for each modality, ready to step; sound takes `scheduler` too if it
-    has none of its own.
+    """One run of a scheduler for each modality, ready to step.
 
-    arguments: `sigmas` or `timesteps`, for schedulers that take them.
+    audio_scheduler  None: the sound takes `scheduler` too
+    arguments        `sigmas` or `timesteps`, for schedulers that take them
     """
     own = {"video": scheduler, "audio": audio_scheduler or scheduler}
     matched = {name: MatchedScheduler(own[name], noise_schedule) for name in modalities}

@@ -131,7 +131,7 @@ class CallStages(CallState):
             negative = negative.repeat(context.batch_size)
         return tokens, mask, *_rows(negative, num_videos_per_prompt)
 
-    def _contexts(self, request: GenerationRequest) -> tuple[Context, Context | None]:
+    def _encode(self, request: GenerationRequest) -> tuple[Context, Context | None]:
         tokens, mask, negative_tokens, negative_mask = self.encode_prompt(
             request.prompt,
             request.negative_prompt,
@@ -189,7 +189,7 @@ class CallStages(CallState):
         shape = self.latent_grid.audio_shape(num_frames)
         return self._noise((batch_size, *shape), generators, given=audio_latents)
 
-    def _start(
+    def _draw(
         self, request: GenerationRequest, generators: Sequence[torch.Generator]
     ) -> ClipLatents:
         video, audio = None, None

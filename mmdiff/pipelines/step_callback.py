@@ -8,6 +8,7 @@ from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from torch import Tensor
 
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
+from mmdiff.pipelines.request import GenerationRequest
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
 
@@ -25,25 +26,38 @@ def tensor_inputs_of(callback: Any, *, asked: Sequence[str]) -> Sequence[str]:
 
 
 def apply_callback(
-    callback: StepEnd,
+    request: GenerationRequest,
     pipeline: Any,
     *,
     index: int,
-    timestep: Any,
     state: LatentState,
     guided: GuidedDenoiser,
-    names: Sequence[str],
 ) -> LatentState:
-    """Call the user's `callback` after a step; what it returns replaces latents at once, and
-    embeddings from the next step on.
+    """Call the user's callback, if there is one, after step `index`. What it returns replaces
+    latents at once; embeddings, and scales that it sets, count from the next step on.
 
     Raises ValueError where it returns a name that was not asked for, or another shape.
     """
-    tensors = _tensors(state, guided)
-    handed_out = {name: tensors[name] for name in names if name in tensors}
-    returned = callback(pipeline, index, timestep, dict(handed_out))
-    if returned is None:
+    if request.callback_on_step_end is None:
         return state
+    tensors = _tensors(state, guided)
+    names = request.callback_on_step_end_tensor_inputs
+    handed_out = {name: tensors[name] for name in names if name in tensors}
+    returned = request.callback_on_step_end(
+        pipeline, index, pipeline.current_timestep, dict(handed_out)
+    )
+    if returned is not None:
+        _check_returned(returned, handed_out)
+        tensors |= returned
+        _set_embeddings(guided, tensors)
+        state = state.with_latents(
+            ClipLatents(tensors.get("latents"), tensors.get("audio_latents"))
+        )
+    guided.guiders = tuple(pipeline._guiders())
+    return state
+
+
+def _check_returned(returned: dict[str, Tensor], handed_out: dict[str, Tensor]) -> None:
     for name, tensor in returned.items():
         if name not in handed_out:
             raise ValueError(
@@ -56,9 +70,6 @@ def apply_callback(
                 f"callback_on_step_end returned {name} of shape {tuple(tensor.shape)}; "
                 f"it must stay {tuple(handed_out[name].shape)}"
             )
-    tensors |= returned
-    _set_embeddings(guided, tensors)
-    return state.with_latents(ClipLatents(tensors.get("latents"), tensors.get("audio_latents")))
 
 
 def _tensors(state: LatentState, guided: GuidedDenoiser) -> dict[str, Tensor]:

@@ -1,5 +1,4 @@
-"""What diffusers accepts in silence when it loads, refused before anything is built: see
-`check_checkpoint`."""
+"""What diffusers accepts in silence when it loads, refused before anything is built."""
 
 import difflib
 import importlib
@@ -31,9 +30,8 @@ def check_checkpoint(
     """Read every file of a pipeline folder and refuse what is damaged, unsafe or does not fit.
 
     Refused are: unreadable JSON, pickles and code, classes from anywhere but diffusers,
-    transformers and mmdiff,
-    unknown config keys, sizes out of bounds, missing, unexpected or wrongly shaped weights, NaN
-    and infinity.
+    transformers and mmdiff, unknown config keys, sizes out of bounds, missing, unexpected or
+    wrongly shaped weights, NaN and infinity.
 
     folder    the pipeline folder, with a model_index.json
     pipeline  the class that wrote it
@@ -47,8 +45,7 @@ def check_checkpoint(
     if index.get("_class_name") != pipeline.__name__:
         raise CheckpointError(
             f"{path} is of a {index.get('_class_name')}, not of a {pipeline.__name__}. Load it "
-            f"with that class, or "
-            f"give a folder that {pipeline.__name__}.save_pretrained wrote."
+            f"with that class, or give a folder that {pipeline.__name__}.save_pretrained wrote."
         )
     parameters = inspect.signature(pipeline).parameters
     _check_config_keys(path, index, set(parameters))
@@ -75,17 +72,15 @@ def _component_class(folder: Path, name: str, entry: Any) -> type:
     if library.split(".")[0] not in TRUSTED_LIBRARIES:
         raise CheckpointError(
             f"{folder / 'model_index.json'}: {name} is to be loaded from {library!r}; a "
-            f"checkpoint may only name "
-            f"{', '.join(TRUSTED_LIBRARIES)}. Build it yourself and pass it: "
-            f"from_pretrained(folder, {name}=...)."
+            f"checkpoint may only name {', '.join(TRUSTED_LIBRARIES)}. Build it yourself and "
+            f"pass it: from_pretrained(folder, {name}=...)."
         )
     try:
         found = getattr(importlib.import_module(library), class_name)
     except (ImportError, AttributeError):
         raise CheckpointError(
             f"{folder / 'model_index.json'}: {name} is a {library}.{class_name}, which is not "
-            f"installed here. "
-            "Install the version of mmdiff that wrote the checkpoint."
+            "installed here. Install the version of mmdiff that wrote the checkpoint."
         ) from None
     if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
         raise CheckpointError(

@@ -79,9 +79,9 @@ def test_every_guidance_is_built(guidance):
 
 def test_an_audio_scheduler_of_its_own():
     words = ["scheduler=flow_match_euler", "scheduler@audio_scheduler=unipc"]
-    config = plain("generate", *words, "audio_scheduler.flow_shift=3.0")
-    assert config["audio_scheduler"]["flow_shift"] == 3.0
-    assert config["scheduler"]["shift"] == 1.0
+    config = plain("generate", *words, "audio_scheduler.flow_shift=5.0")
+    assert config["audio_scheduler"]["flow_shift"] == 5.0
+    assert config["scheduler"]["shift"] == 3.0
 
 
 def test_every_key_and_group_is_known():

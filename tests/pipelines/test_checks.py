@@ -1,5 +1,4 @@
-"""What a call refuses: the argument, its value, what is legal and the nearest good value, before
-any work."""
+"""What a call refuses, before any work: the argument, its value, what is legal and nearest."""
 
 from typing import Any
 

@@ -1,5 +1,4 @@
-"""Saving and loading: what fits comes back exactly, what does not is refused with the file and the
-cure."""
+"""Saving and loading: what fits comes back exactly, what does not is refused, with the cure."""
 
 import json
 import pickle

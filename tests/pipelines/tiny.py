@@ -1,5 +1,4 @@
-"""A whole pipeline of tiny, randomly initialised parts: for any test that needs one. Builds in a
-moment."""
+"""A whole pipeline of tiny, randomly initialised parts, built in a moment."""
 
 from typing import Any
 
@@ -19,8 +18,7 @@ TEXT_WIDTH = 16
 
 
 def tiny_components(seed: int = 0) -> dict[str, Any]:
-    """Fresh components, in evaluation mode; the same for the same seed, whatever the global
-    generator says."""
+    """Fresh components, in evaluation mode; they depend on nothing but the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = train_tokenizer(CAPTIONS, vocab_size=270)
@@ -52,8 +50,10 @@ def tiny_components(seed: int = 0) -> dict[str, Any]:
 
 
 def tiny_pipeline(seed: int = 0, **settings: Any) -> MMDiffPipeline:
-    """A pipeline of tiny parts for 9 frames of 32 x 32 in 2 steps; `settings` go to its
-    constructor."""
+    """A pipeline of tiny parts for 9 frames of 32 x 32 in 2 steps.
+
+    settings  of the constructor
+    """
     defaults = {
         "default_num_frames": 9,
         "default_height": 32,
