@@ -2,8 +2,9 @@
 
     python tools/bench.py [import] [generate] [sample] [autoencoder] [train]   (default: all)
 
-Prints one line per figure: what, the median and the range of several runs, and what it may cost at most, where a bound was
-promised. Every run of `import` and `generate` is a fresh process, as a user starts it.
+Prints one line per figure: what, the median and the range of several runs, and what it may cost at
+most, where a bound was promised. Every run of `import` and `generate` is a fresh process, as a user
+starts it.
 """
 
 import argparse
@@ -66,7 +67,8 @@ def bench_generate(runs: int) -> list[Timing]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "mmdiff", "generate", f"prompt={PROMPT}"]
         command += [f"output={folder}/clip.mp4", f"output_dir={folder}"]
-        return [Timing("mmdiff generate, one clip, fresh process", repeated(lambda: run(command), runs), 15)]
+        seconds = repeated(lambda: run(command), runs)
+        return [Timing("mmdiff generate, one clip, fresh process", seconds, 15)]
 
 
 def bench_sample(runs: int) -> list[Timing]:

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 import yaml
-from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdiff.backbone.transformer import DiffusionTransformer
@@ -33,14 +32,6 @@ HEADER = (
     "|---|---|---|---|---|---|---|",
 )
 BEGIN, END = "<!-- python tools/count.py -->\n", "\n<!-- end -->"
-
-
-class Undistinguished(TorchFunctionMode):
-    """Lets `unique` return what it was given: tensors on the meta device have no values to tell
-    apart. The trunk only scales positions by it, which changes no count."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func is torch.Tensor.unique else func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ def count(preset: str) -> Count:
     settings["text_dim"] = load("text", "small")["d_model"]
     with torch.device("meta"):
         model = DiffusionTransformer(**settings).eval()
-    with torch.no_grad(), Undistinguished(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(*clip(settings["text_dim"]))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Count(preset, settings, parameters, counter.get_total_flops())

@@ -110,8 +110,8 @@ class VideoAutoencoder(Autoencoder):
         decoder_blocks: int = 2,
     ) -> None:
         super().__init__()
-        self.encoder = VideoEncoder(tuple(encoder_widths), encoder_blocks, 2 * latent_channels)
-        self.decoder = VideoDecoder(tuple(decoder_widths), decoder_blocks, latent_channels)
+        self.encoder = VideoEncoder(encoder_widths, encoder_blocks, 2 * latent_channels)
+        self.decoder = VideoDecoder(decoder_widths, decoder_blocks, latent_channels)
         self.add_scaling(latent_channels)
 
     def encode(self, x: Tensor) -> Posterior:

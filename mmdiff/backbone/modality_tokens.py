@@ -13,12 +13,14 @@ class ModalityTokens:
     positions   f p 3: seconds, row and column as a fraction of the canvas
     embedding   b f|1 p|1 d: of their noise levels; 1 where all frames or tokens have the same
     modulation  b f|1 p|1 6d: what shifts, scales and gates them in the blocks
+    canvas      rows and columns of tokens on the canvas; 1 and 1 for sound, which is nowhere
     """
 
     tokens: Tensor
     positions: Tensor
     embedding: Tensor
     modulation: Tensor
+    canvas: tuple[int, int]
 
     @property
     def latent_frames(self) -> int:

@@ -65,13 +65,8 @@ def slice_positions(
     """
     first = [half.positions[: layout.frames_per_slice] for half in halves]
     joined = torch.cat([rearrange(x, "f p axes -> (f p) axes") for x in first])
-    rows, columns = (max(_count(half, axis) for half in halves) for axis in (1, 2))
+    rows, columns = max(half.canvas for half in halves)
     return joined * torch.tensor([1 / frame_seconds, rows, columns], device=joined.device)
-
-
-def _count(half: ModalityTokens, axis: int) -> int:
-    """Rows (axis 1) or columns (axis 2) of tokens on the canvas; 1 for sound, which is nowhere."""
-    return len(half.positions[0, :, axis].unique())
 
 
 def visible(

@@ -93,8 +93,9 @@ class MuonAdamW(Optimizer):
         nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
         updates = orthogonalise(torch.stack(nesterov), steps=group["ns_steps"])
         rate = group["lr"] * 0.2 * max(parameters[0].shape) ** 0.5
-        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(parameters, list(updates), alpha=-rate)
+        weights: list[Tensor] = [parameter.data for parameter in parameters]
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(weights, list(updates), alpha=-rate)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)

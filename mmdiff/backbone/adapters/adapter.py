@@ -41,6 +41,10 @@ class Adapter(nn.Module, ABC):
     def positions(self, shape: torch.Size, device: torch.device) -> Tensor:
         """f p 3: seconds, and row and column as a fraction of the canvas, fp32."""
 
+    @abstractmethod
+    def canvas(self, shape: torch.Size) -> tuple[int, int]:
+        """Rows and columns of tokens on the canvas."""
+
     def enter(
         self, latents: Tensor | None, time: Tensor | None, time_embed: TimeEmbedding
     ) -> ModalityTokens | None:
@@ -53,7 +57,9 @@ class Adapter(nn.Module, ABC):
         positions = self.positions(latents.shape, latents.device)
         tokens = tokens + self.position_embed(fourier(positions).to(tokens.dtype))
         embedding, modulation = time_embed(self.patchify_time(time))
-        return ModalityTokens(tokens, positions, embedding, modulation)
+        return ModalityTokens(
+            tokens, positions, embedding, modulation, canvas=self.canvas(latents.shape)
+        )
 
     def leave(
         self, tokens: Tensor | None, entered: ModalityTokens | None, latents: Tensor | None

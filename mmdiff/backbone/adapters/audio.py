@@ -73,3 +73,6 @@ class AudioAdapter(Adapter):
         nowhere = torch.zeros_like(seconds)
         positions = torch.stack([seconds, nowhere, nowhere], dim=-1)
         return rearrange(positions.float(), "(f a) axes -> f a axes", a=beside)
+
+    def canvas(self, shape: torch.Size) -> tuple[int, int]:
+        return 1, 1

@@ -43,7 +43,7 @@ class VideoAdapter(Adapter):
         return sites.amax(dim=-1)
 
     def positions(self, shape: torch.Size, device: torch.device) -> Tensor:
-        frames, rows, columns = shape[2], *(side // self.patch_size for side in shape[-2:])
+        frames, (rows, columns) = shape[2], self.canvas(shape)
         end = torch.arange(frames, device=device) * self.frame_seconds + 1 / self.frame_rate
         seconds = end - self.frame_seconds / 2
         grid = torch.meshgrid(
@@ -53,3 +53,6 @@ class VideoAdapter(Adapter):
             indexing="ij",
         )
         return rearrange(torch.stack(grid, dim=-1), "f h w axes -> f (h w) axes")
+
+    def canvas(self, shape: torch.Size) -> tuple[int, int]:
+        return shape[-2] // self.patch_size, shape[-1] // self.patch_size
