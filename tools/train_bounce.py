@@ -21,6 +21,7 @@ RUNS = {
     "audio_vae": "bounce/audio_autoencoder",
     "vocoder": "bounce/vocoder",
     "diffusion": "bounce/diffusion",
+    "motion": "bounce/motion",
 }
 PAUSE_SECONDS = 300
 """A longer gap between two log entries is time in which the run did not run."""
@@ -49,9 +50,13 @@ def main() -> int:
         f"dataset.num_clips={arguments.num_clips}",
         f"output_dir={folder / 'encode'}",
     )
-    train(folder, "diffusion", [threads, f"data.dataset.folder={cache}", *arguments.overrides])
+    on_cache = [threads, f"data.dataset.folder={cache}", *arguments.overrides]
+    train(folder, "diffusion", on_cache)
+    first_part = folder / "diffusion" / "components"
+    train(folder, "motion", [f"backbone.folder={first_part}", *on_cache])
     pipeline = folder / "pipeline"
-    runs = [f"{name}_run={folder / name}" for name in RUNS]
+    runs = [f"{name}_run={folder / name}" for name in ("vae", "audio_vae", "vocoder")]
+    runs.append(f"diffusion_run={folder / 'motion'}")
     mmdiff("export", *runs, f"output_dir={pipeline}", "overwrite=true")
     mmdiff("evaluate", f"checkpoint={pipeline}", f"output_dir={folder / 'evaluation'}")
     (pipeline / "README.md").write_text(model_card(folder), encoding="utf-8")

@@ -3,7 +3,13 @@
 import warnings
 
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5Config, T5EncoderModel
+from transformers import (
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5Config,
+    T5EncoderModel,
+)
 
 from mmdiff.values.context import Context
 
@@ -125,3 +131,10 @@ def _warn_if_cut(
             f"prompts[{row}] is longer than max_length={max_length} tokens; not read: {shown!r}",
             stacklevel=3,
         )
+
+
+def saved_text_encoder(folder: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """The tokenizer in `folder`/tokenizer and the T5 encoder in `folder`/text_encoder."""
+    tokenizer = AutoTokenizer.from_pretrained(f"{folder}/tokenizer", local_files_only=True)
+    encoder = T5EncoderModel.from_pretrained(f"{folder}/text_encoder", local_files_only=True)
+    return tokenizer, encoder

@@ -1,0 +1,33 @@
+"""Parts of an earlier run to start the next one from."""
+
+from pathlib import Path
+
+from mmdiff.backbone.transformer import DiffusionTransformer
+from mmdiff.text.encoder import saved_text_encoder
+from mmdiff.training.text_model import TextModel
+
+
+def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTransformer:
+    """The transformer saved in `folder`/transformer, with attention over time in more of its blocks.
+
+    What is new starts at zero, so at first the grown transformer predicts exactly what the saved one
+    does. ValueError if it would lose attention that the saved one has.
+    """
+    saved = DiffusionTransformer.from_pretrained(Path(folder) / "transformer")
+    before = saved.config.time_attention_every
+    if before % time_attention_every:
+        raise ValueError(
+            f"time_attention_every is {time_attention_every}, and the saved transformer has it in "
+            f"every block number {before}; it can grow to a divisor of {before}, 1 for instance"
+        )
+    settings = {name: value for name, value in saved.config.items() if not name.startswith("_")}
+    grown = DiffusionTransformer(**settings | {"time_attention_every": time_attention_every})
+    missing, unexpected = grown.load_state_dict(saved.state_dict(), strict=False)
+    assert not unexpected and all("_time." in name for name in missing)
+    return grown
+
+
+def saved_text_model(folder: str, *, max_length: int = 64) -> TextModel:
+    """The tokenizer and the text encoder saved in `folder`, to be trained further."""
+    tokenizer, encoder = saved_text_encoder(folder)
+    return TextModel(tokenizer, encoder, max_length)
