@@ -37,5 +37,9 @@ class Ablation:
             nothing = torch.zeros(batch_size, dtype=torch.bool)
             return torch.cat([nothing if mask is None else mask.cpu() for mask in masks])
 
-        names = ("without_time", "without_view", "without_blocks")
-        return cls(*(join(name) for name in names), blocks=next(iter(blocks), ()))
+        return cls(
+            join("without_time"),
+            join("without_view"),
+            join("without_blocks"),
+            next(iter(blocks), ()),
+        )

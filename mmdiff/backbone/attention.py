@@ -57,6 +57,7 @@ class Attention(nn.Module, AttentionModuleMixin):
 
     _default_processor_cls = AttentionProcessor
     _available_processors = [AttentionProcessor]
+    processor: AttentionProcessor
 
     def __init__(self, dim: int, num_heads: int, *, context_dim: int | None = None) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class Attention(nn.Module, AttentionModuleMixin):
         self.norm_q = RMSNorm(dim, eps=1e-6)
         self.norm_k = RMSNorm(dim, eps=1e-6)
         self.to_out = nn.ModuleList([nn.Linear(dim, dim), nn.Dropout(0.0)])
-        self.set_processor(AttentionProcessor())
+        AttentionModuleMixin.set_processor(self, AttentionProcessor())
 
     def forward(
         self,

@@ -82,7 +82,7 @@ class TransformerBlock(nn.Module):
         if self.video_time is None or self.audio_time is None:
             return x
         video, audio = trunk.layout.unpack(x)
-        h = trunk.layout.pack(
+        h = trunk.layout.pack_tokens(
             None if video is None else self.video_time(video, trunk.seconds[0]),
             None if audio is None else self.audio_time(audio, trunk.seconds[1]),
         )

@@ -44,7 +44,13 @@ class SliceLayout:
         """Latent frames that fill up the last slice."""
         return self.num_slices * self.frames_per_slice - self.latent_frames
 
-    def pack(self, video: Tensor | None, audio: Tensor | None) -> Tensor:
+    def pack(self, video: ModalityTokens | None, audio: ModalityTokens | None) -> Tensor:
+        """Both modalities, of which one may be absent, as slices b s n d."""
+        return self.pack_tokens(
+            None if video is None else video.tokens, None if audio is None else audio.tokens
+        )
+
+    def pack_tokens(self, video: Tensor | None, audio: Tensor | None) -> Tensor:
         """video  b f p d (p sites), audio  b f a d (a tokens beside a frame) -> b s n d."""
         halves = [self._fold(half) for half in (video, audio) if half is not None]
         return torch.cat(halves, dim=2)

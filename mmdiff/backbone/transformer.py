@@ -124,7 +124,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         audio = self.audio.enter(latents.audio, time.audio, self.time_embed)
         trunk = self.trunk_input(video, audio, context, ablation)
 
-        x = trunk.layout.pack(video and video.tokens, audio and audio.tokens)  # b s n d
+        x = trunk.layout.pack(video, audio)  # b s n d
         for index, block in enumerate(self.blocks):
             y = self._run(block, x, trunk)
             x = y if ablation is None else _keep_cut_rows(x, y, index, ablation)
@@ -151,7 +151,10 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
             modulation=(layout.fold_levels(video), layout.fold_levels(audio)),
             rotary=rotary_table(positions, self.config.attention_head_dim),
             visible=visible(layout, context.batch_size, ablation, positions.device),
-            seconds=(video and video.seconds, audio and audio.seconds),
+            seconds=(
+                None if video is None else video.seconds,
+                None if audio is None else audio.seconds,
+            ),
             context=self.text_embed(context.tokens),
             context_mask=None if bool(context.mask.all()) else context.mask[:, None, None, :],
             ablation=ablation,

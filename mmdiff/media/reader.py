@@ -46,7 +46,7 @@ def _read(path: Path) -> Clip:
         sound = DecodedSound(path, audios[0]) if audios else None
         if pictures is None and sound is None:
             raise ValueError(f"{path} holds neither picture nor sound")
-        streams = [*videos[:1], *audios[:1]]
+        streams: list[av.VideoStream | av.AudioStream] = [*videos[:1], *audios[:1]]
         _decode(container, streams, pictures, sound)
         _check_length(path, container, pictures, sound)
     return _assemble(path, pictures, sound)

@@ -8,9 +8,9 @@ from mmdiff.training.text_model import TextModel
 
 
 def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTransformer:
-    """The transformer saved in `folder`/transformer, with attention over time in more of its blocks.
+    """The transformer saved in `folder`/transformer, with attention over time in more blocks.
 
-    What is new starts at zero, so at first the grown transformer predicts exactly what the saved one
+    What is new starts at zero, so at first the grown one predicts exactly what the saved one
     does. ValueError if it would lose attention that the saved one has.
     """
     saved = DiffusionTransformer.from_pretrained(Path(folder) / "transformer")

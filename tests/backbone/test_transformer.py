@@ -247,5 +247,7 @@ def test_rotary_scores_depend_on_distance_only() -> None:
 def test_unpack_is_the_inverse_of_pack(frames_per_slice: int) -> None:
     layout = SliceLayout(5, frames_per_slice, video_sites=4, audio_tokens=3)
     video, audio = torch.randn(2, 5, 4, 6), torch.randn(2, 5, 3, 6)
-    for left, right in zip(layout.unpack(layout.pack(video, audio)), (video, audio), strict=True):
+    for left, right in zip(
+        layout.unpack(layout.pack_tokens(video, audio)), (video, audio), strict=True
+    ):
         assert torch.equal(left, right)

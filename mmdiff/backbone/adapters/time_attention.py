@@ -22,8 +22,8 @@ class TimeAttention(nn.Module, ABC):
         self.positions_per_second = positions_per_second
         self.norm = nn.LayerNorm(dim)
         self.attn = Attention(dim, num_heads)
-        nn.init.zeros_(self.attn.to_out[0].weight)
-        nn.init.zeros_(self.attn.to_out[0].bias)
+        for parameter in self.attn.to_out.parameters():
+            nn.init.zeros_(parameter)
 
     @abstractmethod
     def forward(self, tokens: Tensor, seconds: Tensor) -> Tensor:
