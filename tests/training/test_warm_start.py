@@ -31,7 +31,7 @@ def saved(tmp_path: Path) -> Path:
 @torch.no_grad()
 def test_a_grown_transformer_starts_where_the_saved_one_is(saved: Path) -> None:
     before = DiffusionTransformer.from_pretrained(saved / "transformer")
-    after = grown_transformer(str(saved), time_attention_every=1)
+    after = grown_transformer(str(saved), time_attention_every=1).eval()
     assert before.blocks[0].video_time is None
     assert after.blocks[0].video_time is not None
     clip = ClipLatents(torch.randn(1, 4, 3, 4, 4), torch.randn(1, 2, 12, 4))
