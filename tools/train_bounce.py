@@ -57,7 +57,12 @@ def main() -> int:
     pipeline = folder / "pipeline"
     runs = [f"{name}_run={folder / name}" for name in ("vae", "audio_vae", "vocoder")]
     runs.append(f"diffusion_run={folder / 'motion'}")
-    mmdiff("export", *runs, f"output_dir={pipeline}", "overwrite=true")
+    sampling = (
+        "scheduler.shift=4.0",
+        "default_num_inference_steps=20",
+        "default_guidance_scale=3.5",
+    )
+    mmdiff("export", *runs, *sampling, f"output_dir={pipeline}", "overwrite=true")
     mmdiff("evaluate", f"checkpoint={pipeline}", f"output_dir={folder / 'evaluation'}")
     (pipeline / "README.md").write_text(model_card(folder), encoding="utf-8")
     return 0
