@@ -70,9 +70,8 @@ class TransformerBlock(nn.Module):
         parts = []
         for modality, count, table in zip(trunk.modulation, counts, self.table, strict=True):
             if modality is not None:
-                part = (modality + table).to(
-                    dtype
-                )  # the sum in fp32, where the weights are kept so
+                # the sum in fp32, where the weights are kept so
+                part = (modality + table).to(dtype)
                 parts.append(part.expand(-1, -1, count, -1, -1))
         slices = max(part.shape[1] for part in parts)
         return torch.cat([part.expand(-1, slices, -1, -1, -1) for part in parts], dim=2).unbind(3)
