@@ -14,29 +14,31 @@ class RMSNorm(nn.RMSNorm):
     the same weights, the same numbers."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32:
-            return _RMSNormFunction.apply(x, self.weight, self.eps)
+        if x.device.type == "cpu" and self.weight.dtype == torch.float32:
+            eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
+            return _RMSNormFunction.apply(x, self.weight, eps)
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class _RMSNormFunction(torch.autograd.Function):
-    """y = w x r with r = 1 / sqrt(mean(x^2) + eps)."""
+    """y = w x r with r = 1 / sqrt(mean(x^2) + eps); r in fp32, y in the dtype of x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
         inverse = torch.rsqrt(norm * norm / x.shape[-1] + eps)
         ctx.save_for_backward(x, weight, inverse)
-        return (x * inverse).mul_(weight)
+        return (x * inverse.to(x.dtype)).mul_(weight.to(x.dtype))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight, inverse = ctx.saved_tensors
         product = gradient * x
-        rows = product.flatten(0, -2)
-        of_weight = inverse.flatten() @ rows
-        dot = torch.mv(rows, weight).reshape(inverse.shape)
-        of_x = torch.mul(gradient, weight, out=product).mul_(inverse)
-        of_x.addcmul_(x, dot * inverse**3, value=-1 / x.shape[-1])
+        rows, scale = product.flatten(0, -2), inverse.to(x.dtype)
+        of_weight = (scale.flatten() @ rows).to(weight.dtype)
+        dot = torch.mv(rows, weight.to(x.dtype)).reshape(inverse.shape)
+        of_x = torch.mul(gradient, weight.to(x.dtype), out=product).mul_(scale)
+        of_x.addcmul_(x, (dot * inverse**3).to(x.dtype), value=-1 / x.shape[-1])
         return of_x, of_weight, None

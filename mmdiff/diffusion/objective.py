@@ -67,11 +67,21 @@ class DiffusionObjective:
     ) -> dict[str, Tensor]:
         """Losses in fp32: "loss/video", "loss/audio" where present; "loss", their weighted sum.
 
-        state: clean latents, unit variance; given tokens (mask 1) stay clean and carry no loss.
+        state: clean latents, unit variance; tokens that are given exactly (mask 1) stay clean and
+            carry no loss, those in between get no more noise than their mask leaves open.
         Raises ValueError if the key does not name every row.
         """
+        return self.total(
+            {name: each.mean() for name, each in self.each(backbone, state, context, key).items()}
+        )
+
+    def each(
+        self, backbone: Backbone, state: LatentState, context: Context, key: NoiseKey
+    ) -> dict[Modality, Tensor]:
+        """The loss of each sample and modality, b: the mean over its generated tokens, and 0 where
+        there is none."""
         clean = state.latents.map(Tensor.float)
-        noise, levels = self.noise(clean, key), self.levels(clean, key)
+        noise, levels = self.noise(clean, key), state.time(self.levels(clean, key))
         noisy = ClipLatents.of(
             {
                 name: add_noise(
@@ -83,8 +93,8 @@ class DiffusionObjective:
                 for name in clean.modalities
             }
         )
-        prediction = backbone(state.hold(noisy), state.time(levels), context)
-        losses = {
+        prediction = backbone(state.hold(noisy), levels, context)
+        return {
             name: self._loss(
                 _half(prediction, name),
                 clean=_half(clean, name),
@@ -94,6 +104,9 @@ class DiffusionObjective:
             )
             for name in clean.modalities
         }
+
+    def total(self, losses: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
+        """ "loss", the weighted sum of those of the modalities; and each of them."""
         weighted = [self.modality_weights[name] * loss for name, loss in losses.items()]
         return {
             "loss": torch.stack(weighted).sum(),
@@ -136,7 +149,7 @@ class DiffusionObjective:
         level: Tensor,
         generated: Tensor | None,
     ) -> Tensor:
-        """Mean over the generated tokens of each sample, then over the batch."""
+        """Mean over the generated tokens of each sample."""
         target = to_prediction(
             clean,
             noise,
@@ -149,11 +162,11 @@ class DiffusionObjective:
         )
         error = weight * (prediction.float() - target) ** 2
         if generated is None:
-            return reduce(error, "b ... -> b", "mean").mean()
+            return reduce(error, "b ... -> b", "mean")
         kept = generated.to(error).expand_as(error)
         error = torch.where(kept > 0, error, 0.0)
         count = reduce(kept, "b ... -> b", "sum").clamp(min=1)
-        return (reduce(error, "b ... -> b", "sum") / count).mean()
+        return reduce(error, "b ... -> b", "sum") / count
 
 
 def _half(latents: ClipLatents, modality: Modality) -> Tensor:

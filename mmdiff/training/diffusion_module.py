@@ -3,32 +3,35 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mmdiff.data.batch import LatentBatch
+from mmdiff.data.task_mixture import TaskMixture
 from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
+from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.text.encoder import encode_prompts
+from mmdiff.training.task_losses import task_losses
 from mmdiff.training.text_model import TextModel
 from mmdiff.training.training_module import TrainingModule
-from mmdiff.values.latent_state import LatentState
 
 
 class DiffusionModule(TrainingModule[nn.ModuleDict]):
     """Trains `transformer`, and the text encoder along with it, on latents and captions.
 
-    A `caption_dropout` part of the captions is replaced by the empty prompt, which guidance needs.
-    All chance is keyed by (seed, step, sample). Hands on transformer, text encoder (both averaged)
-    and tokenizer.
+    Each sample has its own task, drawn from `tasks`; a `caption_dropout` part of the captions is
+    replaced by the empty prompt, which guidance needs. All chance is keyed by (seed, step, sample).
+    Hands on transformer, text encoder (both averaged) and tokenizer.
     """
 
     def __init__(
         self,
         transformer: nn.Module,
         text: TextModel,
-        objective: Callable[..., dict[str, Tensor]],
+        objective: DiffusionObjective,
         *,
+        tasks: TaskMixture | None = None,
         optimizer: Callable[..., Optimizer],
         lr_scheduler: Callable[[Optimizer], LRScheduler],
         seed: int,
@@ -46,14 +49,18 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         )
         self.tokenizer, self.max_length = text.tokenizer, text.max_length
         self.objective, self.caption_dropout = objective, caption_dropout
+        self.tasks = tasks or TaskMixture()
 
-    def training_step(self, batch: LatentBatch, batch_index: int) -> Tensor:
+    def training_step(self, batch: LatentBatch, batch_index: int) -> dict[str, Any]:
         key = self.key(batch)
         captions = self.drop_captions(batch.captions, key)
         encoder = self.trained["text_encoder"]
         context = encode_prompts(self.tokenizer, encoder, captions, max_length=self.max_length)
-        state = LatentState(batch.latents)
-        return self.log_losses(self.objective(self.trained["transformer"], state, context, key))
+        tasks = self.tasks.draw(batch.latents, key)
+        losses, samples = task_losses(
+            self.objective, self.trained["transformer"], tasks, context, key
+        )
+        return {"loss": self.log_losses(losses), "samples": samples}
 
     def drop_captions(self, captions: tuple[str, ...], key: NoiseKey) -> list[str]:
         """The captions, some of them empty."""

@@ -30,4 +30,5 @@ def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTra
 def saved_text_model(folder: str, *, max_length: int = 64) -> TextModel:
     """The tokenizer and the text encoder saved in `folder`, to be trained further."""
     tokenizer, encoder = saved_text_encoder(folder)
-    return TextModel(tokenizer, encoder, max_length)
+    # transformers keeps the precision of the file, in which small steps of training would be lost
+    return TextModel(tokenizer, encoder.float().train(), max_length)

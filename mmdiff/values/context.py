@@ -37,7 +37,7 @@ class Context:
         tokens = self.tokens.to(*args, **kwargs)
         return Context(tokens, self.mask.to(tokens.device))
 
-    def __getitem__(self, rows: slice) -> Context:
+    def __getitem__(self, rows: slice | Tensor) -> Context:
         return Context(self.tokens[rows], self.mask[rows])
 
     def repeat(self, count: int) -> Context:

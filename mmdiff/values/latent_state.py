@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from mmdiff.values.latents import MODALITIES, ClipLatents
+from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,9 @@ class LatentState:
 
     latents  the clip as it is now: noise at first, clean at the end (in training: the clean clip)
     given    clean values of what is given; a half may be absent where nothing of it is given
-    mask     1 where a token is given, 0 where it is generated; shaped like the half with one
-             channel and broadcastable (b 1 f h w, b 1 t m); a half may be absent where nothing of
-             it is given
+    mask     how firmly a token is given: 1 exactly, 0 not at all; between, it is known up to the
+             noise level 1 - mask (partial noise). Shaped like the half with one channel and
+             broadcastable (b 1 f h w, b 1 t m); a half may be absent where nothing of it is given
     """
 
     latents: ClipLatents
@@ -33,25 +34,74 @@ class LatentState:
             )
 
     def hold(self, latents: ClipLatents) -> ClipLatents:
-        """`latents` with the given tokens put back exactly."""
+        """`latents` with the tokens that are given exactly put back."""
         return self._per_half(
-            latents, lambda half, given, mask: torch.where(mask.bool(), given.to(half), half)
+            latents, lambda half, given, mask: torch.where(mask >= 1, given.to(half), half)
         )
 
     def time(self, levels: ClipLatents) -> ClipLatents:
-        """The noise level of each token: `levels` (b 1 1 1 1, b 1 1 1),
-        and 0 where a token is given."""
-        return self._per_half(levels, lambda level, _, mask: level * (1 - mask.to(level)))
+        """The noise level of each token: `levels` (b 1 1 1 1, b 1 1 1), but no more than what
+        its mask leaves open: 0 where a token is given exactly."""
+        return self._per_half(
+            levels, lambda level, _, mask: torch.minimum(level, 1 - mask.to(level))
+        )
 
-    def generated(self, modality: str) -> Tensor | None:
-        """1 where a token of `modality` is generated, or None if all of it is."""
-        mask = self.mask.video if modality == "video" else self.mask.audio
-        return None if mask is None else 1 - mask
+    def generated(self, modality: Modality) -> Tensor | None:
+        """1 where there is something to generate in a token of `modality`, 0 where it is given
+        exactly; None if nothing of it is given."""
+        mask = self.mask.get(modality)
+        return None if mask is None else (mask < 1).to(mask)
+
+    def give(self, modality: Modality, values: Tensor, mask: Tensor) -> LatentState:
+        """The state in which `values` (shaped like the half) are given too, as firmly as `mask`
+        says. Where a token is given already the firmer wins, and the later one between equals.
+
+        Raises ValueError if the state has no such half, or the values are of another shape.
+        """
+        half = self.latents.get(modality)
+        if half is None or values.shape[1:] != half.shape[1:]:
+            got = "none" if half is None else tuple(half.shape[1:])
+            raise ValueError(
+                f"{modality} latents of shape {tuple(values.shape[1:])} are given to a clip whose "
+                f"own are {got}; they must be alike"
+            )
+        values = values.to(half).expand_as(half)
+        mask = mask.to(half).expand(len(half), *mask.shape[1:])
+        before, old = self.given.get(modality), self.mask.get(modality)
+        if before is not None and old is not None:
+            values = torch.where(mask >= old, values, before)
+            mask = torch.maximum(mask, old)
+        given, masks = self.given.replace(modality, values), self.mask.replace(modality, mask)
+        return replace(self, given=given, mask=masks)
 
     def with_latents(self, latents: ClipLatents) -> LatentState:
         return replace(self, latents=latents)
 
-    def _per_half(self, halves: ClipLatents, function) -> ClipLatents:  # type: ignore[no-untyped-def]
+    @classmethod
+    def cat(cls, states: Sequence[LatentState]) -> LatentState:
+        """The rows of several states as one batch; nothing is given of a half in the rows of those
+        that give nothing of it."""
+        latents = ClipLatents.cat([state.latents for state in states])
+        named = {name for state in states for name in state.mask.modalities}
+        whole = [state._expanded(named) for state in states]
+        return cls(
+            latents,
+            ClipLatents.cat([state.given for state in whole]),
+            ClipLatents.cat([state.mask for state in whole]),
+        )
+
+    def _expanded(self, modalities: set[Modality]) -> LatentState:
+        """With masks of full shape, of 0 where nothing is given of one of `modalities`."""
+        state = self
+        for name in modalities:
+            half = self.latents.get(name)
+            if half is not None:
+                state = state.give(name, half, half.new_zeros(len(half), 1, *half.shape[2:]))
+        return state
+
+    def _per_half(
+        self, halves: ClipLatents, function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    ) -> ClipLatents:
         result = {}
         for name in MODALITIES:
             half, given, mask = halves.get(name), self.given.get(name), self.mask.get(name)

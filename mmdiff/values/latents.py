@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -61,11 +61,15 @@ class ClipLatents:
     def get(self, modality: Modality) -> Tensor | None:
         return self.video if modality == "video" else self.audio
 
+    def replace(self, modality: Modality, half: Tensor | None) -> ClipLatents:
+        """With another half of this modality, or without it."""
+        return replace(self, **{modality: half})
+
     def to(self, *args: Any, **kwargs: Any) -> ClipLatents:
         """Like `Tensor.to`, on each half."""
         return self.map(lambda half: half.to(*args, **kwargs))
 
-    def __getitem__(self, rows: slice) -> ClipLatents:
+    def __getitem__(self, rows: slice | Tensor) -> ClipLatents:
         return self.map(lambda half: half[rows])
 
     def repeat(self, count: int) -> ClipLatents:
@@ -76,6 +80,17 @@ class ClipLatents:
         """The inverse of `repeat`: `count` equal parts of the batch."""
         size = self.batch_size // count
         return [self[index * size : (index + 1) * size] for index in range(count)]
+
+    @classmethod
+    def cat(cls, parts: Sequence[ClipLatents]) -> ClipLatents:
+        """One batch of several; ValueError unless all have the same halves."""
+        if len({part.modalities for part in parts}) > 1:
+            raise ValueError(
+                f"cannot join clips with {[part.modalities for part in parts]}; "
+                "all rows of a batch have the same modalities"
+            )
+        names = parts[0].modalities
+        return cls.of({name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
     @classmethod
     def of(cls, halves: dict[Modality, Tensor]) -> ClipLatents:

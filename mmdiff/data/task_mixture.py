@@ -1,0 +1,141 @@
+"""TaskMixture: which task each sample of a batch is trained on."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from mmdiff.backbone.ablation import Ablation
+from mmdiff.data.task import NUM_DRAWS, TASKS, ClipSize, Task, stack_masks
+from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
+from mmdiff.values.latent_state import LatentState
+from mmdiff.values.latents import ClipLatents
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TaskBatch:
+    """A batch of which every sample has its task.
+
+    names     of the tasks, one per sample
+    state     clean latents, what is given of them, and where
+    ablation  what the tasks cut, per sample; None: nothing
+    """
+
+    names: tuple[str, ...]
+    state: LatentState
+    ablation: Ablation | None
+
+
+class TaskMixture:
+    """Draws a task for each sample.
+
+    Tasks fall into families: those with the same halves, still or not, and with one noise level for
+    all tokens of a half or one for each token (which costs more). The family is drawn for the
+    whole step, keyed by (seed, step), so that nothing is padded and all ranks do alike; the task
+    within it for each sample, keyed by (seed, step, sample).
+
+    probabilities: of the tasks by name (`mmdiff.data.task.TASKS`); they add up to 1.
+    """
+
+    def __init__(self, probabilities: Mapping[str, float] | None = None) -> None:
+        probabilities = dict(probabilities or {"joint": 1.0})
+        _check(probabilities)
+        self.probabilities = {name: float(p) for name, p in probabilities.items() if p > 0}
+        self.families: dict[object, dict[str, float]] = {}
+        for name, probability in self.probabilities.items():
+            self.families.setdefault(_family(name), {})[name] = probability
+
+    def draw(self, latents: ClipLatents, key: NoiseKey) -> TaskBatch:
+        """The batch with its tasks.
+
+        latents: clean, unit variance. Raises ValueError if they lack a half that a task needs.
+        """
+        self._check_halves(latents)
+        shares = {family: sum(tasks.values()) for family, tasks in self.families.items()}
+        of_step = keyed_uniform(NoiseKey(key.seed, key.step, ("family",)), "task")
+        family = self.families[_pick(shares, float(of_step))]
+        draws = keyed_uniform(key, "task", (1 + NUM_DRAWS,)).tolist()
+        names = tuple(_pick(family, draw[0]) for draw in draws)
+        size = _size(latents)
+        tasks = [TASKS[name](size, draw[1:]) for name, draw in zip(names, draws, strict=True)]
+        return TaskBatch(names, _state(latents, tasks), _ablation(tasks))
+
+    def _check_halves(self, latents: ClipLatents) -> None:
+        for name, probability in self.probabilities.items():
+            for half in _example(name).halves:
+                if half not in latents.modalities:
+                    raise ValueError(
+                        f"the training set has no {half}, and the task {name!r} (probability "
+                        f"{probability:g}) needs it: it would learn nothing. Train on clips that "
+                        "have both halves, or choose tasks that do without: "
+                        f"task={'picture_only' if half == 'audio' else 'sound_only'}"
+                    )
+
+
+def _pick(shares: Mapping[T, float], uniform: float) -> T:
+    """A key, each as often as its share of their sum."""
+    place, total = 0.0, sum(shares.values())
+    for key, share in shares.items():
+        place += share / total
+        if uniform < place:
+            return key
+    return key
+
+
+def _example(name: str) -> Task:
+    return TASKS[name](ClipSize(9, 8, 8, 36), [0.0] * NUM_DRAWS)
+
+
+def _family(name: str) -> object:
+    task = _example(name)
+    return task.modalities, task.is_still, task.is_uniform
+
+
+def _state(latents: ClipLatents, tasks: list[Task]) -> LatentState:
+    halves = {name: getattr(latents, name) for name in tasks[0].modalities}
+    if tasks[0].is_still:
+        halves = {name: half[:, :, :1] for name, half in halves.items()}
+    state = LatentState(ClipLatents.of(halves))
+    for name, half in halves.items():
+        mask = stack_masks(tasks, name)
+        if mask is not None:
+            state = state.give(name, half, mask)
+    return state
+
+
+def _ablation(tasks: list[Task]) -> Ablation | None:
+    view = torch.tensor([task.without_view for task in tasks])
+    time = torch.tensor([task.without_time for task in tasks])
+    if not (view.any() or time.any()):
+        return None
+    return Ablation(
+        without_time=time if bool(time.any()) else None,
+        without_view=view if bool(view.any()) else None,
+    )
+
+
+def _size(latents: ClipLatents) -> ClipSize:
+    frames, height, width = (1, 1, 1) if latents.video is None else latents.video.shape[2:]
+    audio_frames = 0 if latents.audio is None else latents.audio.shape[2]
+    return ClipSize(frames, height, width, audio_frames)
+
+
+def _check(probabilities: Mapping[str, float]) -> None:
+    for name, probability in probabilities.items():
+        if name not in TASKS:
+            nearest = difflib.get_close_matches(name, TASKS, n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise ValueError(f"there is no task {name!r}{hint} Possible are {', '.join(TASKS)}")
+        if not (math.isfinite(probability) and probability >= 0):
+            raise ValueError(f"the probability of {name} is {probability}; it must be 0 or more")
+    total = sum(probabilities.values())
+    if abs(total - 1) > 1e-6:
+        raise ValueError(
+            f"the probabilities of the tasks add up to {total:g}; they must add up to 1: "
+            "raise or lower that of 'joint'"
+        )
