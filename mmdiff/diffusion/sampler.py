@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from mmdiff.diffusion.release import plan_release
 from mmdiff.diffusion.scheduler import MatchedScheduler
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
@@ -47,37 +48,51 @@ def sample(
 ) -> LatentState:
     """Generates what is not given.
 
+    The run begins at the first call at which a token is free: with partial noise of strength 0.4
+    on everything it makes 0.4 of the calls, with everything given none.
+
     denoise: (latents, time) -> clean estimate.
     schedulers: one per half, after `set_timesteps`, all with equally many calls.
     state: its latents give shapes and device only.
     generators: one per row; the start is drawn from them, and what stochastic schedulers add.
     noise: unit noise to start from instead of drawing it.
+    callback: after each call that is made: (its index among all calls of the schedulers, state).
     Raises ValueError if the schedulers, generators or noise do not fit the state.
     """
     num_calls = _num_calls(schedulers, state.latents)
     noise = draw_noise(state.latents, generators) if noise is None else noise
-    state = _start(schedulers, state, noise)
-    for index in range(num_calls):
+    _check_noise(noise, state.latents)
+    release = plan_release(schedulers, state, noise)
+    state = release.state.with_latents(
+        release.hold(_started(schedulers, noise, state.latents.device), release.first)
+    )
+    if 0 < release.first < num_calls:
+        for name in state.latents.modalities:
+            schedulers[name].begin(release.first)
+    for index in range(release.first, num_calls):
         if is_interrupted():
             break
         clean = state.hold(denoise(state.latents, state.time(_levels(schedulers, state, index))))
-        state = _step(schedulers, state, clean, index=index, generators=generators)
+        latents = _step(schedulers, state, clean, index=index, generators=generators)
+        state = state.with_latents(release.hold(latents, index + 1))
         if callback is not None:
             state = callback(index, state) or state
     return state
 
 
-def _start(
-    schedulers: Mapping[Modality, MatchedScheduler], state: LatentState, noise: ClipLatents
-) -> LatentState:
-    got, expected = _shapes(noise), _shapes(state.latents)
+def _check_noise(noise: ClipLatents, latents: ClipLatents) -> None:
+    got, expected = _shapes(noise), _shapes(latents)
     if got != expected:
         raise ValueError(f"the noise is {got} and the latents are {expected}; they must be alike")
-    device = state.latents.device
-    started = {
-        name: schedulers[name].start(half.float().to(device)) for name, half in _halves(noise)
-    }
-    return state.with_latents(state.hold(ClipLatents.of(started)))
+
+
+def _started(
+    schedulers: Mapping[Modality, MatchedScheduler], noise: ClipLatents, device: torch.device
+) -> ClipLatents:
+    """The noise at the level of the first call of a whole run."""
+    return ClipLatents.of(
+        {name: schedulers[name].start(half.float().to(device)) for name, half in _halves(noise)}
+    )
 
 
 def _levels(
@@ -103,13 +118,14 @@ def _step(
     *,
     index: int,
     generators: Sequence[torch.Generator],
-) -> LatentState:
+) -> ClipLatents:
     estimates = dict(_halves(clean))
-    latents = {
-        name: schedulers[name].step(index, half, clean=estimates[name], generators=generators)
-        for name, half in _halves(state.latents)
-    }
-    return state.with_latents(state.hold(ClipLatents.of(latents)))
+    return ClipLatents.of(
+        {
+            name: schedulers[name].step(index, half, clean=estimates[name], generators=generators)
+            for name, half in _halves(state.latents)
+        }
+    )
 
 
 def _num_calls(schedulers: Mapping[Modality, MatchedScheduler], latents: ClipLatents) -> int:

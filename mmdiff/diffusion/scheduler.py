@@ -3,39 +3,15 @@ signal-to-noise ratio, and the sample is rescaled on the way in and out (arXiv 2
 
 import inspect
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DDPMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    FlowMatchEulerDiscreteScheduler,
-    FlowMatchHeunDiscreteScheduler,
-    HeunDiscreteScheduler,
-    SchedulerMixin,
-    UniPCMultistepScheduler,
-)
+from diffusers import SchedulerMixin
 from torch import Tensor
 
 from mmdiff.diffusion.noise_schedule import NoiseSchedule
-
-# How the schedulers write x = a x_0 + s eps:
-FLOW = (FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler)  # a = 1 - s
-VARIANCE_EXPLODING = (  # a = 1
-    EulerDiscreteScheduler,
-    EulerAncestralDiscreteScheduler,
-    HeunDiscreteScheduler,
-)
-VARIANCE_PRESERVING = (  # a^2 + s^2 = 1 by a table of s / a (or a = 1 - s: `use_flow_sigmas`)
-    UniPCMultistepScheduler,
-    DPMSolverMultistepScheduler,
-)
-TABLED = (DDIMScheduler, DDPMScheduler)  # a^2 + s^2 = 1 by a table of a^2 per integer timestep
-SUPPORTED = FLOW + VARIANCE_EXPLODING + VARIANCE_PRESERVING + TABLED
+from mmdiff.diffusion.scheduler_families import check, levels, prediction, resting_calls
+from mmdiff.diffusion.scheduler_repairs import prepare, repair
 
 
 class MatchedScheduler:
@@ -43,19 +19,26 @@ class MatchedScheduler:
 
     It works on a fresh copy of the scheduler, so that one can be handed in for several modalities.
     The copy is told that clean estimates come in, and never to clip them: clipping is for pixels.
+    Every run ends clean: where the scheduler's own last level has noise left, the last call gives
+    the clean estimate instead (a step of first order down to no noise).
 
-    scheduler: any of `SUPPORTED`, with its own schedule of levels (shift, Karras sigmas, ...).
+    scheduler: any of `scheduler_families.SUPPORTED`, with its own schedule of levels (shift, Karras
+        sigmas, ...).
     noise_schedule: the one the backbone was trained with.
     """
 
     def __init__(self, scheduler: SchedulerMixin, noise_schedule: NoiseSchedule) -> None:
         """Raises ValueError for a scheduler that cannot be matched."""
-        _check(scheduler)
+        check(scheduler)
         self.scheduler: Any = type(scheduler).from_config(scheduler.config, **_overrides(scheduler))
+        repair(self.scheduler)
         self.noise_schedule = noise_schedule
+        self.first_call = 0
+        self.times: list[float] = []
+        self._arguments: dict[str, Any] = {}
         self._levels = torch.empty(0, 2, dtype=torch.float64)
         self._scales: list[float] = []
-        self.times: list[float] = []
+        self._is_clean_last = True
 
     def set_timesteps(self, num_inference_steps: int | None = None, **arguments: Any) -> None:
         """Prepares a run; must precede it, and every repetition of it.
@@ -76,20 +59,37 @@ class MatchedScheduler:
             # where the levels are given, the schedulers count them
             if not given.keys() & {"sigmas", "timesteps"}:
                 given["num_inference_steps"] = num_inference_steps
-        self.scheduler.set_timesteps(**given)
-        if hasattr(self.scheduler, "set_begin_index"):
-            self.scheduler.set_begin_index(0)
-        if hasattr(self.scheduler, "is_scale_input_called"):
-            self.scheduler.is_scale_input_called = True
+        self._arguments = given
+        self._restart(0)
         self._match()
+
+    def begin(self, index: int) -> None:
+        """Makes the run start at call `index`, with no history; must precede every such run.
+
+        The sample to go on from is then one at `times[index]`.
+        Raises ValueError unless `index` is one of `resting_calls`.
+        """
+        if index not in self.resting_calls:
+            raise ValueError(
+                f"index is {index}; after set_timesteps, a run of {type(self.scheduler).__name__} "
+                f"can begin at the calls {self.resting_calls}"
+            )
+        self._restart(index)
 
     @property
     def num_calls(self) -> int:
-        """How often the backbone is called: the number of steps, or about twice that for Heun."""
+        """How often the backbone is called by a whole run: the number of steps, or about twice
+        that for Heun and its like, or one more for PNDM."""
         return len(self.times) - 1 if self.times else 0
 
+    @property
+    def resting_calls(self) -> list[int]:
+        """The calls at which a run can begin, the first included: all, or one a step for solvers
+        that call twice."""
+        return resting_calls(self.scheduler) if self.times else []
+
     def start(self, noise: Tensor) -> Tensor:
-        """The sample before the first call, made of unit noise, at the level of the first call."""
+        """The sample before the first call of a whole run, made of unit noise, at its level."""
         return noise * self._our_spread(self.times[0])
 
     def step(
@@ -106,22 +106,43 @@ class MatchedScheduler:
         clean: the estimate of the denoiser at `times[index]`.
         generators: one per row; only stochastic schedulers draw from them.
         """
+        if index == self.num_calls - 1 and not self._is_clean_last:
+            return clean.float()
         theirs = sample.float() / self._scales[index]
-        output = clean.float()
-        if not _takes_clean(self.scheduler):
-            # the velocity eps - x_0 of flow schedulers, and eps where a = 1, are the same formula
-            output = (theirs - output) / float(self._levels[index, 1])
-        arguments: dict[str, Any] = {"return_dict": False}
+        arguments = prepare(self.scheduler, index, first_call=self.first_call)
         if "generator" in inspect.signature(self.scheduler.step).parameters:
             arguments["generator"] = list(generators)
-        if isinstance(self.scheduler, DDIMScheduler):
-            self._stride(index)
+        output = self._output(index, theirs, clean=clean.float())
         timestep = self.scheduler.timesteps[index]
-        result = self.scheduler.step(output, timestep, theirs, **arguments)[0]
+        result = self.scheduler.step(output, timestep, theirs, return_dict=False, **arguments)[0]
         return result * self._scales[index + 1]
 
+    def _output(self, index: int, theirs: Tensor, *, clean: Tensor) -> Tensor:
+        """What their backbone would have predicted."""
+        wanted = prediction(self.scheduler)
+        if wanted == "sample":
+            return clean
+        kept, noise = self._levels[index].tolist()
+        # the velocity eps - x_0 where a = 1 - s, and eps
+        return (theirs - (clean if wanted == "velocity" else kept * clean)) / noise
+
+    def _restart(self, index: int) -> None:
+        self.first_call = index
+        self.scheduler.set_timesteps(**self._arguments)
+        if hasattr(self.scheduler, "set_begin_index"):
+            self.scheduler.set_begin_index(index)
+
     def _match(self) -> None:
-        self._levels = _levels(self.scheduler)
+        if float(self.scheduler.timesteps.min()) < 0:
+            raise ValueError(
+                f"{type(self.scheduler).__name__} makes {len(self.scheduler.timesteps)} timesteps "
+                f"of {self._arguments}, the last below 0 (its timestep_spacing='trailing' rounds "
+                "badly there); take a step fewer, or timestep_spacing='linspace'"
+            )
+        self._levels = levels(self.scheduler)
+        self._is_clean_last = float(self._levels[-1, 1]) == 0
+        if not self._is_clean_last:
+            self._levels[-1] = torch.tensor([1.0, 0.0])
         log_snr = 2 * (self._levels[:, 0].log() - self._levels[:, 1].log())
         self.times = self.noise_schedule.time_of(log_snr).tolist()
         theirs = torch.hypot(self._levels[:, 0], self._levels[:, 1]).tolist()
@@ -136,56 +157,11 @@ class MatchedScheduler:
             torch.hypot(self.noise_schedule.alpha(exact), self.noise_schedule.sigma(exact))
         )
 
-    def _stride(self, index: int) -> None:
-        # DDIM goes down by num_train_timesteps // num_inference_steps, whatever its next timestep
-        # is; this makes the quotient exactly the distance to the next one (to -1 at the end).
-        timesteps = [*self.scheduler.timesteps.tolist(), -1]
-        distance = timesteps[index] - timesteps[index + 1]
-        self.scheduler.num_inference_steps = Fraction(
-            self.scheduler.config.num_train_timesteps, distance
-        )
-
-
-def _levels(scheduler: Any) -> Tensor:
-    """(a, s) before each call and after the last: calls + 1 by 2, float64."""
-    if isinstance(scheduler, TABLED):
-        kept = scheduler.alphas_cumprod.double()[scheduler.timesteps.cpu()]
-        last = getattr(scheduler, "final_alpha_cumprod", torch.ones(()))
-        kept = torch.cat([kept, last.double()[None]])
-        return torch.stack([kept.sqrt(), (1 - kept).sqrt()], dim=1)
-    sigmas = scheduler.sigmas.double().cpu()[: len(scheduler.timesteps) + 1]
-    if isinstance(scheduler, FLOW) or scheduler.config.get("use_flow_sigmas", False):
-        return torch.stack([1 - sigmas, sigmas], dim=1)
-    if isinstance(scheduler, VARIANCE_EXPLODING):
-        return torch.stack([torch.ones_like(sigmas), sigmas], dim=1)
-    alphas = (1 + sigmas**2).rsqrt()
-    return torch.stack([alphas, sigmas * alphas], dim=1)
-
-
-def _takes_clean(scheduler: Any) -> bool:
-    return isinstance(scheduler, (EulerDiscreteScheduler, *VARIANCE_PRESERVING, *TABLED))
-
 
 def _overrides(scheduler: Any) -> dict[str, Any]:
     wanted = {
-        "prediction_type": "sample" if _takes_clean(scheduler) else "epsilon",
+        "prediction_type": "epsilon" if prediction(scheduler) == "epsilon" else "sample",
         "clip_sample": False,
         "thresholding": False,
     }
     return {name: value for name, value in wanted.items() if name in scheduler.config}
-
-
-def _check(scheduler: Any) -> None:
-    name = type(scheduler).__name__
-    if not isinstance(scheduler, SUPPORTED):
-        raise ValueError(
-            f"scheduler is {name}; its noise levels are not known here. Possible are "
-            f"{', '.join(kind.__name__ for kind in SUPPORTED)}"
-        )
-    if scheduler.config.get("invert_sigmas", False):
-        raise ValueError(f"{name} has invert_sigmas=True, where 1 is clean; set it to False")
-    if str(scheduler.config.get("variance_type")).startswith("learned"):
-        raise ValueError(
-            f"{name} has variance_type={scheduler.config['variance_type']!r}, which no backbone "
-            "here predicts; set it to 'fixed_small'"
-        )

@@ -1,26 +1,29 @@
 """What diffusers' users, and their callbacks, can ask a pipeline about the call it is in."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from mmdiff.guidance.classifier_free import ClassifierFree
-from mmdiff.guidance.guider import Guider
+from mmdiff.guidance.short_forms import Guidance, Scales, guiders_of
+from mmdiff.guidance.text_guider import TextGuider
 from mmdiff.pipelines.request import GenerationRequest
+from mmdiff.values.latents import MODALITIES
 
 
 class CallState:
     """The state of the current or last call, mixed into the pipeline.
 
-    A callback may set `_guidance_scale`, `_guidance_rescale` and `_audio_guidance_scale`, which
-    count from the next step on, and `_interrupt`, which stops the call.
+    A callback may set `_guidance_scale`, `_guidance_rescale`, `_audio_guidance_scale`,
+    `_frame_consistency_scale`, `_modality_scale` and `_guidance`, which count from the next step
+    on, and `_interrupt`, which stops the call.
     """
 
     _guidance_scale: float
     _guidance_rescale: float
     _audio_guidance_scale: float | None
-    _guidance: Sequence[Guider] | None
+    _frame_consistency_scale: float
+    _modality_scale: float
+    _guidance: tuple[Guidance, ...]
     _num_timesteps: int
     _current_timestep: Tensor | None
     _attention_kwargs: dict[str, Any] | None
@@ -32,21 +35,22 @@ class CallState:
         self._guidance_scale = request.guidance_scale
         self._guidance_rescale = request.guidance_rescale
         self._audio_guidance_scale = request.audio_guidance_scale
+        self._frame_consistency_scale = request.frame_consistency_scale
+        self._modality_scale = request.modality_scale
         self._guidance = request.guidance
         self._attention_kwargs = attention_kwargs
         self._current_timestep = None
         self._interrupt = False
 
-    def _guiders(self) -> Sequence[Guider]:
-        if self._guidance is not None:
-            return self._guidance
-        return [
-            ClassifierFree(
-                guidance_scale=self._guidance_scale,
-                audio_guidance_scale=self._audio_guidance_scale,
-                guidance_rescale=self._guidance_rescale,
-            )
-        ]
+    def _guiders(self) -> tuple[Guidance, ...]:
+        scales = Scales(
+            guidance_scale=self._guidance_scale,
+            audio_guidance_scale=self._audio_guidance_scale,
+            guidance_rescale=self._guidance_rescale,
+            frame_consistency_scale=self._frame_consistency_scale,
+            modality_scale=self._modality_scale,
+        )
+        return guiders_of(self._guidance, scales)
 
     @property
     def guidance_scale(self) -> float:
@@ -64,10 +68,19 @@ class CallState:
 
     @property
     def do_classifier_free_guidance(self) -> bool:
-        """Whether a negative prompt has any say: by guiders of the caller, or a scale but 1."""
-        return (
-            self._guidance is not None or self.guidance_scale != 1 or self.audio_guidance_scale != 1
+        """Whether a negative prompt has any say: by a text guider at a scale but 1."""
+        return any(
+            isinstance(guider, TextGuider) and any(map(guider.strength, MODALITIES))
+            for guider in self._guiders()
         )
+
+    @property
+    def frame_consistency_scale(self) -> float:
+        return self._frame_consistency_scale
+
+    @property
+    def modality_scale(self) -> float:
+        return self._modality_scale
 
     @property
     def num_timesteps(self) -> int:

@@ -18,22 +18,23 @@ from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.diffusion.noise_schedule import named_noise_schedule
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
-from mmdiff.guidance.guider import Guider
+from mmdiff.guidance.short_forms import Guidance, checked_guidance
 from mmdiff.pipelines import checks
+from mmdiff.pipelines.call_conditions import CallConditions, Conditions
+from mmdiff.pipelines.conditioned_call import ConditionedCall
 from mmdiff.pipelines.generators import one_generator_each
 from mmdiff.pipelines.grid import grid_of
 from mmdiff.pipelines.loading import prepare_loading
 from mmdiff.pipelines.output import MMDiffPipelineOutput, clips_of
 from mmdiff.pipelines.request import GenerationRequest, check_request
 from mmdiff.pipelines.sample_latents import matched_schedulers, sample_latents
-from mmdiff.pipelines.stages import CallStages
 from mmdiff.pipelines.step_callback import StepEnd, apply_callback, tensor_inputs_of
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
 
 
-class MMDiffPipeline(CallStages, DiffusionPipeline):
+class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
     """Text to clips: picture and sound are sampled together by one transformer, then decoded.
 
     Any diffusers scheduler can be assigned to `scheduler` (and, for a schedule of its own for the
@@ -74,6 +75,8 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
         default_guidance_scale: float = 4.0,
         default_audio_guidance_scale: float | None = None,
         default_guidance_rescale: float = 0.0,
+        default_frame_consistency_scale: float = 0.0,
+        default_modality_scale: float = 0.0,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -97,6 +100,8 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
             default_guidance_scale=default_guidance_scale,
             default_audio_guidance_scale=default_audio_guidance_scale,
             default_guidance_rescale=default_guidance_rescale,
+            default_frame_consistency_scale=default_frame_consistency_scale,
+            default_modality_scale=default_modality_scale,
         )
         grid = grid_of(vae, audio_vae, vocoder, frame_rate=frame_rate)
         self.latent_grid = grid
@@ -157,7 +162,10 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         max_sequence_length: int = 512,
         modalities: str | Sequence[str] | None = None,
-        guidance: Sequence[Guider] | None = None,
+        guidance: Guidance | Sequence[Guidance] | None = None,
+        frame_consistency_scale: float | None = None,
+        modality_scale: float | None = None,
+        conditions: Conditions | None = None,
     ) -> MMDiffPipelineOutput | tuple[Any, Tensor | None]:
         """Make clips. What is left out is as the checkpoint was trained: see the pipeline's
         `config.default_*`.
@@ -178,7 +186,14 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
             callback_on_step_end: called as (pipeline, index, timestep, tensors) after each step;
                 may return tensors to go on with, and set `pipeline._interrupt = True` to stop.
             modalities: "video", "audio" or both.
-            guidance: guiders to use in place of classifier-free guidance by the scales above.
+            guidance: guiders and energies, one or any number of them, such as
+                `mmdiff.SkipLayer(blocks=(2,))`. The scales of the text above are those of
+                classifier-free guidance; a text guider in `guidance` takes its place.
+            frame_consistency_scale, modality_scale: add `mmdiff.FrameConsistency` and
+                `mmdiff.ModalityGuidance`; 0 is off.
+            conditions: what is given of the clips, such as `mmdiff.FirstFrame(image)`; one list for
+                all of them, or a list of lists, one for each. Where `num_frames` is left out, it
+                follows what is given.
 
         Returns:
             MMDiffPipelineOutput with `frames`, `audio` and `clips`; with `return_dict=False`
@@ -189,7 +204,17 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
             good value.
         """
         checks.check_attention_kwargs(attention_kwargs)
-        num_frames = self._or_default("num_frames", num_frames)
+        given = CallConditions.of(conditions)
+        default, grid = self.config.default_num_frames, self.latent_grid
+        num_frames = given.num_frames(num_frames, default=default, grid=grid)
+        scales = {
+            "guidance_scale": guidance_scale,
+            "audio_guidance_scale": audio_guidance_scale,
+            "guidance_rescale": guidance_rescale,
+            "frame_consistency_scale": frame_consistency_scale,
+            "modality_scale": modality_scale,
+        }
+        guiders = checked_guidance(guidance, scales)
         request = GenerationRequest(
             prompt=prompt,
             negative_prompt=negative_prompt,
@@ -198,11 +223,9 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
             num_frames=num_frames,
             frame_rate=self.config.frame_rate if frame_rate is None else frame_rate,
             num_inference_steps=self._or_default("num_inference_steps", num_inference_steps),
-            modalities=checks.legal_modalities(modalities, num_frames=num_frames),
-            guidance_scale=self._or_default("guidance_scale", guidance_scale),
-            guidance_rescale=self._or_default("guidance_rescale", guidance_rescale),
-            audio_guidance_scale=self._or_default("audio_guidance_scale", audio_guidance_scale),
-            guidance=guidance,
+            modalities=given.modalities(modalities, num_frames=num_frames, grid=grid),
+            **{name: self._or_default(name, scale) for name, scale in scales.items()},
+            guidance=guiders,
             sigmas=sigmas,
             timesteps=timesteps,
             num_videos_per_prompt=num_videos_per_prompt,
@@ -224,11 +247,10 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
         check_request(request, self._limits())
         context, negative_context = self._encode(request)
         generators = one_generator_each(generator, request.batch_size)
-        noise = self._draw(request, generators)
-        clean = self._sample(
-            request, noise, generators, context=context, negative_context=negative_context
+        made = self._made(
+            request, generators, given=given, context=context, negative_context=negative_context
         )
-        output = self._output(request, clean)
+        output = self._output(request, made)
         self.maybe_free_model_hooks()
         return output if return_dict else (output.frames, output.audio)
 
@@ -238,7 +260,7 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
     def _sample(
         self,
         request: GenerationRequest,
-        noise: ClipLatents,
+        state: LatentState,
         generators: Sequence[torch.Generator],
         *,
         context: Context,
@@ -266,11 +288,13 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
 
             clean = sample_latents(
                 self.transformer,
-                noise,
+                state,
                 generators,
                 context=context,
                 negative_context=negative_context,
                 guiders=self._guiders(),
+                decode=self._energy_decode(),
+                prompts=request.prompt_of_each_clip,
                 schedulers=schedulers,
                 noise_schedule=noise_schedule,
                 parameterization=self.config.parameterization,
@@ -280,10 +304,9 @@ class MMDiffPipeline(CallStages, DiffusionPipeline):
         self._current_timestep = None
         return clean
 
-    def _output(self, request: GenerationRequest, clean: ClipLatents) -> MMDiffPipelineOutput:
+    def _output(self, request: GenerationRequest, media: ClipLatents) -> MMDiffPipelineOutput:
         if request.output_type == "latent":
-            return MMDiffPipelineOutput(frames=clean.video, audio=clean.audio)
-        media = self.decode_latents(clean, request.num_frames)
+            return MMDiffPipelineOutput(frames=media.video, audio=media.audio)
         frames = None
         if media.video is not None:
             frames = self.video_processor.postprocess_video(media.video, request.output_type)

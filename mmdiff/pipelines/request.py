@@ -7,14 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmdiff.guidance.guider import Guider
+from mmdiff.guidance.energy import Energy
+from mmdiff.guidance.short_forms import Guidance, Scales, guiders_of
+from mmdiff.guidance.skip_layer import SkipLayer
+from mmdiff.guidance.strength import MAX_SCALE
+from mmdiff.guidance.text_guider import TextGuider
 from mmdiff.pipelines import checks
 from mmdiff.pipelines.memory import CallSize, check_memory
 from mmdiff.values.latents import Modality
 from mmdiff.values.shapes import LatentGrid
 
 MAX_STEPS = 1000
-MAX_GUIDANCE_SCALE = 100.0
 MAX_BATCH = 10_000
 MAX_TEXT_TOKENS = 4096
 
@@ -34,7 +37,9 @@ class GenerationRequest:
     guidance_scale: float
     guidance_rescale: float
     audio_guidance_scale: float | None  # None: like the picture's
-    guidance: Sequence[Guider] | None = None
+    frame_consistency_scale: float = 0.0
+    modality_scale: float = 0.0
+    guidance: tuple[Guidance, ...] = ()
     sigmas: list[float] | None = None
     timesteps: list[int] | None = None
     num_videos_per_prompt: int = 1
@@ -61,6 +66,24 @@ class GenerationRequest:
     def batch_size(self) -> int:
         return self.num_prompts * self.num_videos_per_prompt
 
+    @property
+    def prompt_of_each_clip(self) -> list[str] | None:
+        """None where only embeddings are given."""
+        if self.prompt is None:
+            return None
+        prompts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
+        return [prompt for prompt in prompts for _ in range(self.num_videos_per_prompt)]
+
+    @property
+    def scales(self) -> Scales:
+        return Scales(
+            guidance_scale=self.guidance_scale,
+            audio_guidance_scale=self.audio_guidance_scale,
+            guidance_rescale=self.guidance_rescale,
+            frame_consistency_scale=self.frame_consistency_scale,
+            modality_scale=self.modality_scale,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelLimits:
@@ -69,6 +92,7 @@ class ModelLimits:
     text_width        of the embeddings that the transformer reads
     patch             latent pixels along each side of a token
     token_width       of the transformer
+    num_blocks        of the transformer; None: not known
     frame_rate        that it was trained at
     callback_tensors  names that a callback may ask for
     """
@@ -80,6 +104,7 @@ class ModelLimits:
     grid: LatentGrid
     device: torch.device
     callback_tensors: Collection[str]
+    num_blocks: int | None = None
 
 
 def check_request(request: GenerationRequest, limits: ModelLimits) -> None:
@@ -120,14 +145,26 @@ def _check_settings(request: GenerationRequest, limits: ModelLimits) -> None:
     checks.check_integer("max_sequence_length", request.max_sequence_length, 2, MAX_TEXT_TOKENS)
     checks.check_integer("num_videos_per_prompt", request.num_videos_per_prompt, 1, MAX_BATCH)
     checks.check_integer("num_inference_steps", request.num_inference_steps, 1, MAX_STEPS)
-    checks.check_number("guidance_scale", request.guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
-    if request.audio_guidance_scale is not None:
-        scale = request.audio_guidance_scale
-        checks.check_number("audio_guidance_scale", scale, 0.0, MAX_GUIDANCE_SCALE)
-    checks.check_number("guidance_rescale", request.guidance_rescale, 0.0, 1.0)
+    _check_guidance(request, limits)
     checks.check_choice("output_type", request.output_type, checks.OUTPUT_TYPES)
     for name in request.callback_on_step_end_tensor_inputs:
         checks.check_choice("callback_on_step_end_tensor_inputs", name, limits.callback_tensors)
+
+
+def _check_guidance(request: GenerationRequest, limits: ModelLimits) -> None:
+    for name, scale in (
+        ("guidance_scale", request.guidance_scale),
+        ("audio_guidance_scale", request.audio_guidance_scale),
+        ("frame_consistency_scale", request.frame_consistency_scale),
+        ("modality_scale", request.modality_scale),
+    ):
+        if scale is not None:
+            checks.check_number(name, scale, 0.0, MAX_SCALE)
+    checks.check_number("guidance_rescale", request.guidance_rescale, 0.0, 1.0)
+    for guider in request.guidance:
+        if isinstance(guider, SkipLayer) and limits.num_blocks is not None:
+            for block in guider.blocks:
+                checks.check_integer("blocks of SkipLayer", block, 0, limits.num_blocks - 1)
 
 
 def _check_latents(request: GenerationRequest, limits: ModelLimits) -> None:
@@ -158,8 +195,20 @@ def _check_memory(request: GenerationRequest, limits: ModelLimits) -> None:
         height=request.height,
         width=request.width,
         batch_size=request.batch_size,
-        passes=2,
+        passes=_num_passes(request),
         patch=limits.patch,
         token_width=limits.token_width,
     )
     check_memory(size, limits.grid, limits.device)
+
+
+def _num_passes(request: GenerationRequest) -> int:
+    """Predictions in one batched call, at most; two at least, since a callback may turn guidance
+    on. Text guiders share one."""
+    active = [
+        guider
+        for guider in guiders_of(request.guidance, request.scales)
+        if not isinstance(guider, Energy) and any(map(guider.strength, request.modalities))
+    ]
+    texts = [guider for guider in active if isinstance(guider, TextGuider)]
+    return max(2, 1 + len(active) - max(0, len(texts) - 1))

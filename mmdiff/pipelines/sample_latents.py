@@ -12,8 +12,9 @@ from mmdiff.diffusion.noise_schedule import NoiseSchedule
 from mmdiff.diffusion.parameterization import Parameterization
 from mmdiff.diffusion.sampler import sample
 from mmdiff.diffusion.scheduler import MatchedScheduler
+from mmdiff.guidance.energy_input import Decode
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
-from mmdiff.guidance.guider import Guider
+from mmdiff.guidance.short_forms import Guidance
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
@@ -46,33 +47,45 @@ def matched_schedulers(
 
 def sample_latents(
     transformer: nn.Module,
-    noise: ClipLatents,
+    state: LatentState,
     generators: Sequence[torch.Generator],
     *,
     context: Context,
     negative_context: Context | None,
-    guiders: Sequence[Guider],
+    guiders: Sequence[Guidance],
     schedulers: dict[Modality, MatchedScheduler],
     noise_schedule: NoiseSchedule,
     parameterization: Parameterization,
+    decode: Decode | None = None,
+    prompts: Sequence[str] | None = None,
     callback: GuidedCallback | None = None,
     is_interrupted: Callable[[], bool] = lambda: False,
 ) -> ClipLatents:
-    """Clean latents of unit variance, fp32, made of unit `noise`.
+    """Clean latents of unit variance, fp32.
 
+    state             its latents are unit noise to start from; what it gives is kept
     generators        one a row, for schedulers that add noise
     negative_context  one a row; None where no guider asks for it
     schedulers        see `matched_schedulers`
+    decode, prompts   for energies; prompts one a row
     """
     denoiser = Denoiser(transformer, noise_schedule, parameterization)
-    guided = GuidedDenoiser(denoiser, context, negative_context=negative_context, guiders=guiders)
-    state = sample(
+    guided = GuidedDenoiser(
+        denoiser,
+        context,
+        negative_context=negative_context,
+        guiders=guiders,
+        noise_schedule=noise_schedule,
+        decode=decode,
+        prompts=prompts,
+    )
+    sampled = sample(
         guided,
         schedulers,
-        LatentState(noise),
+        state,
         generators,
-        noise=noise,
+        noise=state.latents,
         callback=None if callback is None else lambda index, state: callback(index, state, guided),
         is_interrupted=is_interrupted,
     )
-    return state.latents
+    return sampled.latents

@@ -10,6 +10,8 @@ from torch import Tensor
 from mmdiff.pipelines import checks
 from mmdiff.pipelines.call_state import CallState
 from mmdiff.pipelines.decode import decode_audio, decode_video
+from mmdiff.pipelines.energy_decode import EnergyDecode
+from mmdiff.pipelines.media_encoder import MediaEncoder
 from mmdiff.pipelines.request import GenerationRequest, ModelLimits, check_request
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.values.context import Context
@@ -92,6 +94,7 @@ class CallStages(CallState):
             text_width=config.text_dim,
             patch=config.patch_size,
             token_width=config.num_attention_heads * config.attention_head_dim,
+            num_blocks=config.num_layers,
             frame_rate=self.config.frame_rate,
             grid=self.latent_grid,
             device=self._execution_device,
@@ -208,6 +211,23 @@ class CallStages(CallState):
             )
         return ClipLatents(video, audio)
 
+    def _media_encoder(self, request: GenerationRequest) -> MediaEncoder:
+        grid = self.latent_grid
+        return MediaEncoder(
+            vae=self.vae,
+            audio_vae=self.audio_vae,
+            vocoder=self.vocoder,
+            grid=grid,
+            shape=ClipShape(
+                request.num_frames,
+                request.height,
+                request.width,
+                frame_rate=grid.frame_rate,
+                sample_rate=grid.sample_rate,
+            ),
+            device=self._execution_device,
+        )
+
     def _noise(
         self,
         shape: tuple[int, ...],
@@ -222,6 +242,9 @@ class CallStages(CallState):
             shape, generator=list(generators), device=device, dtype=torch.float32
         )
         return noise
+
+    def _energy_decode(self) -> EnergyDecode:
+        return EnergyDecode(self.vae, self.audio_vae, self.vocoder, self.latent_grid)
 
     def decode_latents(self, latents: ClipLatents, num_frames: int) -> ClipLatents:
         """Media of clean latents, on the CPU: frames b 3 frames height width and sound

@@ -15,10 +15,10 @@ from mmdiff.diffusion.sampler import draw_noise, sample
 from mmdiff.diffusion.scheduler import MatchedScheduler
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.masks import frames_at
 
 SCHEDULERS = [
     FlowMatchEulerDiscreteScheduler(),
-    FlowMatchEulerDiscreteScheduler(stochastic_sampling=True),
     FlowMatchHeunDiscreteScheduler(),
     UniPCMultistepScheduler(),
     DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++"),
@@ -131,3 +131,71 @@ def test_wrong_arguments_teach() -> None:
     schedulers["audio"] = MatchedScheduler(FlowMatchEulerDiscreteScheduler(), Flow())
     with pytest.raises(ValueError, match=r"run set_timesteps on each first"):
         sample(halve, schedulers, empty(1), chance(range(1)))
+
+
+def give(rows: int, firmness: float) -> tuple[LatentState, torch.Tensor]:
+    given = torch.full((rows, 2, 3, 4, 4), 7.0)
+    state = empty(rows).give("video", given, torch.full((1, 1, 1, 1, 1), firmness))
+    return state.give("audio", torch.full((rows, 2, 6, 4), 3.0), torch.ones(1, 1, 1, 1)), given
+
+
+def test_partial_noise_makes_its_part_of_the_calls_and_starts_at_its_level() -> None:
+    seen: list[float] = []
+
+    def watch(latents: ClipLatents, time: ClipLatents) -> ClipLatents:
+        assert latents.video is not None and time.video is not None
+        seen.append(float(time.video.amax()))
+        if len(seen) == 1:  # the rest of the level is of the given
+            assert abs(float(latents.video.mean()) - (1 - seen[0]) * 7) < 0.1
+        return latents.map(lambda half: torch.full_like(half, 5.0))
+
+    state, _ = give(4, firmness=0.6)
+    schedulers = matched(FlowMatchEulerDiscreteScheduler(), steps=10)
+    made = sample(watch, schedulers, state, chance(range(4))).latents
+    assert len(seen) == 4
+    assert 0.3 < seen[0] <= 0.4
+    assert made.video is not None and torch.allclose(made.video, torch.tensor(5.0), atol=1e-4)
+    assert made.audio is not None and (made.audio == 3).all()
+
+
+def test_everything_given_needs_no_call() -> None:
+    def never(latents: ClipLatents, time: ClipLatents) -> ClipLatents:
+        raise AssertionError("the denoiser was called")
+
+    state, given = give(2, firmness=1.0)
+    schedulers = matched(FlowMatchEulerDiscreteScheduler())
+    assert torch.equal(sample(never, schedulers, state, chance(range(2))).latents.video, given)
+
+
+def test_a_token_is_held_until_the_run_comes_down_to_its_level() -> None:
+    state = empty(1).give("video", torch.full((1, 2, 3, 4, 4), 7.0), 0.5 * frames_at(3, [1]))
+    watched: list[tuple[float, float, float]] = []
+
+    def watch(latents: ClipLatents, time: ClipLatents) -> ClipLatents:
+        assert latents.video is not None and time.video is not None
+        level = time.video.expand(1, 1, 3, 4, 4)[0, 0, :, 0, 0]
+        watched.append((float(level[0]), float(level[1]), float(latents.video[0, 0, 1, 0, 0])))
+        return latents.map(torch.zeros_like)
+
+    sample(watch, matched(FlowMatchEulerDiscreteScheduler(), steps=10), state, chance(range(1)))
+    free = next(row[0] for row in watched if row[0] < 0.5)  # the first level of the run below
+    above = [row for row in watched if row[0] >= free]
+    below = [row for row in watched if row[0] < free]
+    assert len(above) == 6 and len(below) == 4
+    assert {row[1:] for row in above} == {(free, above[0][2])}
+    assert all(own == everything for everything, own, _ in below)
+    assert below[-1][2] != above[0][2]
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS, ids=lambda one: type(one).__name__)
+def test_partial_noise_with_every_scheduler_is_the_same_alone(scheduler: Any) -> None:
+    state, _ = give(2, firmness=0.5)
+    together = sample(halve, matched(scheduler), state, chance(range(2))).latents.video
+    alone = sample(halve, matched(scheduler), give(1, 0.5)[0], chance(range(1, 2))).latents.video
+    assert together is not None and alone is not None and torch.equal(together[1:], alone)
+
+
+def test_clips_of_different_strength_are_refused_in_one_batch() -> None:
+    state = LatentState.cat([give(1, 0.5)[0], give(1, 0.2)[0]])
+    with pytest.raises(ValueError, match="equal strengths"):
+        sample(halve, matched(FlowMatchEulerDiscreteScheduler()), state, chance(range(2)))

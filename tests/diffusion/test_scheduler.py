@@ -7,15 +7,20 @@ import torch
 from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
+    DEISMultistepScheduler,
     DPMSolverMultistepScheduler,
+    DPMSolverSinglestepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
     HeunDiscreteScheduler,
+    IPNDMScheduler,
     PNDMScheduler,
+    SASolverScheduler,
     UniPCMultistepScheduler,
 )
+from diffusers.schedulers.scheduling_lms_discrete import LMSDiscreteScheduler
 from torch import Tensor
 
 from mmdiff.diffusion.denoiser import Denoiser
@@ -51,9 +56,35 @@ DETERMINISTIC: dict[str, tuple[Any, int, float, float]] = {
     "euler": (EulerDiscreteScheduler(), 50, 0.012, 0.06),
     "euler, karras": (EulerDiscreteScheduler(use_karras_sigmas=True), 50, 0.012, 0.065),
     "heun": (HeunDiscreteScheduler(), 25, 0.07, 0.012),
+    "deis": (DEISMultistepScheduler(), 50, 0.012, 0.012),
+    "deis, flow": (DEISMultistepScheduler(use_flow_sigmas=True), 25, 0.002, 0.012),
+    "deis 3, flow": (
+        DEISMultistepScheduler(use_flow_sigmas=True, solver_order=3, flow_shift=3.0),
+        25,
+        0.002,
+        0.03,
+    ),
+    "lms": (LMSDiscreteScheduler(), 25, 0.012, 0.004),
+    "lms, karras": (LMSDiscreteScheduler(use_karras_sigmas=True), 50, 0.012, 0.004),
+    "pndm": (PNDMScheduler(skip_prk_steps=True), 25, 0.02, 0.004),
+    "pndm, 30 steps of 1000": (
+        PNDMScheduler(skip_prk_steps=True, timestep_spacing="trailing", set_alpha_to_one=True),
+        30,
+        0.012,
+        0.004,
+    ),
+    "2S, flow": (DPMSolverSinglestepScheduler(use_flow_sigmas=True), 25, 0.003, 0.018),
+    "3S, flow": (
+        DPMSolverSinglestepScheduler(use_flow_sigmas=True, solver_order=3),
+        25,
+        0.003,
+        0.006,
+    ),
 }
 STOCHASTIC: dict[str, tuple[Any, int, float, float]] = {
     "2M, sde": (DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++"), 50, 0.05, 0.04),
+    "sa": (SASolverScheduler(), 50, 0.05, 0.04),
+    "sa, flow": (SASolverScheduler(use_flow_sigmas=True), 50, 0.05, 0.04),
     "ddpm": (DDPMScheduler(), 250, 0.05, 0.04),
     "ddpm, cosine": (DDPMScheduler(beta_schedule="squaredcos_cap_v2"), 250, 0.05, 0.04),
     "euler ancestral": (EulerAncestralDiscreteScheduler(), 50, 0.05, 0.13),
@@ -209,9 +240,56 @@ def test_levels_can_be_given() -> None:
 
 
 def test_unknown_schedulers_teach() -> None:
-    with pytest.raises(ValueError, match=r"PNDMScheduler.*FlowMatchEulerDiscreteScheduler"):
-        MatchedScheduler(PNDMScheduler(), Flow())
-    with pytest.raises(ValueError, match=r"invert_sigmas"):
-        MatchedScheduler(FlowMatchEulerDiscreteScheduler(invert_sigmas=True), Flow())
+    with pytest.raises(ValueError, match=r"IPNDMScheduler.*FlowMatchEulerDiscreteScheduler"):
+        MatchedScheduler(IPNDMScheduler(), Flow())
     with pytest.raises(ValueError, match=r"num_inference_steps is 0"):
         MatchedScheduler(DDIMScheduler(), Flow()).set_timesteps(0)
+
+
+class DPMSolverSDEScheduler:
+    """As the one of diffusers is called, which needs torchsde."""
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "cure"),
+    [
+        (FlowMatchEulerDiscreteScheduler(invert_sigmas=True), "invert_sigmas=True.*to False"),
+        (FlowMatchEulerDiscreteScheduler(stochastic_sampling=True), "Take FlowMatchLCMScheduler"),
+        (PNDMScheduler(), "skip_prk_steps=False.*to True"),
+        (SASolverScheduler(algorithm_type="noise_prediction"), "to 'data_prediction'"),
+        (
+            DPMSolverSinglestepScheduler(algorithm_type="sde-dpmsolver++"),
+            "Take DPMSolverMultistepScheduler",
+        ),
+        (DPMSolverSDEScheduler(), "Take DPMSolverMultistepScheduler"),
+        (DDPMScheduler(variance_type="learned"), "to 'fixed_small'"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_would_go_wrong_is_refused_with_the_cure(scheduler: Any, cure: str) -> None:
+    with pytest.raises(ValueError, match=cure):
+        MatchedScheduler(scheduler, Flow())
+
+
+def test_timesteps_that_diffusers_rounds_below_zero_are_refused() -> None:
+    matched = MatchedScheduler(DDIMScheduler(timestep_spacing="trailing"), Flow())
+    with pytest.raises(ValueError, match=r"62 timesteps.*61.*a step fewer"):
+        matched.set_timesteps(61)
+    matched.set_timesteps(60)
+
+
+def test_a_run_ends_clean_whatever_the_last_level() -> None:
+    # the last level of these is a repetition of the one before it, or that of timestep 0
+    for scheduler in (
+        DEISMultistepScheduler(use_flow_sigmas=True),
+        SASolverScheduler(use_karras_sigmas=True),
+        DDIMScheduler(set_alpha_to_one=False),
+    ):
+        matched = MatchedScheduler(scheduler, Flow())
+        matched.set_timesteps(4)
+        assert matched.times[-1] == 0
+        clean = torch.randn(4, 1, 2, 2)
+        sample = torch.randn(4, 1, 2, 2)
+        for index in range(4):
+            sample = matched.step(index, sample, clean=clean, generators=generators())
+        assert torch.equal(sample, clean)

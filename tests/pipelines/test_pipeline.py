@@ -17,7 +17,10 @@ from diffusers import (
 )
 
 from mmdiff.guidance.classifier_free import ClassifierFree
+from mmdiff.guidance.frame_consistency import FrameConsistency
+from mmdiff.guidance.modality import ModalityGuidance
 from mmdiff.guidance.projected import Projected
+from mmdiff.guidance.skip_layer import SkipLayer
 from mmdiff.pipelines.output import MMDiffPipelineOutput
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_pipeline
@@ -188,7 +191,44 @@ def test_guiders_replace_the_default(pipe: MMDiffPipeline) -> None:
     assert not torch.equal(
         run(pipe, guidance=[Projected(guidance_scale=3.0)]).frames, default.frames
     )
-    assert torch.equal(run(pipe, guidance=[]).frames, run(pipe, guidance_scale=1.0).frames)
+    assert torch.equal(run(pipe, guidance=[]).frames, run(pipe).frames)
+
+
+@pytest.mark.parametrize("name", ["frame_consistency_scale", "modality_scale"])
+def test_short_forms_add_guiders_and_0_is_none_bit_for_bit(pipe: MMDiffPipeline, name: str) -> None:
+    plain, off, on = run(pipe), run(pipe, **{name: 0.0}), run(pipe, **{name: 2.0})
+    assert torch.equal(off.frames, plain.frames) and torch.equal(off.audio, plain.audio)
+    assert not torch.equal(on.frames, plain.frames)
+    kind = {"frame_consistency_scale": FrameConsistency, "modality_scale": ModalityGuidance}[name]
+    assert torch.equal(run(pipe, guidance=kind(2.0)).frames, on.frames)
+    with pytest.raises(ValueError, match=rf"{name}=2.0 and guidance\[0\], {kind.__name__}"):
+        run(pipe, guidance=[kind(1.0)], **{name: 2.0})
+    with pytest.raises(ValueError, match=rf"{name} is nan; it must be a number from 0 to 100"):
+        run(pipe, **{name: float("nan")})
+
+
+def test_both_forms_of_frame_consistency_act_through_the_call(pipe: MMDiffPipeline) -> None:
+    plain = run(pipe)
+    energy = run(pipe, guidance=FrameConsistency(0.2, form="energy"))
+    off = run(pipe, guidance=FrameConsistency(0.0, form="energy"))
+    assert torch.equal(off.frames, plain.frames) and torch.equal(off.audio, plain.audio)
+    assert torch.isfinite(energy.frames).all() and not torch.equal(energy.frames, plain.frames)
+
+
+def test_all_guiders_together_run_in_one_call_a_step(pipe: MMDiffPipeline) -> None:
+    rows: list[int] = []
+    handle = pipe.transformer.register_forward_pre_hook(
+        lambda module, arguments: rows.append(arguments[0].batch_size)
+    )
+    guiders = [Projected(3.0), SkipLayer(blocks=(1,))]
+    run(pipe, [PROMPT, "blue"], guidance=guiders, frame_consistency_scale=1.0, modality_scale=1.0)
+    handle.remove()
+    assert rows == [2 * 5] * 2
+
+
+def test_blocks_that_the_transformer_lacks_are_refused(pipe: MMDiffPipeline) -> None:
+    with pytest.raises(ValueError, match=r"blocks of SkipLayer is 7; .*from 0 to 1: 1"):
+        run(pipe, guidance=SkipLayer(blocks=(0, 7)))
 
 
 @pytest.mark.parametrize(

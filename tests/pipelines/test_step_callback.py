@@ -82,6 +82,15 @@ def test_changed_guidance_scale_counts_from_the_next_step_on(pipe: MMDiffPipelin
     assert not torch.equal(run(pipe, callback).frames, run(pipe).frames)
 
 
+def test_changed_scales_of_the_other_guiders_count_too(pipe: MMDiffPipeline) -> None:
+    for name in ("_frame_consistency_scale", "_modality_scale"):
+
+        def callback(pipeline: Any, *_: Any, name: str = name) -> None:
+            setattr(pipeline, name, 5.0)
+
+        assert not torch.equal(run(pipe, callback).frames, run(pipe).frames)
+
+
 def test_i5_returning_none_changes_nothing(pipe: MMDiffPipeline) -> None:
     assert torch.equal(run(pipe, lambda *_: None).frames, run(pipe).frames)
 

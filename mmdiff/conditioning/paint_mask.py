@@ -1,0 +1,116 @@
+"""What of a picture is to be painted: a box, an image or a video, as pixels and as tokens."""
+
+from collections.abc import Sequence
+from os import PathLike
+
+import numpy as np
+import torch
+from einops import rearrange, reduce, repeat
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmdiff.conditioning import source
+from mmdiff.media.clip import Clip
+
+NAME = "mask of Inpaint"
+Mask = Sequence[int] | str | PathLike[str] | Image.Image | np.ndarray | Tensor | Clip
+LIGHT = 127  # of 255: what is lighter is painted
+BOX_SIDES = ("top", "left", "bottom", "right")
+
+
+def check_mask(mask: Mask) -> None:
+    """Raise TypeError, ValueError or FileNotFoundError for what can be no mask of any clip."""
+    if not _is_box(mask):
+        source.check_source(NAME, mask, is_picture=True)
+        return
+    sides = list(mask)  # type: ignore[arg-type]
+    if len(sides) != 4 or any(isinstance(s, bool) or not isinstance(s, int) for s in sides):
+        raise TypeError(
+            f"{NAME} is {sides}; a box is four whole numbers of pixels: "
+            f"[{', '.join(BOX_SIDES)}], for instance [16, 16, 48, 48]"
+        )
+    top, left, bottom, right = sides
+    if not (0 <= top < bottom and 0 <= left < right):
+        raise ValueError(
+            f"{NAME} is the box {sides}; it must rise from top to bottom and from left to right: "
+            f"{[min(top, bottom), min(left, right), max(top, bottom), max(left, right)]}"
+        )
+
+
+def painted_pixels(mask: Mask, *, num_frames: int, height: int, width: int) -> Tensor:
+    """True where to paint:  frames height width  of the clip.
+
+    Images and videos paint where they are light; arrays where they are not 0 (height width, or
+    frames height width).
+
+    Raises ValueError where the mask does not have the size of the clip.
+    """
+    if _is_box(mask):
+        return _box_pixels(list(mask), num_frames=num_frames, height=height, width=width)  # type: ignore[arg-type]
+    painted = _painted(mask)
+    if tuple(painted.shape[1:]) != (height, width) or len(painted) not in (1, num_frames):
+        count, rows, columns = painted.shape
+        plural = "frame" if count == 1 else "frames"
+        raise ValueError(
+            f"{NAME} is {count} {plural} of {columns} x {rows}, and the clip is {num_frames} "
+            f"frames of {width} x {height}; the mask must be of that size, one image or as many"
+        )
+    return painted.expand(num_frames, height, width)
+
+
+def as_frames(painted: Tensor) -> Tensor:
+    """frames height width 3, uint8: white where to paint, to be fitted as the clip is."""
+    return repeat(painted.to(torch.uint8) * 255, "frames h w -> frames h w c", c=3)
+
+
+def from_frames(frames: Tensor) -> Tensor:
+    """The inverse of `as_frames`."""
+    return frames[..., 0] > LIGHT
+
+
+def painted_cells(painted: Tensor, *, space: int, time: int) -> Tensor:
+    """1 for every latent site in which any pixel is painted: 1 1 f h w.
+
+    space, time: pixels and frames that a latent site covers; the first covers one frame.
+    """
+    padded = torch.cat([painted[:1]] * (time - 1) + [painted])
+    cells = reduce(padded.float(), "(f p) (h q) (w r) -> f h w", "max", p=time, q=space, r=space)
+    return rearrange(cells, "f h w -> 1 1 f h w")
+
+
+def with_ring(cells: Tensor) -> Tensor:
+    """`cells` and those beside them."""
+    return F.max_pool3d(cells, (1, 3, 3), stride=1, padding=(0, 1, 1))
+
+
+def _is_box(mask: object) -> bool:
+    return isinstance(mask, Sequence) and not isinstance(mask, str)
+
+
+def _box_pixels(sides: list[int], *, num_frames: int, height: int, width: int) -> Tensor:
+    top, left, bottom, right = sides
+    if bottom > height or right > width:
+        raise ValueError(
+            f"{NAME} is the box {sides}, and the clip is {width} x {height}; it must lie inside: "
+            f"{[min(top, height), min(left, width), min(bottom, height), min(right, width)]}"
+        )
+    painted = torch.zeros(num_frames, height, width, dtype=torch.bool)
+    painted[:, top:bottom, left:right] = True
+    return painted
+
+
+def _painted(mask: Mask) -> Tensor:
+    loaded = source.load(NAME, mask)  # type: ignore[arg-type]
+    if isinstance(loaded, Clip):
+        if loaded.frames is None:
+            raise ValueError(f"{NAME} has sound and no picture; give an image or a video")
+        return loaded.frames.float().mean(-1) > LIGHT
+    if isinstance(mask, Image.Image):
+        return (loaded.float().mean(-1) > LIGHT)[None]
+    if loaded.ndim not in (2, 3):
+        raise ValueError(
+            f"{NAME} has shape {tuple(loaded.shape)}; it must be (height, width) or "
+            "(frames, height, width), not 0 where to paint"
+        )
+    return (loaded != 0) if loaded.ndim == 3 else (loaded != 0)[None]
