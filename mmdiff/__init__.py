@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
     from mmdiff.autoencoders.vocoder import Vocoder
     from mmdiff.backbone.transformer import DiffusionTransformer
+    from mmdiff.conditioning.extend import Extend
+    from mmdiff.conditioning.first_frame import FirstFrame
+    from mmdiff.conditioning.given_audio import GivenAudio
+    from mmdiff.conditioning.given_video import GivenVideo
+    from mmdiff.conditioning.inpaint import Inpaint
+    from mmdiff.conditioning.keyframes import Keyframes
+    from mmdiff.conditioning.partial_noise import PartialNoise
+    from mmdiff.guidance.autoguidance import Autoguidance
+    from mmdiff.guidance.classifier_energy import ClassifierEnergy
+    from mmdiff.guidance.classifier_free import ClassifierFree
+    from mmdiff.guidance.clip_energy import CLIPEnergy
+    from mmdiff.guidance.flicker_energy import FlickerEnergy
+    from mmdiff.guidance.frame_consistency import FrameConsistency
+    from mmdiff.guidance.modality import ModalityGuidance
+    from mmdiff.guidance.projected import Projected
+    from mmdiff.guidance.skip_layer import SkipLayer
+    from mmdiff.guidance.sync_energy import SyncEnergy
+    from mmdiff.guidance.zero_star import ClassifierFreeZeroStar
     from mmdiff.media.clip import Clip
     from mmdiff.pipelines.output import MMDiffPipelineOutput
     from mmdiff.pipelines.pipeline import MMDiffPipeline
@@ -23,26 +41,62 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "AudioAutoencoder": "mmdiff.autoencoders.audio_autoencoder",
+    "Autoguidance": "mmdiff.guidance.autoguidance",
+    "CLIPEnergy": "mmdiff.guidance.clip_energy",
+    "ClassifierEnergy": "mmdiff.guidance.classifier_energy",
+    "ClassifierFree": "mmdiff.guidance.classifier_free",
+    "ClassifierFreeZeroStar": "mmdiff.guidance.zero_star",
     "Clip": "mmdiff.media.clip",
     "ClipLatents": "mmdiff.values.latents",
     "ClipShape": "mmdiff.values.shapes",
     "Context": "mmdiff.values.context",
     "DiffusionTransformer": "mmdiff.backbone.transformer",
+    "Extend": "mmdiff.conditioning.extend",
+    "FirstFrame": "mmdiff.conditioning.first_frame",
+    "FlickerEnergy": "mmdiff.guidance.flicker_energy",
+    "FrameConsistency": "mmdiff.guidance.frame_consistency",
+    "GivenAudio": "mmdiff.conditioning.given_audio",
+    "GivenVideo": "mmdiff.conditioning.given_video",
+    "Inpaint": "mmdiff.conditioning.inpaint",
+    "Keyframes": "mmdiff.conditioning.keyframes",
     "MMDiffPipeline": "mmdiff.pipelines.pipeline",
     "MMDiffPipelineOutput": "mmdiff.pipelines.output",
+    "ModalityGuidance": "mmdiff.guidance.modality",
+    "PartialNoise": "mmdiff.conditioning.partial_noise",
+    "Projected": "mmdiff.guidance.projected",
+    "SkipLayer": "mmdiff.guidance.skip_layer",
+    "SyncEnergy": "mmdiff.guidance.sync_energy",
     "VideoAutoencoder": "mmdiff.autoencoders.video_autoencoder",
     "Vocoder": "mmdiff.autoencoders.vocoder",
 }
 
 __all__ = [
     "AudioAutoencoder",
+    "Autoguidance",
+    "CLIPEnergy",
+    "ClassifierEnergy",
+    "ClassifierFree",
+    "ClassifierFreeZeroStar",
     "Clip",
     "ClipLatents",
     "ClipShape",
     "Context",
     "DiffusionTransformer",
+    "Extend",
+    "FirstFrame",
+    "FlickerEnergy",
+    "FrameConsistency",
+    "GivenAudio",
+    "GivenVideo",
+    "Inpaint",
+    "Keyframes",
     "MMDiffPipeline",
     "MMDiffPipelineOutput",
+    "ModalityGuidance",
+    "PartialNoise",
+    "Projected",
+    "SkipLayer",
+    "SyncEnergy",
     "VideoAutoencoder",
     "Vocoder",
     "__version__",

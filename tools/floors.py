@@ -35,7 +35,7 @@ FENCES = {
     "gradio": ("apps",),
     "diffusers.pipelines": ("pipelines",),
     "diffusers.DiffusionPipeline": ("pipelines",),
-    "diffusers.schedulers": ("diffusion/scheduler.py", "pipelines", "apps"),
+    "diffusers.schedulers": ("diffusion/scheduler_families.py", "pipelines", "apps"),
 }
 
 MODULE_NAMES = {"utils", "helpers", "common", "misc", "core"}

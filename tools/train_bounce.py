@@ -22,6 +22,7 @@ RUNS = {
     "vocoder": "bounce/vocoder",
     "diffusion": "bounce/diffusion",
     "motion": "bounce/motion",
+    "tasks": "bounce/tasks",
 }
 PAUSE_SECONDS = 300
 """A longer gap between two log entries is time in which the run did not run."""
@@ -52,11 +53,12 @@ def main() -> int:
     )
     on_cache = [threads, f"data.dataset.folder={cache}", *arguments.overrides]
     train(folder, "diffusion", on_cache)
-    first_part = folder / "diffusion" / "components"
-    train(folder, "motion", [f"backbone.folder={first_part}", *on_cache])
+    for earlier, later in (("diffusion", "motion"), ("motion", "tasks")):
+        started_from = folder / earlier / "components"
+        train(folder, later, [f"backbone.folder={started_from}", *on_cache])
     pipeline = folder / "pipeline"
     runs = [f"{name}_run={folder / name}" for name in ("vae", "audio_vae", "vocoder")]
-    runs.append(f"diffusion_run={folder / 'motion'}")
+    runs.append(f"diffusion_run={folder / 'tasks'}")
     sampling = (
         "scheduler.shift=4.0",
         "default_num_inference_steps=20",

@@ -1,18 +1,19 @@
 """The measures of the bounce world: a pipeline makes clips, the judge reads them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from einops import rearrange
 
+from mmdiff.apps.evaluations.evaluation import Evaluation, EvaluationRun, Make, Progress
 from mmdiff.autoencoders.mel import LogMel
 from mmdiff.autoencoders.video_autoencoder import to_frames, to_unit_range
 from mmdiff.evaluation.adherence import adherence, adherence_held_out
 from mmdiff.evaluation.reconstruction import audio_reconstruction, video_reconstruction
 from mmdiff.evaluation.result import Result
 from mmdiff.evaluation.sync import sync
-from mmdiff.media.clip import Clip
 from mmdiff.pipelines.decode import decode_audio, decode_video
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from mmdiff.values.sample import Sample
@@ -24,11 +25,9 @@ from mmdiff.world.judge import Reading, judge
 from mmdiff.world.listening import Heard, listen
 
 SILENT = "no sound"
-Make = Callable[[list[str], list[int], dict[str, int]], list[Clip]]
-Progress = Callable[[str, int, int], None]
 
 
-class BounceEvaluation:
+class BounceEvaluation(Evaluation):
     """Which prompts and clips are measured, and how many.
 
     other_shapes: (num_frames, height, width) that the model was not trained on.
@@ -49,19 +48,10 @@ class BounceEvaluation:
         self.other_shapes = [(frames, height, width) for frames, height, width in other_shapes]
         self.prompt_seed = prompt_seed
 
-    def results(
-        self,
-        pipe: MMDiffPipeline,
-        make: Make,
-        *,
-        seed: int,
-        batch_size: int,
-        progress: Progress,
-    ) -> Iterator[Result]:
-        """One table after the other, as each is finished; none where nothing was asked for.
-
-        make: (prompts, seeds, sizes) -> clips.
-        """
+    def results(self, run: EvaluationRun) -> Iterator[Result]:
+        """One table after the other, as each is finished; none where nothing was asked for."""
+        pipe, make, seed, batch_size = run.pipe, run.make, run.seed, run.batch_size
+        progress = run.progress
         if self.num_seen:
             events = random_prompts(self.num_seen, self.prompt_seed, held_out=False)
             readings = self._read(events, make, {}, seed, batch_size, "seen", progress)
@@ -89,7 +79,7 @@ class BounceEvaluation:
         self,
         events: Sequence[Bounce],
         make: Make,
-        sizes: dict[str, int],
+        sizes: dict[str, Any],
         seed: int,
         batch_size: int,
         name: str,

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -87,9 +87,17 @@ def _check_node(node: Mapping[str, Any], key: str) -> None:
 
 
 def instantiate(node: Mapping[str, Any], **arguments: object) -> Any:
-    """Build what a checked node describes; `arguments` are added to those of the node."""
+    """Build what a checked node describes; `arguments` are added to those of the node.
+
+    Raises UsageError with the words of a constructor that refuses its arguments.
+    """
     check_nodes({**node, **arguments} if "_target_" in node else node)
-    return hydra_instantiate(dict(node), _convert_="all", **arguments)
+    try:
+        return hydra_instantiate(dict(node), _convert_="all", **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, (ValueError, TypeError, OSError)):
+            raise UsageError(str(error.__cause__)) from error
+        raise
 
 
 def load_resolved(path: Path) -> dict[str, Any]:
@@ -121,8 +129,17 @@ def checked_call(function: Callable[..., Any], config: Mapping[str, Any]) -> Any
 
 
 def built(value: Any) -> Any:
-    """The object that a node with a `_target_` describes; every other value as it is."""
-    return instantiate(value) if isinstance(value, Mapping) and "_target_" in value else value
+    """The object that a node with a `_target_` describes, or those of a mapping of nodes (several
+    options of one group); every other value as it is."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        return instantiate(value)
+    if isinstance(value, Mapping) and any(map(_is_node, value.values())):
+        return {name: built(item) for name, item in value.items()}
+    return value
+
+
+def _is_node(value: object) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
 
 
 def _choices(config: DictConfig) -> dict[str, str]:

@@ -17,6 +17,7 @@ from mmdiff.apps.known_keys import (
     leaves,
     nearest_key,
     options,
+    options_of,
     roots,
 )
 from mmdiff.apps.signature import argument_names
@@ -42,7 +43,7 @@ def diagnosed(
             return _sweep(override, verb)
     selections = [override for override in parsed if _selects_group(override)]
     for override in selections:
-        unknown = _foreign_group(override, verb) or _unknown_option(override)
+        unknown = _foreign_group(override, verb) or _unknown_option(override, verb)
         if unknown is not None:
             return unknown
     good = [_line(override) for override in selections]
@@ -145,12 +146,26 @@ def _foreign_group(override: Override, verb: str) -> UsageError | None:
     )
 
 
-def _unknown_option(override: Override) -> UsageError | None:
+def _unknown_option(override: Override, verb: str) -> UsageError | None:
     group = override.key_or_group
     value = override.value()
-    known = options(group)
+    known = options_of(verb, group)
+    if isinstance(value, list):
+        value = next((one for one in value if str(one) not in known), None)
     if value is None or override.is_delete() or str(value) in known:
         return None
+    if str(value) in options(group):
+        verbs = [
+            other
+            for other in roots()
+            if group in groups_of(other) and str(value) in options_of(other, group)
+        ]
+        return UsageError(
+            f"{group}={value!s} is not for mmdiff {verb}",
+            got=_line(override),
+            belongs=f"mmdiff {verb} takes {', '.join(known)}",
+            cure=" or ".join(f"mmdiff {other} {group}={value!s}" for other in verbs),
+        )
     near = nearest(str(value), known)
     return UsageError(
         f"the group {group} has no option {value!s}",

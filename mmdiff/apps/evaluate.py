@@ -4,16 +4,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from mmdiff.apps.generate import chosen_guidance, load_pipeline, sampled
+from mmdiff.apps.generate import load_pipeline, sampled
+from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.run import run_call
 from mmdiff.media.atomic import check_writable
 
 if TYPE_CHECKING:
-    from mmdiff.apps.bounce_evaluation import BounceEvaluation
+    from mmdiff.apps.evaluations.evaluation import Evaluation
     from mmdiff.media.clip import Clip
 
 
@@ -23,22 +24,26 @@ def main(words: Sequence[str]) -> int:
 
 def evaluate(
     *,
-    evaluation: "BounceEvaluation",
+    evaluation: "Evaluation",
     seed: int = 0,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     audio_guidance_scale: float | None = None,
     guidance_rescale: float | None = None,
+    frame_consistency_scale: float | None = None,
+    modality_scale: float | None = None,
     scheduler: Any = None,
     audio_scheduler: Any = None,
     guidance: Any = None,
     checkpoint: str | None = None,
     device: str = "auto",
+    dtype: Literal["fp32", "bf16"] = "fp32",
     batch_size: int = 16,
     output_dir: str = "outputs/evaluate",
     paths: dict[str, str] | None = None,
 ) -> int:
     """Make clips, read them, print each table when it is finished; 0 even if a figure is short."""
+    from mmdiff.apps.evaluations.evaluation import EvaluationRun
     from mmdiff.evaluation.report import Report
     from mmdiff.media.sidecar import installed_versions
 
@@ -49,45 +54,57 @@ def evaluate(
         "guidance_scale": guidance_scale,
         "audio_guidance_scale": audio_guidance_scale,
         "guidance_rescale": guidance_rescale,
+        "frame_consistency_scale": frame_consistency_scale,
+        "modality_scale": modality_scale,
     }
     named = {
         "num_inference_steps": num_inference_steps,
-        **scales,
-        "guidance": chosen_guidance(guidance, **scales),
+        **guidance_arguments(guidance, scales),
     }
     arguments = {name: value for name, value in named.items() if value is not None}
-    pipe = load_pipeline(checkpoint, device=device)
+    pipe = load_pipeline(checkpoint, device=device, dtype=dtype)
     pipe.set_progress_bar_config(disable=True)
     if scheduler is not None:
         pipe.scheduler = scheduler
     if audio_scheduler is not None:
         pipe.audio_scheduler = audio_scheduler
 
-    def make(texts: list[str], seeds: list[int], sizes: dict[str, int]) -> list["Clip"]:
-        return sampled(pipe, texts, seeds, {**arguments, **sizes})
+    def make(texts: list[str], seeds: list[int], settings: dict[str, Any]) -> list["Clip"]:
+        return sampled(pipe, texts, seeds, {**arguments, **settings})
 
     began = time.perf_counter()
-    settings = {
+    facts = {
         "checkpoint": "bundled" if checkpoint is None else Path(checkpoint).name,
         "seed": seed,
         "scheduler": type(pipe.scheduler).__name__,
         **{name: str(value) for name, value in arguments.items()},
         "device": pipe.device.type,
+        "dtype": dtype,
         "versions": ", ".join(f"{name} {text}" for name, text in installed_versions().items()),
     }
     console = Console(width=None if sys.stdout.isatty() else 100)
     results: list[Any] = []
     written: tuple[Path, ...] = ()
-    for result in evaluation.results(
-        pipe, make, seed=seed, batch_size=batch_size, progress=progress_line()
-    ):
+    run = EvaluationRun(
+        pipe,
+        make,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress_line(),
+        folder=folder,
+        arguments=arguments,
+        checkpoint=checkpoint,
+    )
+    for result in evaluation.results(run):
         results.append(result)
         report = Report(results=(result,))
         for table in report.tables():
             console.print(table)
         minutes = (time.perf_counter() - began) / 60
-        report = Report(tuple(results), {**settings, "minutes": round(minutes, 1)})
+        report = Report(tuple(results), {**facts, "minutes": round(minutes, 1)})
         written = report.save(folder)
+    minutes = (time.perf_counter() - began) / 60
+    console.print(f"{minutes:.1f} minutes", highlight=False)
     console.print(*written, sep="\n", markup=False, highlight=False)
     return 0
 

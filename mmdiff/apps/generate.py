@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
 from mmdiff.apps.file_names import clip_paths
+from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.prompt_list import read_prompts
 from mmdiff.apps.run import run_call
 from mmdiff.apps.usage_error import UsageError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmdiff.pipelines.pipeline import MMDiffPipeline
 
 MAX_SEED = 2**63 - 1
+DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
 def main(words: Sequence[str]) -> int:
@@ -40,9 +41,16 @@ def generate(
     guidance_scale: float | None = None,
     audio_guidance_scale: float | None = None,
     guidance_rescale: float | None = None,
+    frame_consistency_scale: float | None = None,
+    modality_scale: float | None = None,
     scheduler: Any = None,
     audio_scheduler: Any = None,
     guidance: Any = None,
+    condition: Any = None,
+    conditions: list[Any] | None = None,
+    image: str | None = None,
+    video: str | None = None,
+    audio: str | None = None,
     checkpoint: str | None = None,
     device: str = "auto",
     batch_size: int = 8,
@@ -52,7 +60,12 @@ def generate(
     paths: dict[str, str] | None = None,
 ) -> int:
     """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar."""
+    from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
+
     console = Console(soft_wrap=True)
+    given = chosen_conditions(condition, conditions, image=image, video=video, audio=audio)
+    if prompt is None and prompts is None and brings_a_half(given):
+        prompt = ""
     texts = [text for text in read_prompts(prompt, prompts) for _ in range(_positive(num_clips))]
     _check_range("batch_size", batch_size, 1, 4096)
     _check_range("seed", seed, 0, MAX_SEED - len(texts))
@@ -64,23 +77,24 @@ def generate(
         output_dir=Path(output_dir),
     )
     _check_targets(targets, make_folder=output is None, overwrite=overwrite)
-    settings = {
+    settings: dict[str, Any] = {
         "negative_prompt": negative_prompt,
         "modalities": modalities,
         "num_frames": num_frames,
         "height": height,
         "width": width,
         "num_inference_steps": num_inference_steps,
+    }
+    scales = {
         "guidance_scale": guidance_scale,
         "audio_guidance_scale": audio_guidance_scale,
         "guidance_rescale": guidance_rescale,
-        "guidance": chosen_guidance(
-            guidance,
-            guidance_scale=guidance_scale,
-            audio_guidance_scale=audio_guidance_scale,
-            guidance_rescale=guidance_rescale,
-        ),
+        "frame_consistency_scale": frame_consistency_scale,
+        "modality_scale": modality_scale,
     }
+    settings |= guidance_arguments(guidance, scales)
+    if given:
+        settings["conditions"] = given
     arguments = {name: value for name, value in settings.items() if value is not None}
     pipe = load_pipeline(checkpoint, device=device)
     if scheduler is not None:
@@ -95,7 +109,13 @@ def generate(
         for i, clip in zip(rows, clips, strict=True):
             facts = described(pipe, arguments, checkpoint)
             written = write_clip_files(
-                clip, targets[i], prompt=texts[i], seed=seed + i, facts=facts, overwrite=overwrite
+                clip,
+                targets[i],
+                prompt=texts[i],
+                seed=seed + i,
+                facts=facts,
+                note=noted(given),
+                overwrite=overwrite,
             )
             line = f"{written[0]}  {summary(clip)}, seed {seed + i}, {seconds:.1f} s"
             console.print(line, markup=False, highlight=False)
@@ -104,31 +124,22 @@ def generate(
     return 0
 
 
-def chosen_guidance(guider: Any, **scales: float | None) -> list[Any] | None:
-    """The guider of `guidance=` with the scales named beside it; None leaves it to the model."""
-    if guider is None:
-        return None
-    named = {name: scale for name, scale in scales.items() if scale is not None}
-    unknown = [name for name in named if not hasattr(guider, name)]
-    if unknown:
-        kind = type(guider).__name__
-        raise UsageError(
-            f"{unknown[0]} is set, and guidance by {kind} has none",
-            key=unknown[0],
-            cure=f"leave it out, or use guidance=classifier_free {unknown[0]}={named[unknown[0]]}",
-        )
-    return [replace(guider, **named)]
+def load_pipeline(
+    checkpoint: str | None, *, device: str, dtype: Literal["fp32", "bf16"] = "fp32"
+) -> "MMDiffPipeline":
+    """The bundled model (`checkpoint` None) or a pipeline folder, on a device.
 
-
-def load_pipeline(checkpoint: str | None, *, device: str) -> "MMDiffPipeline":
-    """The bundled model (`checkpoint` None) or a pipeline folder, on a device."""
+    dtype: of the transformer; all else is in fp32.
+    """
+    import torch
     from diffusers.utils import logging as diffusers_logging
 
     from mmdiff.pipelines.pipeline import MMDiffPipeline
 
     target = chosen_device(device)
     diffusers_logging.disable_progress_bar()
-    pipe = MMDiffPipeline.from_pretrained(checkpoint).to(target)
+    precisions = {"transformer": getattr(torch, DTYPES[dtype]), "default": torch.float32}
+    pipe = MMDiffPipeline.from_pretrained(checkpoint, dtype=precisions).to(target)
     pipe.set_progress_bar_config(desc="sampling", leave=False)
     return pipe
 
@@ -170,16 +181,26 @@ def sampled(
 
 
 def write_clip_files(
-    clip: "Clip", path: Path, *, prompt: str, seed: int, facts: dict[str, Any], overwrite: bool
+    clip: "Clip",
+    path: Path,
+    *,
+    prompt: str,
+    seed: int,
+    facts: dict[str, Any],
+    note: str = "",
+    overwrite: bool,
 ) -> list[Path]:
-    """The clip, its storyboard and its sidecar; the paths that were written."""
+    """The clip, its storyboard and its sidecar; the paths that were written.
+
+    note: of what was given, written above the storyboard behind the prompt.
+    """
     from mmdiff.media.sidecar import write_sidecar
     from mmdiff.media.storyboard import save_storyboard
 
     path.parent.mkdir(parents=True, exist_ok=True)
     clip.save(path, overwrite=overwrite)
     board = storyboard_path(path)
-    save_storyboard(clip, board, caption=prompt)
+    save_storyboard(clip, board, caption=f"{prompt} [{note}]".strip() if note else prompt)
     sidecar = write_sidecar(path, prompt=prompt, seed=seed, settings=facts, overwrite=overwrite)
     return [path, board, sidecar]
 
@@ -190,9 +211,11 @@ def storyboard_path(path: Path) -> Path:
 
 def described(pipe: Any, arguments: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
     """What the sidecar holds beside prompt and seed: enough to make the clip again."""
-    plain = {name: value for name, value in arguments.items() if name != "guidance"}
+    objects = ("guidance", "conditions")
+    plain = {name: value for name, value in arguments.items() if name not in objects}
     return {
         **plain,
+        "conditions": [one.settings() for one in arguments.get("conditions", ())],
         "guidance": [repr(guider) for guider in arguments.get("guidance", ())],
         "scheduler": type(pipe.scheduler).__name__,
         "audio_scheduler": type(pipe.audio_scheduler or pipe.scheduler).__name__,

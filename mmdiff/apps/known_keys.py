@@ -1,5 +1,6 @@
 """What the configuration tree knows: its files, groups, options, keys, and where each belongs."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -59,6 +60,25 @@ def groups_of(verb: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip("/").split("@")[0] for name in names))
 
 
+@cache
+def options_of(verb: str, group: str) -> tuple[str, ...]:
+    """The options of a group that this verb can take: an experiment overrides groups of its verb
+    only."""
+    if group != "experiment":
+        return options(group)
+    known = groups_of(verb)
+    return tuple(name for name in options(group) if set(_overridden(group, name)) <= set(known))
+
+
+def _overridden(group: str, option: str) -> list[str]:
+    """The groups that the defaults list of an option overrides."""
+    config = OmegaConf.load(configuration_folder() / group / f"{option}.yaml")
+    entries = OmegaConf.select(config, "defaults", default=[])
+    words = [str(next(iter(entry))) for entry in entries if isinstance(entry, DictConfig)]
+    names = [word.removeprefix("override ") for word in words if word.startswith("override ")]
+    return [name.strip("/").split("@")[0] for name in names]
+
+
 def leaves(config: DictConfig, prefix: str = "") -> dict[str, object]:
     """Dotted keys with their raw values, inner nodes included."""
     found: dict[str, object] = {}
@@ -85,8 +105,9 @@ def keys_of_files() -> dict[str, str]:
         config = OmegaConf.load(path)
         if not isinstance(config, DictConfig):
             continue
-        is_global = "@package _global_" in path.read_text(encoding="utf-8")[:200]
-        package = "" if is_global else "".join(f"{part}." for part in relative.parent.parts)
+        own = re.match(r"# @package (\S+)", path.read_text(encoding="utf-8"))
+        named = own.group(1) if own else ".".join(relative.parent.parts)
+        package = f"{named}." if named and named != "_global_" else ""
         for key in leaves(config):
             if key.split(".")[0] not in ("defaults", "hydra"):
                 found.setdefault(f"{package}{key}", f"conf/{relative.as_posix()}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdiff.apps.compose import check_nodes, save_resolved
-from mmdiff.apps.known_keys import options
+from mmdiff.apps.known_keys import options_of
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.usage_error import UsageError
 
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
 def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
     """Check everything that can be checked, then train in this process or in several."""
     if config.get("module") is None:
-        known = options("experiment")
+        known = options_of("train", "experiment")
         raise UsageError(
             "nothing to train was chosen",
             belongs=f"conf/experiment/: {', '.join(known)}",

@@ -3,7 +3,7 @@
 import re
 
 from mmdiff.__main__ import VERBS
-from mmdiff.apps.known_keys import configuration_folder, groups_of, options
+from mmdiff.apps.known_keys import configuration_folder, groups_of, options_of
 
 _FLAGS = """\
 Flags
@@ -22,7 +22,7 @@ def verb_help(verb: str) -> str:
     keys = "\n".join(f"  {line}".rstrip() for line in body.strip().splitlines())
     groups = [group for group in groups_of(verb) if group not in ("hydra", "_self_")]
     width = max(map(len, groups), default=0)
-    lines = [f"  {group:<{width}}  {', '.join(options(group))}" for group in groups]
+    lines = [f"  {group:<{width}}  {', '.join(options_of(verb, group))}" for group in groups]
     chosen = "\n".join(["Groups, group=option", *lines, ""]) if lines else ""
     meaning = VERBS.get(verb, "")
     head = f"mmdiff {verb} key=value ...   {meaning}\n\nKeys\n{keys}\n\n"

@@ -34,6 +34,13 @@ def psnr(original: Tensor, reconstruction: Tensor) -> float:
     return float(10 * torch.log10(255**2 / error)) if error > 0 else math.inf
 
 
+def psnr_of_set(each: Sequence[float]) -> float:
+    """PSNR of the mean squared error of a set, from that of each of it."""
+    errors = [10 ** (-value / 10) for value in each]
+    mean = sum(errors) / len(errors)
+    return -10 * math.log10(mean) if mean > 0 else math.inf
+
+
 def flicker(frames: Tensor) -> float:
     """Mean absolute second difference in time of `frames height width 3`, 0-255.
 
@@ -76,7 +83,7 @@ def video_reconstruction(originals: Sequence[Tensor], reconstructions: Sequence[
     _check_pairs(originals, reconstructions)
     pairs = list(zip(originals, reconstructions, strict=True))
     each = [psnr(original, reconstruction) for original, reconstruction in pairs]
-    whole = _psnr_of_mean(each)
+    whole = psnr_of_set(each)
     ratio = flicker_ratio(originals, reconstructions)
     still = sum(still_flicker(*pair) for pair in pairs) / len(pairs)
     count = len(pairs)
@@ -131,12 +138,6 @@ def audio_reconstruction(
 def _second_difference(frames: Tensor) -> Tensor:
     pixels = frames.float()
     return (pixels[2:] - 2 * pixels[1:-1] + pixels[:-2]).abs()
-
-
-def _psnr_of_mean(each: Sequence[float]) -> float:
-    errors = [10 ** (-value / 10) for value in each]
-    mean = sum(errors) / len(errors)
-    return -10 * math.log10(mean) if mean > 0 else math.inf
 
 
 def _check_equal_shapes(original: Tensor, reconstruction: Tensor) -> None:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmdiff.guidance.guider import Guider, Term
-from mmdiff.guidance.text import negative_of
-from mmdiff.values.context import Context
+from mmdiff.guidance.guider import Term
+from mmdiff.guidance.moment import Moment
+from mmdiff.guidance.text_guider import TextGuider
 
 
 @dataclass(frozen=True)
-class ClassifierFree(Guider):
+class ClassifierFree(TextGuider):
     """x + (s - 1) (x - x_weak) (arXiv 2207.12598); the same on the clean estimate and on what the
     backbone predicts, since the one is linear in the other.
 
@@ -25,10 +25,7 @@ class ClassifierFree(Guider):
         if not 0 <= self.guidance_rescale <= 1:
             raise ValueError(f"guidance_rescale is {self.guidance_rescale}; it goes from 0 to 1")
 
-    def weaken(self, context: Context, negative_context: Context | None) -> Context:
-        return negative_of(context, negative_context)
-
-    def term(self, strong: Tensor, weak: Tensor, *, weight: Tensor, memory: Tensor | None) -> Term:
+    def term(self, strong: Tensor, weak: Tensor, *, weight: Tensor, moment: Moment) -> Term:
         step = weight * (strong - weak)
         if self.guidance_rescale == 0:
             return Term(step)

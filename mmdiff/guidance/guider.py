@@ -1,13 +1,16 @@
 """Guider: what a difference to a weaker prediction adds to the clean estimate."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
+from mmdiff.guidance.energy import Energy
+from mmdiff.guidance.moment import Moment
+from mmdiff.guidance.strength import Schedule, check_interval, check_schedule, over_time
+from mmdiff.guidance.weaker import Weaker
 from mmdiff.values.context import Context
-from mmdiff.values.latents import Modality
+from mmdiff.values.latents import ClipLatents, Modality
 
 
 @dataclass(frozen=True)
@@ -22,42 +25,43 @@ class Term:
 class Guider(ABC):
     """One weaker prediction, and how far to go away from it, per half of the clip.
 
-    guidance_scale: s in x_weak + s (x - x_weak); 1 is the prediction itself, and costs nothing.
-    audio_guidance_scale: s for the sound; None takes `guidance_scale`.
     interval: noise times within which it guides (arXiv 2404.07724); outside of it, nothing is added
         and no weaker prediction is made.
+    schedule: how its scale changes over noise time: see `strength.over_time`.
     """
 
-    guidance_scale: float = 4.0
-    audio_guidance_scale: float | None = None
-    interval: tuple[float, float] = (0.0, 1.0)
+    interval: tuple[float, float] = field(default=(0.0, 1.0), kw_only=True)
+    schedule: Schedule = field(default="constant", kw_only=True)
 
     def __post_init__(self) -> None:
-        first, last = self.interval
-        if not 0 <= first <= last <= 1:
-            raise ValueError(
-                f"interval is {tuple(self.interval)}; it must be two noise times "
-                "0 <= first <= last <= 1, and (0, 1) guides always"
-            )
+        check_interval(self.interval)
+        check_schedule(self.schedule)
 
     @abstractmethod
-    def weaken(self, context: Context, negative_context: Context | None) -> Context:
-        """The context of the weaker prediction; ones that are the same object share one pass."""
+    def strength(self, modality: Modality) -> float:
+        """w in x + w (x - x_weak); 0 is off, and costs nothing."""
 
     @abstractmethod
-    def term(self, strong: Tensor, weak: Tensor, *, weight: Tensor, memory: Tensor | None) -> Term:
+    def weaken(self, strong: Weaker, negative_context: Context | None) -> Weaker:
+        """The weaker prediction; equal ones of several guiders share one pass."""
+
+    @abstractmethod
+    def term(self, strong: Tensor, weak: Tensor, *, weight: Tensor, moment: Moment) -> Term:
         """What to add to the clean estimate `strong`; exactly 0 in rows where `weight` is.
 
-        weight: s - 1 per row, broadcastable to the estimates.
-        memory: of this guider and half from the call before; None at first.
+        weight: w per row, broadcastable to the estimates.
         """
 
+    def concerns(self, latents: ClipLatents) -> bool:
+        """Whether the weaker prediction of such a clip is weaker at all."""
+        return True
+
+    @property
+    def as_energy(self) -> Energy | None:
+        """What guides in its place, for guiders that have a form without a weaker prediction."""
+        return None
+
     def weight(self, modality: Modality, level: Tensor) -> Tensor:
-        """s - 1 where it guides, 0 elsewhere; of the shape of `level`, the noise time per row."""
-        scale = self.guidance_scale
-        if modality == "audio" and self.audio_guidance_scale is not None:
-            scale = self.audio_guidance_scale
-        first, last = self.interval
-        # a half without noise is given: there is nothing to guide
-        is_active = (level >= first) & (level <= last) & (level > 0)
-        return torch.where(is_active, scale - 1.0, 0.0)
+        """w where and when it guides, 0 elsewhere; of the shape of `level`, the noise times."""
+        factor = over_time(level, interval=self.interval, schedule=self.schedule)
+        return self.strength(modality) * factor

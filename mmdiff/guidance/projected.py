@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmdiff.guidance.guider import Guider, Term
-from mmdiff.guidance.text import negative_of
-from mmdiff.values.context import Context
+from mmdiff.guidance.guider import Term
+from mmdiff.guidance.moment import Moment
+from mmdiff.guidance.text_guider import TextGuider
 
 
 @dataclass(frozen=True)
-class Projected(Guider):
+class Projected(TextGuider):
     """x + (s - 1) d, where d is x - x_weak, damped along x (arXiv 2410.02416, algorithm 1).
 
     eta: how much of the part of d parallel to x is kept; that part raises saturation.
@@ -31,13 +31,10 @@ class Projected(Guider):
         if not -1 < self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}; it must be between -1 and 1")
 
-    def weaken(self, context: Context, negative_context: Context | None) -> Context:
-        return negative_of(context, negative_context)
-
-    def term(self, strong: Tensor, weak: Tensor, *, weight: Tensor, memory: Tensor | None) -> Term:
+    def term(self, strong: Tensor, weak: Tensor, *, weight: Tensor, moment: Moment) -> Term:
         difference = strong - weak
-        if memory is not None:
-            difference = difference + self.momentum * memory
+        if moment.memory is not None:
+            difference = difference + self.momentum * moment.memory
         return Term(weight * self._damped(difference, strong), memory=difference)
 
     def _damped(self, difference: Tensor, strong: Tensor) -> Tensor:

@@ -7,14 +7,26 @@ import pytest
 from omegaconf import OmegaConf
 
 from mmdiff.__main__ import VERBS
-from mmdiff.apps.compose import check_nodes, composed, instantiate, resolved
-from mmdiff.apps.known_keys import configuration_folder, groups, groups_of, keys_of_files, options
+from mmdiff.apps.compose import built, check_nodes, composed, instantiate, resolved
+from mmdiff.apps.known_keys import (
+    configuration_folder,
+    groups,
+    groups_of,
+    keys_of_files,
+    options,
+    options_of,
+)
+from mmdiff.apps.usage_error import UsageError
+from mmdiff.guidance.energy import Energy
+from mmdiff.guidance.guider import Guider
 
 FILL = {  # values that only the user knows
     "export": ["vae_run=a", "audio_vae_run=b", "vocoder_run=c", "diffusion_run=d"],
     "encode": ["vae=a", "audio_vae=b"],
 }
-EXPERIMENTS = options("experiment")
+EXPERIMENTS = [
+    (verb, name) for verb in ("train", "evaluate") for name in options_of(verb, "experiment")
+]
 
 
 def plain(verb, *words):
@@ -28,12 +40,26 @@ def test_every_verb_composes(verb):
     check_nodes(config)
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_composes(experiment):
-    config = plain("train", f"experiment={experiment}")
+@pytest.mark.parametrize("verb, experiment", EXPERIMENTS)
+def test_every_experiment_composes(verb, experiment):
+    config = plain(verb, f"experiment={experiment}")
     check_nodes(config)
     path = configuration_folder() / "experiment" / f"{experiment}.yaml"
     assert len(path.read_text().splitlines()) <= 40
+
+
+def test_every_experiment_is_of_one_verb():
+    assert sorted(name for _, name in EXPERIMENTS) == sorted(options("experiment"))
+
+
+@pytest.mark.parametrize("verb, other", [("train", "evaluate"), ("evaluate", "train")])
+def test_an_experiment_of_another_verb_is_told(verb, other):
+    experiment = options_of(other, "experiment")[0]
+    with pytest.raises(
+        UsageError, match=f"experiment={experiment} is not for mmdiff {verb}"
+    ) as told:
+        composed(verb, [f"experiment={experiment}"])
+    assert told.value.cure == f"mmdiff {other} experiment={experiment}"
 
 
 CHOICES = [
@@ -50,6 +76,7 @@ def test_every_option_names_what_exists(verb, group, option):
     # An option may interpolate what another group brings: only what stands in it is checked.
     path = configuration_folder() / group / f"{option}.yaml"
     node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    node.pop("defaults", None)
     check_nodes(_without_open_values(node))
     composed(verb, [*FILL.get(verb, []), f"{group}={option}"])
 
@@ -72,9 +99,30 @@ def test_every_scheduler_is_built_and_runs(scheduler):
 
 
 @pytest.mark.parametrize("guidance", options("guidance"))
-def test_every_guidance_is_built(guidance):
-    built = instantiate(plain("generate", f"guidance={guidance}")["guidance"])
-    assert built.guidance_scale == 4.0
+def test_every_guidance_is_built(guidance, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    of_the_user = {
+        "autoguidance": {"transformer": tmp_path},
+        "classifier": {"classifier.model": "microsoft/resnet-18", "target": 3},
+    }.get(guidance, {})
+    words = [f"guidance.{guidance}.{key}={value}" for key, value in of_the_user.items()]
+    node = plain("generate", f"guidance={guidance}", *words)["guidance"]
+    assert list(node) == [guidance], "its file begins with # @package guidance.NAME"
+    for word in words:
+        others = [other for other in words if other != word]
+        with pytest.raises(UsageError, match=word.split("=")[0]):
+            plain("generate", f"guidance={guidance}", *others)
+    if guidance == "classifier":
+        check_nodes(node)  # built, it would read weights
+    else:
+        assert isinstance(built(node)[guidance], Guider | Energy)
+
+
+def test_several_guiders_at_once():
+    words = ["guidance=[projected,frame_consistency]", "guidance.frame_consistency.scale=2"]
+    node = plain("generate", *words)["guidance"]
+    projected, frames = built(node).values()
+    assert (projected.guidance_scale, frames.scale) == (4.0, 2)
 
 
 def test_an_audio_scheduler_of_its_own():

@@ -141,8 +141,19 @@ def test_an_existing_file_is_kept_when_asked(pipe, tmp_path):
 
 
 def test_guidance_takes_the_scales_beside_it(pipe):
-    assert verb.main(["prompt=a", "output=a.mp4", "guidance=projected", "guidance_scale=7.0"]) == 0
-    assert pipe.calls[0]["guidance"][0].guidance_scale == 7.0
+    words = ["prompt=a", "output=a.mp4", "guidance=[projected,frame_consistency]"]
+    scales = ["guidance_scale=7.0", "frame_consistency_scale=1.5", "modality_scale=2.0"]
+    assert verb.main([*words, *scales]) == 0
+    (call,) = pipe.calls
+    projected, frames = call["guidance"]
+    assert (projected.guidance_scale, frames.scale) == (7.0, 1.5)
+    assert call["modality_scale"] == 2.0
+    assert not {"guidance_scale", "frame_consistency_scale"} & set(call)
+
+
+def test_scales_alone_are_those_of_the_call(pipe):
+    assert verb.main(["prompt=a", "output=a.mp4", "frame_consistency_scale=1.5"]) == 0
+    assert pipe.calls[0]["frame_consistency_scale"] == 1.5 and "guidance" not in pipe.calls[0]
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "tpu9"])

@@ -5,8 +5,11 @@ import pytest
 from mmdiff.apps.run import run_call
 
 SCHEDULERS = (
-    "ddim, ddpm, dpmpp_2m, dpmpp_sde, euler, euler_ancestral, "
-    "flow_match_euler, flow_match_heun, unipc"
+    "ddim, ddpm, deis, dpmpp_2m, dpmpp_2s, dpmpp_sde, euler, euler_ancestral, "
+    "flow_match_euler, flow_match_heun, flow_match_lcm, heun, lcm, lms, pndm, sa_solver, tcd, unipc"
+)
+PROJECTED_TAKES = (
+    "guidance_scale, audio_guidance_scale, eta, norm_threshold, momentum, interval, schedule"
 )
 DDIM_TAKES = (
     "num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas, clip_sample, "
@@ -71,12 +74,12 @@ mmdiff generate: scheduler.beta_start is at its default and not in the file
   cure     +scheduler.beta_start=0.1""",
     ),
     "misspelt_added_argument": (
-        ["guidance=projected", "+guidance.etta=1.0"],
-        """\
+        ["guidance=projected", "+guidance.projected.etta=1.0"],
+        f"""\
 mmdiff generate: Projected takes no argument 'etta'
-  got      guidance.etta=1.0
-  belongs  it takes guidance_scale, audio_guidance_scale, interval, eta, norm_threshold, momentum
-  nearest  guidance.eta""",
+  got      guidance.projected.etta=1.0
+  belongs  it takes {PROJECTED_TAKES}
+  nearest  guidance.projected.eta""",
     ),
     "argument_without_its_group": (
         ["scheduler.shift=3"],

@@ -5,9 +5,11 @@ from diffusers.guiders import ClassifierFreeGuidance
 from mmdiff.diffusion.noise_schedule import Cosine
 from mmdiff.diffusion.parameterization import to_clean
 from mmdiff.guidance.classifier_free import ClassifierFree
+from mmdiff.guidance.moment import Moment
 
 STRONG, WEAK, NOISY = torch.randn(3, 2, 4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
 ONES = torch.ones(2, 1, 1, 1, 1)
+NOW = Moment(call=0, on_line=NOISY, time=0.5 * ONES)
 
 
 @pytest.mark.parametrize("rescale", [0.0, 0.3, 1.0])
@@ -16,7 +18,7 @@ def test_it_is_the_guider_of_diffusers(scale: float, rescale: float) -> None:
     theirs = ClassifierFreeGuidance(guidance_scale=scale, guidance_rescale=rescale)
     expected = theirs.forward(STRONG, WEAK).pred
     ours = ClassifierFree(scale, guidance_rescale=rescale)
-    term = ours.term(STRONG, WEAK, weight=ours.weight("video", ONES), memory=None)
+    term = ours.term(STRONG, WEAK, weight=ours.weight("video", ONES), moment=NOW)
     assert torch.allclose(STRONG + term.value, expected, rtol=0, atol=1e-5)
 
 
@@ -28,7 +30,7 @@ def test_guiding_the_clean_estimate_is_guiding_the_prediction() -> None:
         )
 
     guided_prediction = WEAK + 4.0 * (STRONG - WEAK)
-    term = ClassifierFree().term(clean(STRONG), clean(WEAK), weight=3 * ONES, memory=None)
+    term = ClassifierFree().term(clean(STRONG), clean(WEAK), weight=3 * ONES, moment=NOW)
     assert torch.allclose(clean(STRONG) + term.value, clean(guided_prediction), atol=1e-5)
 
 
@@ -36,7 +38,7 @@ def test_guiding_the_clean_estimate_is_guiding_the_prediction() -> None:
 def test_rows_without_weight_are_untouched(rescale: float) -> None:
     weight = torch.tensor([3.0, 0.0]).reshape(2, 1, 1, 1, 1)
     guider = ClassifierFree(guidance_rescale=rescale)
-    value = guider.term(STRONG, WEAK, weight=weight, memory=None).value
+    value = guider.term(STRONG, WEAK, weight=weight, moment=NOW).value
     assert value[0].any()
     assert not value[1].any()
 

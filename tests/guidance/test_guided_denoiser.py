@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
+from mmdiff.backbone.ablation import Ablation
 from mmdiff.guidance.classifier_free import ClassifierFree
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from mmdiff.guidance.projected import Projected
@@ -30,7 +31,14 @@ class Denoiser:
 
     rows: list[int] = field(default_factory=list)
 
-    def __call__(self, latents: ClipLatents, time: ClipLatents, text: Context) -> ClipLatents:
+    def __call__(
+        self,
+        latents: ClipLatents,
+        time: ClipLatents,
+        text: Context,
+        *,
+        ablation: Ablation | None = None,
+    ) -> ClipLatents:
         self.rows.append(latents.batch_size)
         assert time.batch_size == text.batch_size == latents.batch_size
         said = (text.tokens * text.mask[..., None]).sum((1, 2))

@@ -1,0 +1,1 @@
+"""What `mmdiff evaluate experiment=...` measures: one file a study, chosen and set by YAML."""

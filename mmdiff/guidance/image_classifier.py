@@ -1,0 +1,41 @@
+"""ImageClassifier: a classifier of pictures from transformers, for `ClassifierEnergy`."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+
+
+@dataclass(frozen=True)
+class ImageClassifier:
+    """Logits b classes of pictures b 3 height width in [0, 1], differentiable.
+
+    model: a folder, or a repository of the hub, that `AutoModelForImageClassification` loads; size,
+        mean and standard deviation of its pictures are those of its image processor.
+    """
+
+    model: str
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        classifier, processor = load_classifier(self.model, pictures.device)
+        size = processor.size
+        edge = size.get("shortest_edge")
+        height, width = (size.get(name, edge) for name in ("height", "width"))
+        shown = F.interpolate(pictures.float(), (height, width), mode="bicubic", antialias=True)
+        mean = shown.new_tensor(processor.image_mean)[:, None, None]
+        deviation = shown.new_tensor(processor.image_std)[:, None, None]
+        logits: Tensor = classifier(pixel_values=(shown - mean) / deviation).logits
+        return logits
+
+
+@lru_cache(maxsize=1)
+def load_classifier(model: str, device: torch.device) -> tuple[PreTrainedModel, AutoImageProcessor]:
+    """The frozen classifier, fp32, and its image processor; the last one loaded is kept."""
+    classifier = AutoModelForImageClassification.from_pretrained(
+        model, use_safetensors=True, dtype=torch.float32
+    )
+    frozen = classifier.to(device).eval().requires_grad_(False)
+    return frozen, AutoImageProcessor.from_pretrained(model)

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmdiff.evaluation.plot import Curve, save_bars, save_curves
+
+
+def drawn(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_curves_are_drawn_and_differ_with_their_values(tmp_path: Path) -> None:
+    pictures = []
+    for index, values in enumerate(([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])):
+        path = tmp_path / f"{index}.png"
+        curves = [Curve("one", [5, 10, 20], values)]
+        save_curves(curves, path, x_label="x", y_label="y", title="t", is_logarithmic=True)
+        pictures.append(drawn(path))
+    assert pictures[0].shape == pictures[1].shape
+    assert np.abs(pictures[0] - pictures[1]).max() > 100
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png"]
+
+
+def test_a_long_bar_has_more_ink(tmp_path: Path) -> None:
+    ink = []
+    for value in (1.0, 3.0):
+        path = tmp_path / "bars.png"
+        save_bars({"time": {"base": 4.0, "other": value}}, path, title="t", baseline="base")
+        blue = np.abs(drawn(path) - np.array([0x42, 0x5B, 0xD6])).sum(-1) < 30
+        ink.append(int(blue.sum()))
+    assert ink[1] > 2 * ink[0] > 0
+
+
+def test_wrong_names_and_lengths_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"it is a PNG: a\.png"):
+        save_bars({"m": {"a": 1.0}}, tmp_path / "a.jpg", title="t")
+    with pytest.raises(ValueError, match="curve c has 2 x and 1 y"):
+        Curve("c", [1, 2], [1])
