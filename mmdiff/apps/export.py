@@ -34,6 +34,8 @@ def export(
     default_guidance_scale: float = 4.0,
     default_audio_guidance_scale: float | None = None,
     default_guidance_rescale: float = 0.0,
+    default_frame_consistency_scale: float = 0.0,
+    default_modality_scale: float = 0.0,
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     overwrite: bool = False,
     output_dir: str,
@@ -52,6 +54,8 @@ def export(
         "default_guidance_scale": default_guidance_scale,
         "default_audio_guidance_scale": default_audio_guidance_scale,
         "default_guidance_rescale": default_guidance_rescale,
+        "default_frame_consistency_scale": default_frame_consistency_scale,
+        "default_modality_scale": default_modality_scale,
         **trained_for(Path(diffusion_run)),
     }
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from einops import rearrange
@@ -128,7 +128,7 @@ def consistency(clips: Sequence[Tensor], tracks: Sequence[Followed]) -> Result:
     for (name, unit), values in rows.items():
         found = [value for value in values if not math.isnan(value)]
         mean = sum(found) / len(found) if found else math.nan
-        better = "higher" if name == "range of motion" else "lower"
+        better: Literal["higher", "lower"] = "higher" if name == "range of motion" else "lower"
         figures.append(Figure(name, mean, unit, better=better, count=len(found)))
     return Result("consistency", "Consistency over time", tuple(figures))
 

@@ -31,7 +31,7 @@ class ClassifierEnergy(Energy):
     frames_every: of "frames", only every so many are looked at.
     """
 
-    scale: float = 0.1
+    scale: float = 0.2
     _: KW_ONLY
     classifier: Callable[[Tensor], Tensor]
     target: int

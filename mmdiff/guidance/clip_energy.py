@@ -18,14 +18,14 @@ from mmdiff.values.latents import ClipLatents, Modality
 @dataclass(frozen=True)
 class CLIPEnergy(Energy):
     """1 - cosine of text and frame in the space of CLIP (arXiv 2103.00020), the mean over frames;
-    as a guide of generation: arXiv 2112.10741, section 2.3.
+    as a guide of generation: arXiv 2112.10741.
 
     model: a folder, or a repository of the hub, with a `CLIPModel` and its tokenizer.
     prompt: None takes the prompt of each clip.
     num_frames: how many frames, evenly spread over the clip, are looked at.
     """
 
-    scale: float = 0.1
+    scale: float = 0.2
     _: KW_ONLY
     model: str = "openai/clip-vit-base-patch32"
     prompt: str | None = None

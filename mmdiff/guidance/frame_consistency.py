@@ -1,6 +1,6 @@
 """Frame-consistency guidance: frames that belong together, in two forms behind one name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from mmdiff.guidance.difference_guider import DifferenceGuider
@@ -24,7 +24,8 @@ class FrameConsistency(DifferenceGuider):
         training; here only what joins frames is cut, and the backbone has been trained with it cut
         now and then, so the weaker prediction is a good one of unrelated frames.
         "energy", x - v grad E(x): E is the second difference in time after warping by the estimated
-        motion (`FlickerEnergy`), and v its scale; it needs no weaker prediction.
+        motion (`FlickerEnergy`), and v its scale; it needs no weaker prediction, and leaves out
+        the noisier times, as that energy does by default.
     audio_scale: the sound is left as it is by default; None takes `scale`.
     """
 
@@ -48,4 +49,11 @@ class FrameConsistency(DifferenceGuider):
     def as_energy(self) -> Energy | None:
         if self.form != "energy" or self.scale == 0:
             return None
-        return FlickerEnergy(scale=self.scale, interval=self.interval, schedule=self.schedule)
+        own = FlickerEnergy()
+        first, last = self.interval
+        return replace(
+            own,
+            scale=self.scale,
+            interval=(first, max(first, min(last, own.interval[1]))),
+            schedule=self.schedule,
+        )

@@ -23,14 +23,14 @@ class SyncEnergy(Energy):
 
     Events are changes of velocity of what stands out from the background (`turns`), onsets are
     rises of the log-mel (`rises`): the same idea as the onset strength by which audio-visual
-    alignment is scored (arXiv 2309.15091 calls it AV-Align), made differentiable: both become
+    alignment is scored (AV-Align, arXiv 2309.16429), made differentiable: both become
     curves over time by a bell of `tolerance_seconds` on each side.
 
     Where the picture has no events or the sound no onsets there is nothing to bring together: 1,
     without slope; so that a clip that should be silent stays so.
     """
 
-    scale: float = 0.1
+    scale: float = 0.05
     _: KW_ONLY
     tolerance_seconds: float = 0.08
 
@@ -83,7 +83,8 @@ def disagreement(
     )
     rose, rise_times = rose[:, is_shown], rise_times[is_shown]
     width = tolerance_seconds
-    seen = turned @ _bells(turn_times, rise_times, width=width).to(turned)
+    # squared, so that impacts stand out from the wobble of what is still half noise
+    seen = turned.square() @ _bells(turn_times, rise_times, width=width).to(turned)
     heard = rose @ _bells(rise_times, rise_times, width=width).to(rose)
     alike = _correlation(seen, heard)
     is_eventful = (turned.amax(1) > LEAST_TURN) & (rose.amax(1) > LEAST_RISE)

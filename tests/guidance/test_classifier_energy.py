@@ -33,7 +33,7 @@ def test_its_slope_is_that_of_finite_differences(sees):
 def test_going_down_it_makes_the_target_likelier(sees, target):
     energy = ClassifierEnergy(0.2, classifier=by_means(sees), target=target, sees=sees)
     clean = latents(dtype=torch.float32)
-    told = known(clean, 1.0)
+    told = known(clean, 0.5)
     before = energy.energy(clean, told)
     for _ in range(5):
         clean = clean.zip(energy.slope(clean, told), torch.sub)

@@ -63,7 +63,7 @@ def test_the_energy_is_one_minus_the_cosine_that_transformers_gives(folder):
 def test_going_down_it_brings_the_frames_towards_the_text(folder):
     energy = CLIPEnergy(0.1, model=folder)
     clean = latents(dtype=torch.float32)
-    told = known(clean, 1.0, prompts=PROMPTS)
+    told = known(clean, 0.5, prompts=PROMPTS)
     before = energy.energy(clean, told)
     for _ in range(8):
         clean = clean.zip(energy.slope(clean, told), torch.sub)

@@ -48,7 +48,7 @@ def test_the_scale_is_in_deviations_of_the_estimate_whatever_the_unit_of_the_ene
             return unit * super().energy(clean, inputs)
 
     clean = latents(rows=3).map(lambda half: 2 * half)
-    slope = InUnit(0.2, audio_scale=0.4).slope(clean, known(clean, time))
+    slope = InUnit(0.2, audio_scale=0.4, interval=(0, 1)).slope(clean, known(clean, time))
     for half, moved, scale in ((clean.video, slope.video, 0.2), (clean.audio, slope.audio, 0.4)):
         for row, step in zip(half, moved, strict=True):
             length = float(step.square().mean().sqrt())

@@ -33,11 +33,6 @@ class Truth:
         return self.prompt.replace(self.event.sound, "a ping")
 
     @property
-    def prompt_without_sound(self) -> str:
-        """The caption up to the sound."""
-        return self.prompt.split(f", {self.event.sound}")[0]
-
-    @property
     def prompt_of_motion(self) -> str:
         """What happens, and not what it looks like."""
         speed = "" if self.event.motion == "standing still" else f" {self.event.speed}"
