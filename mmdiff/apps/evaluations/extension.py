@@ -84,14 +84,16 @@ class Extension(Study):
 
     def words(self, direction: Direction) -> Callable[[Sequence[Path]], Sequence[str]]:
         """The same as words of the command line, for clips of 16 frames a second."""
-        key = "after_seconds" if direction == "forward" else "before_seconds"
+        keys = ("after_seconds", "before_seconds")
+        made, left = keys if direction == "forward" else reversed(keys)
 
         def words(given: Sequence[Path]) -> Sequence[str]:
             seconds = self.num_frames / 16
             return [
                 "condition=extend",
                 f"condition.clip={given[0]}",
-                f"condition.{key}={seconds:g}",
+                f"condition.{made}={seconds:g}",
+                f"condition.{left}=0",
             ]
 
         return words
