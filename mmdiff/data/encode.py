@@ -164,6 +164,4 @@ def _encode_shard(
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed):
             parts.append(encoder(batch.to(device)).to("cpu"))
         entries += clips
-    video = torch.cat([part.video for part in parts if part.video is not None])
-    audio = torch.cat([part.audio for part in parts if part.audio is not None])
-    return ClipLatents(video, audio), entries
+    return ClipLatents.cat(parts), entries

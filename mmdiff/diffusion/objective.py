@@ -71,15 +71,14 @@ class DiffusionObjective:
             carry no loss, those in between get no more noise than their mask leaves open.
         Raises ValueError if the key does not name every row.
         """
-        return self.total(
-            {name: each.mean() for name, each in self.each(backbone, state, context, key).items()}
-        )
+        losses, _ = self.each(backbone, state, context, key)
+        return self.total({name: loss.mean() for name, loss in losses.items()})
 
     def each(
         self, backbone: Backbone, state: LatentState, context: Context, key: NoiseKey
-    ) -> dict[Modality, Tensor]:
+    ) -> tuple[dict[Modality, Tensor], ClipLatents]:
         """The loss of each sample and modality, b: the mean over its generated tokens, and 0 where
-        there is none."""
+        there is none; and the noise level of each token, broadcastable."""
         clean = state.latents.map(Tensor.float)
         noise, levels = self.noise(clean, key), state.time(self.levels(clean, key))
         noisy = ClipLatents.of(
@@ -94,7 +93,7 @@ class DiffusionObjective:
             }
         )
         prediction = backbone(state.hold(noisy), levels, context)
-        return {
+        losses = {
             name: self._loss(
                 _half(prediction, name),
                 clean=_half(clean, name),
@@ -104,6 +103,7 @@ class DiffusionObjective:
             )
             for name in clean.modalities
         }
+        return losses, levels
 
     def total(self, losses: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
         """ "loss", the weighted sum of those of the modalities; and each of them."""

@@ -91,7 +91,7 @@ def _started(
 ) -> ClipLatents:
     """The noise at the level of the first call of a whole run."""
     return ClipLatents.of(
-        {name: schedulers[name].start(half.float().to(device)) for name, half in _halves(noise)}
+        {name: schedulers[name].start(half.float().to(device)) for name, half in noise.halves}
     )
 
 
@@ -106,7 +106,7 @@ def _levels(
                 schedulers[name].times[index],
                 device=half.device,
             )
-            for name, half in _halves(state.latents)
+            for name, half in state.latents.halves
         }
     )
 
@@ -119,11 +119,11 @@ def _step(
     index: int,
     generators: Sequence[torch.Generator],
 ) -> ClipLatents:
-    estimates = dict(_halves(clean))
+    estimates = dict(clean.halves)
     return ClipLatents.of(
         {
             name: schedulers[name].step(index, half, clean=estimates[name], generators=generators)
-            for name, half in _halves(state.latents)
+            for name, half in state.latents.halves
         }
     )
 
@@ -143,10 +143,5 @@ def _num_calls(schedulers: Mapping[Modality, MatchedScheduler], latents: ClipLat
     return next(iter(calls.values()))
 
 
-def _halves(latents: ClipLatents) -> list[tuple[Modality, Tensor]]:
-    pairs = [(name, latents.get(name)) for name in latents.modalities]
-    return [(name, half) for name, half in pairs if half is not None]
-
-
 def _shapes(latents: ClipLatents) -> dict[Modality, tuple[int, ...]]:
-    return {name: tuple(half.shape) for name, half in _halves(latents)}
+    return {name: tuple(half.shape) for name, half in latents.halves}

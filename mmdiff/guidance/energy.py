@@ -80,18 +80,18 @@ class Energy(ABC):
         Exactly 0 where the weight is, and where E has no slope.
         """
         weights = ClipLatents.of(
-            {name: self.weight(name, level) for name, level in _halves(inputs.time)}
+            {name: self.weight(name, level) for name, level in inputs.time.halves}
         )
         slopes = clean.map(torch.zeros_like)
-        asked = tuple(name for name, half in _halves(weights) if bool(half.any()))
+        asked = tuple(name for name, half in weights.halves if bool(half.any()))
         if not asked or not self.concerns(clean):
             return slopes
         parts = [
             self._gradients(clean[rows], inputs[rows], asked=asked)
             for rows in _row_groups(clean.batch_size)
         ]
-        gradients = dict(_halves(ClipLatents.cat(parts)))
-        for name, half in _halves(clean):
+        gradients = dict(ClipLatents.cat(parts).halves)
+        for name, half in clean.halves:
             if name in gradients:
                 weight, level = weights.get(name), inputs.time.get(name)
                 assert weight is not None and level is not None
@@ -105,7 +105,7 @@ class Energy(ABC):
         """grad E by the halves that are asked for."""
         with torch.enable_grad():
             leaves = clean.map(lambda half: half.detach().clone())
-            wanted = [half.requires_grad_() for name, half in _halves(leaves) if name in asked]
+            wanted = [half.requires_grad_() for name, half in leaves.halves if name in asked]
             energy = self.energy(leaves, inputs)
             if not energy.requires_grad:
                 gradients = [torch.zeros_like(half) for half in wanted]
@@ -135,8 +135,3 @@ def _normalised(gradient: Tensor, clean: Tensor) -> Tensor:
 
 def _row_groups(batch_size: int) -> list[slice]:
     return [slice(row, row + ROWS_AT_ONCE) for row in range(0, batch_size, ROWS_AT_ONCE)]
-
-
-def _halves(latents: ClipLatents) -> list[tuple[Modality, Tensor]]:
-    pairs = [(name, latents.get(name)) for name in latents.modalities]
-    return [(name, half) for name, half in pairs if half is not None]

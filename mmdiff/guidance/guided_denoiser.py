@@ -64,7 +64,7 @@ class GuidedDenoiser:
         for index, weight in weights.items():
             moments = self._moments(index, latents, time)
             terms = {}
-            for name, half in _halves(clean):
+            for name, half in clean.halves:
                 weak, factor = estimates[weaker[index].key].get(name), weight.get(name)
                 assert weak is not None and factor is not None
                 term = guiders[index].term(half, weak, weight=factor, moment=moments[name])
@@ -94,7 +94,7 @@ class GuidedDenoiser:
     def _moments(
         self, index: int, latents: ClipLatents, time: ClipLatents
     ) -> dict[Modality, Moment]:
-        levels = dict(_halves(time))
+        levels = dict(time.halves)
         return {
             name: Moment.of(
                 half,
@@ -103,7 +103,7 @@ class GuidedDenoiser:
                 call=self._calls,
                 memory=self._memories.get((index, name)),
             )
-            for name, half in _halves(latents)
+            for name, half in latents.halves
         }
 
 
@@ -112,10 +112,8 @@ def _weights(guiders: dict[int, Guider], time: ClipLatents) -> dict[int, ClipLat
     levels = time.map(lambda half: half.amax(tuple(range(1, half.ndim)), keepdim=True))
     weights = {}
     for index, guider in guiders.items():
-        weight = ClipLatents.of(
-            {name: guider.weight(name, level) for name, level in _halves(levels)}
-        )
-        if any(bool(half.any()) for _, half in _halves(weight)):
+        weight = ClipLatents.of({name: guider.weight(name, level) for name, level in levels.halves})
+        if any(bool(half.any()) for _, half in weight.halves):
             weights[index] = weight
     return weights
 
@@ -134,8 +132,3 @@ def _estimates(predictions: Sequence[Weaker], latents: ClipLatents, time: ClipLa
         )
         estimates |= dict(zip(own, clean.chunk(len(own)), strict=True))
     return estimates
-
-
-def _halves(latents: ClipLatents) -> list[tuple[Modality, Tensor]]:
-    pairs = [(name, latents.get(name)) for name in latents.modalities]
-    return [(name, half) for name, half in pairs if half is not None]

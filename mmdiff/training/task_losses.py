@@ -39,8 +39,7 @@ def task_losses(
         prediction: ClipLatents = backbone(latents, time, context, ablation=batch.ablation)
         return prediction
 
-    losses = objective.each(ablated, batch.state, context, key)
-    levels = batch.state.time(objective.levels(batch.state.latents, key))
+    losses, levels = objective.each(ablated, batch.state, context, key)
     samples = [
         SampleLoss(batch.names, name, loss.detach(), _noisiest(levels, name))
         for name, loss in losses.items()

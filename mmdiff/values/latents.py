@@ -29,6 +29,12 @@ class ClipLatents:
         return tuple(name for name in MODALITIES if getattr(self, name) is not None)
 
     @property
+    def halves(self) -> list[tuple[Modality, Tensor]]:
+        """Each half that is there, with its name."""
+        pairs = [(name, self.get(name)) for name in MODALITIES]
+        return [(name, half) for name, half in pairs if half is not None]
+
+    @property
     def batch_size(self) -> int:
         return self._any().shape[0]
 
