@@ -22,11 +22,13 @@ class TaskBatch:
     """A batch of which every sample has its task.
 
     names     of the tasks, one per sample
+    gives     whether something of the clip is given, one per sample
     state     clean latents, what is given of them, and where
     ablation  what the tasks cut, per sample; None: nothing
     """
 
     names: tuple[str, ...]
+    gives: tuple[bool, ...]
     state: LatentState
     ablation: Ablation | None
 
@@ -63,7 +65,8 @@ class TaskMixture:
         names = tuple(_pick(family, draw[0]) for draw in draws)
         size = _size(latents)
         tasks = [TASKS[name](size, draw[1:]) for name, draw in zip(names, draws, strict=True)]
-        return TaskBatch(names, _state(latents, tasks), _ablation(tasks))
+        gives = tuple(task.video is not None or task.audio is not None for task in tasks)
+        return TaskBatch(names, gives, _state(latents, tasks), _ablation(tasks))
 
     def _check_halves(self, latents: ClipLatents) -> None:
         for name, probability in self.probabilities.items():

@@ -21,7 +21,9 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
     """Trains `transformer`, and the text encoder along with it, on latents and captions.
 
     Each sample has its own task, drawn from `tasks`; a `caption_dropout` part of the captions is
-    replaced by the empty prompt, which guidance needs. All chance is keyed by (seed, step, sample).
+    replaced by the empty prompt, which guidance needs, and `caption_dropout_given` of those whose
+    task gives a part of the clip, so that the model learns to look at it and not only at the text.
+    All chance is keyed by (seed, step, sample).
     Hands on transformer, text encoder (both averaged) and tokenizer.
     """
 
@@ -37,9 +39,12 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         seed: int,
         ema_decay: float = 0.999,
         caption_dropout: float = 0.1,
+        caption_dropout_given: float | None = None,
     ) -> None:
-        if not 0 <= caption_dropout <= 1:
-            raise ValueError(f"caption_dropout is {caption_dropout}; it must be within 0 and 1")
+        given = caption_dropout if caption_dropout_given is None else caption_dropout_given
+        for name, number in {"": caption_dropout, "_given": given}.items():
+            if not 0 <= number <= 1:
+                raise ValueError(f"caption_dropout{name} is {number}; it must be within 0 and 1")
         super().__init__(
             nn.ModuleDict({"transformer": transformer, "text_encoder": text.text_encoder}),
             optimizer=optimizer,
@@ -48,26 +53,29 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
             ema_decay=ema_decay,
         )
         self.tokenizer, self.max_length = text.tokenizer, text.max_length
-        self.objective, self.caption_dropout = objective, caption_dropout
+        self.objective = objective
+        self.caption_dropout, self.caption_dropout_given = caption_dropout, given
         self.tasks = tasks or TaskMixture()
 
     def training_step(self, batch: LatentBatch, batch_index: int) -> dict[str, Any]:
         key = self.key(batch)
-        captions = self.drop_captions(batch.captions, key)
+        tasks = self.tasks.draw(batch.latents, key)
+        captions = self.drop_captions(batch.captions, key, tasks.gives)
         encoder = self.trained["text_encoder"]
         context = encode_prompts(self.tokenizer, encoder, captions, max_length=self.max_length)
-        tasks = self.tasks.draw(batch.latents, key)
         losses, samples = task_losses(
             self.objective, self.trained["transformer"], tasks, context, key
         )
         return {"loss": self.log_losses(losses), "samples": samples}
 
-    def drop_captions(self, captions: tuple[str, ...], key: NoiseKey) -> list[str]:
-        """The captions, some of them empty."""
+    def drop_captions(
+        self, captions: tuple[str, ...], key: NoiseKey, gives: tuple[bool, ...]
+    ) -> list[str]:
+        """The captions, some of them empty; `gives`: whether something of the clip is given."""
         drawn = keyed_uniform(key, "caption_dropout").tolist()
         return [
-            "" if number < self.caption_dropout else caption
-            for caption, number in zip(captions, drawn, strict=True)
+            "" if number < (self.caption_dropout_given if given else self.caption_dropout) else text
+            for text, number, given in zip(captions, drawn, gives, strict=True)
         ]
 
     def components(self, batches: Iterable[LatentBatch]) -> dict[str, Any]:

@@ -10,12 +10,19 @@ from torch import Generator
 
 from mmdiff.world.bounce import Bounce
 
-CANONICAL_SHARE = 0.4
-COMPLETE_SHARE = 0.25
+CANONICAL_SHARE = 0.35
+COMPLETE_SHARE = 0.2
 """Of all draws, those that name every attribute in other words; the rest leave some out."""
 
 KEEP = {"size": 0.6, "color": 0.85, "shape": 0.9, "motion": 0.7}
 KEEP |= {"speed": 0.7, "background": 0.6, "sound": 0.6}
+"""How often a caption that leaves some out names each attribute."""
+
+BRIEF_SHARE = 0.5
+"""Of the captions that leave some out, those that name each attribute as seldom as `KEEP_BRIEF`:
+what one writes beside an image or a sound that tells the rest."""
+
+KEEP_BRIEF = 0.3
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "small": ("small", "little", "tiny"),
@@ -97,7 +104,8 @@ def caption(event: Bounce, generator: Generator | None = None) -> str:
     if kind < CANONICAL_SHARE:
         return _canonical(event)
     is_complete = kind < CANONICAL_SHARE + COMPLETE_SHARE
-    kept = {name for name, share in KEEP.items() if next(draws) < share or is_complete}
+    shares = dict.fromkeys(KEEP, KEEP_BRIEF) if next(draws) < BRIEF_SHARE else KEEP
+    kept = {name for name, share in shares.items() if next(draws) < share or is_complete}
     kept = kept if kept & {"size", "color", "shape", "motion", "background", "sound"} else set(KEEP)
     template = _pick(TEMPLATES, draws)
     slots = {

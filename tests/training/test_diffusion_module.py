@@ -33,7 +33,7 @@ class Captions:
         return ["a red circle", "a blue square"]
 
 
-def _module() -> DiffusionModule:
+def _module(*, caption_dropout_given: float | None = None) -> DiffusionModule:
     torch.manual_seed(0)
     text = small_text_model(
         Captions(), 260, d_model=16, num_layers=1, num_heads=2, d_kv=8, d_ff=16, max_length=16
@@ -56,6 +56,7 @@ def _module() -> DiffusionModule:
         seed=0,
         ema_decay=0.9,
         caption_dropout=0.3,
+        caption_dropout_given=caption_dropout_given,
     )
 
 
@@ -119,11 +120,22 @@ def test_all_weights_learn_and_components_are_averages(cache: Path, tmp_path: Pa
 
 
 def test_captions_are_dropped_by_key() -> None:
-    module = _module()
+    module = _module(caption_dropout_given=0.6)
     captions = tuple(f"caption {i}" for i in range(2000))
-    key = NoiseKey(0, 3, tuple(range(2000)))
-    dropped = module.drop_captions(captions, key)
+    key, nothing = NoiseKey(0, 3, tuple(range(2000))), (False,) * 2000
+    dropped = module.drop_captions(captions, key, nothing)
     assert 0.27 < dropped.count("") / 2000 < 0.33
     part = NoiseKey(0, 3, tuple(range(100, 120)))
-    assert module.drop_captions(captions[100:120], part) == dropped[100:120]
-    assert module.drop_captions(captions, NoiseKey(0, 4, key.sample_ids)) != dropped
+    assert module.drop_captions(captions[100:120], part, nothing[:20]) == dropped[100:120]
+    assert module.drop_captions(captions, NoiseKey(0, 4, key.sample_ids), nothing) != dropped
+
+
+def test_more_captions_are_dropped_where_something_is_given() -> None:
+    module = _module(caption_dropout_given=0.6)
+    captions, key = ("caption",) * 2000, NoiseKey(0, 3, tuple(range(2000)))
+    gives = (True, False) * 1000
+    dropped = module.drop_captions(captions, key, gives)
+    assert 0.55 < dropped[::2].count("") / 1000 < 0.65
+    assert 0.27 < dropped[1::2].count("") / 1000 < 0.33
+    with pytest.raises(ValueError, match="caption_dropout_given is 2"):
+        _module(caption_dropout_given=2.0)

@@ -33,7 +33,7 @@ def guided(tmp_path, steady, *, study=None):
         return replace(truth.clip, frames=frames.clamp(0, 255).to(torch.uint8))
 
     stage = answered_stage(answer, tmp_path, num_clips=4)
-    study = study or GuidedClips(variants={"steady": VARIANT}, step_shares=(0.5,), wanted_cost=9.0)
+    study = study or GuidedClips(variants={"steady": VARIANT}, step_shares=(0.5,), wanted_cost=1e6)
     return list(study.results(stage)), stage
 
 
