@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from einops import rearrange
 
 from mmdiff.apps.evaluations.evaluation import Evaluation, EvaluationRun, Make, Progress
+from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with_preroll
 from mmdiff.autoencoders.mel import LogMel
-from mmdiff.autoencoders.video_autoencoder import to_frames, to_unit_range
+from mmdiff.autoencoders.video_autoencoder import to_frames
+from mmdiff.data.batch import ClipBatch
 from mmdiff.evaluation.adherence import adherence, adherence_held_out
 from mmdiff.evaluation.reconstruction import audio_reconstruction, video_reconstruction
 from mmdiff.evaluation.result import Result
@@ -110,8 +111,9 @@ class BounceEvaluation(Evaluation):
         for first in range(0, len(clips), batch_size):
             rows = range(first, min(first + batch_size, len(clips)))
             samples = [clips[row] for row in rows]
-            before += [sample.frames for sample in samples]
-            after += list(rebuilt_frames(pipe, torch.stack([sample.frames for sample in samples])))
+            frames = ClipBatch.collate(list(zip(rows, samples, strict=True))).picture
+            before += list(frames)
+            after += list(rebuilt_frames(pipe, frames))
             waveforms = rebuilt_waveforms(pipe, samples)
             for row, sample, waveform in zip(rows, samples, waveforms, strict=True):
                 if clips.event(row).sound == SILENT:
@@ -129,8 +131,7 @@ class BounceEvaluation(Evaluation):
 @torch.no_grad()
 def rebuilt_frames(pipe: MMDiffPipeline, frames: torch.Tensor) -> torch.Tensor:
     """b frames height width 3, uint8, through the video autoencoder and back."""
-    x = to_unit_range(frames.to(pipe.device)).to(pipe.vae.dtype)
-    latents = pipe.vae.scale(pipe.vae.encode(x).mode())
+    latents = video_latents(pipe.vae, frames)
     return to_frames(decode_video(pipe.vae, latents, grid=pipe.latent_grid)).cpu()
 
 
@@ -138,11 +139,14 @@ def rebuilt_frames(pipe: MMDiffPipeline, frames: torch.Tensor) -> torch.Tensor:
 def rebuilt_waveforms(pipe: MMDiffPipeline, samples: Sequence[Sample]) -> torch.Tensor:
     """b 1 samples through mel, audio autoencoder and vocoder, pre-roll as in generation."""
     grid = pipe.latent_grid
-    sound = rearrange(torch.stack([s.waveform for s in samples]), "b 1 samples -> b samples")
-    padded = torch.nn.functional.pad(sound, (grid.preroll_samples, 0)).to(pipe.device)
+    sound = ClipBatch.collate(list(enumerate(samples))).sound
+    padded = with_preroll(
+        sound,
+        preroll_samples=grid.preroll_samples,
+        num_samples=grid.preroll_samples + sound.shape[-1],
+    )
     mel = LogMel(grid.sample_rate, hop_length=grid.hop_length, mel_bins=grid.mel_bins)
-    x = rearrange(mel.to(pipe.device)(padded), "b t m -> b 1 t m").to(pipe.audio_vae.dtype)
-    latents = pipe.audio_vae.scale(pipe.audio_vae.encode(x).mode())
+    latents = audio_latents(pipe.audio_vae, mel, padded)
     return decode_audio(
         pipe.audio_vae, pipe.vocoder, latents, grid=grid, num_samples=sound.shape[-1]
     ).cpu()

@@ -1,6 +1,11 @@
-"""mmdiff encode: clips -> autoencoders -> the latent cache that diffusion is trained on."""
+"""mmdiff encode: clips -> autoencoders -> the latent cache that diffusion is trained on.
+
+Several processes share the work where torchrun starts them: torchrun --nproc_per_node=4 -m mmdiff
+encode ...
+"""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,11 +40,19 @@ def start(config: dict[str, Any]) -> int:
                 got=f"{name}={config[name]}",
                 cure=f"{name}=RUN/components/{name}, which `mmdiff train` writes at its end",
             )
-    save_resolved(config, Path(config["output_dir"]))
+    if os.environ.get("RANK", "0") == "0":
+        save_resolved(config, Path(config["output_dir"]))
     logging.basicConfig(
         level=logging.INFO,
         format="%(message)s",
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
-    encode(**{key: built(value) for key, value in arguments.items()})
+    rank, world_size = (
+        int(os.environ.get(name, n)) for name, n in (("RANK", 0), ("WORLD_SIZE", 1))
+    )
+    encode(
+        **{key: built(value) for key, value in arguments.items()},
+        rank=rank,
+        world_size=world_size,
+    )
     return 0

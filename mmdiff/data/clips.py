@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mmdiff.data.batch import ClipBatch
-from mmdiff.values.sample import Sample
+from mmdiff.media.rejection import Rejection
+from mmdiff.values.sample import Sample, SampleFacts
 
 
 class ClipDataset(Protocol):
@@ -13,6 +14,17 @@ class ClipDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+class CheckedClips(Protocol):
+    """A dataset that can be encoded: it names what it holds, and tells what is bad instead of
+    raising."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample | Rejection: ...
+
+    def facts(self, index: int) -> SampleFacts | Rejection: ...
 
 
 class NumberedClips:

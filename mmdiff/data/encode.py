@@ -1,60 +1,35 @@
 """Fills a latent cache: clips -> autoencoders -> latents of unit variance, resumed where it
-stopped."""
+stopped, by one process or several."""
 
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
-from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder, to_unit_range
+from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.batch import ClipBatch
-from mmdiff.data.clips import ClipDataset, NumberedClips
-from mmdiff.data.latent_cache import CacheEntry, LatentCache, StaleCache, cache_spec
-from mmdiff.values.latents import ClipLatents
+from mmdiff.data.clip_encoder import ClipEncoder
+from mmdiff.data.clips import CheckedClips
+from mmdiff.data.latent_cache import PRECISIONS, LatentCache, StaleCache, cache_spec
+from mmdiff.data.rejected_clips import RejectedClips, check_bad_fraction
+from mmdiff.data.shard_writer import ShardWriter
+from mmdiff.media.rejection import Rejection
+from mmdiff.values.sample import Sample, SampleFacts
 from mmdiff.values.shapes import LatentGrid
 
 _log = logging.getLogger(__name__)
-
-
-class ClipEncoder(nn.Module):
-    """Clips of a batch to latents of unit variance, the means of the posteriors."""
-
-    def __init__(
-        self, vae: VideoAutoencoder, audio_vae: AudioAutoencoder, mel: nn.Module, grid: LatentGrid
-    ) -> None:
-        super().__init__()
-        self.vae, self.audio_vae, self.mel, self.grid = vae, audio_vae, mel, grid
-
-    @torch.no_grad()
-    def forward(self, batch: ClipBatch) -> ClipLatents:
-        video = self.vae.encode(to_unit_range(batch.frames)).mode()
-        with torch.autocast(batch.waveform.device.type, enabled=False):
-            log_mel = self.mel(self.with_preroll(batch.waveform, batch.frames.shape[1]))
-        audio = self.audio_vae.encode(rearrange(log_mel, "b t m -> b 1 t m")).mode()
-        return ClipLatents(self.vae.scale(video.float()), self.audio_vae.scale(audio.float()))
-
-    def with_preroll(self, waveform: Tensor, num_frames: int) -> Tensor:
-        """b samples, silence in front; ValueError unless it then lasts exactly as long as the
-        slices."""
-        wanted = self.grid.num_samples_with_preroll(num_frames)
-        padded = functional.pad(waveform, (self.grid.preroll_samples, 0))
-        if padded.shape[-1] != wanted:
-            raise ValueError(
-                f"the clips have {waveform.shape[-1]} samples beside {num_frames} frames; "
-                f"{wanted - self.grid.preroll_samples} are needed"
-            )
-        return padded
+Shapes = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
 
 
 def encode(
-    dataset: ClipDataset,
+    dataset: CheckedClips,
     folder: str,
     *,
     vae: str,
@@ -64,45 +39,59 @@ def encode(
     batch_size: int = 32,
     shard_size: int = 1024,
     num_workers: int = 0,
+    timeout_seconds: float = 120,
     device: str = "cpu",
     mixed_precision: bool = False,
+    precision: str = "float16",
+    max_bad_fraction: float = 0.01,
     overwrite: bool = False,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> None:
-    """Fill the cache in `folder` with the latents of `dataset`; shards that are there are kept.
+    """Fill the cache in `folder` with the latents of `dataset`; what is there is kept.
+
+    Clips of other sizes and lengths, with sound or without, go to shards of their own. Of several
+    processes each takes every `world_size`-th clip; the last one to end completes the cache.
 
     vae, audio_vae: folders of the autoencoders. Raises StaleCache if `folder` holds latents of
-    other autoencoders or other clips, unless `overwrite`.
+    other autoencoders, unless `overwrite`; ValueError if more than `max_bad_fraction` of the clips
+    are bad.
     """
     cache = LatentCache(folder)
-    grid = grid or LatentGrid()
-    shape = list(dataset[0].frames.shape)
-    spec = cache_spec(
-        {"vae": vae, "audio_vae": audio_vae},
-        clip_shape=shape,
-        shard_size=shard_size,
-        clips=len(dataset),
-    )
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision}; possible are {', '.join(PRECISIONS)}")
+    if overwrite and world_size > 1:
+        raise ValueError("overwrite=true needs a single process; delete the folder instead")
+    spec = cache_spec({"vae": vae, "audio_vae": audio_vae}, precision=precision)
     _prepare(cache, spec, overwrite=overwrite)
+    facts = [dataset.facts(index) for index in range(len(dataset))]
+    todo = _missing(facts, cache, rank=rank, world_size=world_size)
     encoder = ClipEncoder(
         VideoAutoencoder.from_pretrained(vae),
         AudioAutoencoder.from_pretrained(audio_vae),
         mel,
-        grid,
+        grid or LatentGrid(),
     )
     encoder = encoder.to(device).eval()
-    start, done = time.monotonic(), 0
-    for number in range(-(-len(dataset) // shard_size)):
-        rows = range(number * shard_size, min(len(dataset), (number + 1) * shard_size))
-        if (entries := cache.shard_entries(number)) is not None:
-            _check_same(cache, entries, dataset, rows)
-            continue
-        batches = _batches(dataset, rows, batch_size=batch_size, num_workers=num_workers)
-        latents, entries = _encode_shard(encoder, batches, device=device, mixed=mixed_precision)
-        cache.write_shard(number, latents, entries)
-        done += len(entries)
-        rate = done / (time.monotonic() - start)
-        left = (len(dataset) - rows.stop) / rate / 60
-        _log.info("%d/%d clips, %.1f clips/s, %.1f min left", rows.stop, len(dataset), rate, left)
+    rejected = RejectedClips.of(facts, rank=rank, world_size=world_size)
+    writer = ShardWriter(cache, shard_size=shard_size, precision=PRECISIONS[precision])
+    reader = _read(
+        dataset,
+        todo,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        timeout_seconds=timeout_seconds,
+    )
+    clock = _Clock(len(todo))
+    for clips in _alike(reader, rejected, batch_size=batch_size):
+        batch = ClipBatch.collate(clips)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed_precision):
+            latents = encoder(batch.to(device)).to("cpu")
+        writer.add(latents, [facts[index].identity for index, _ in clips])  # type: ignore[union-attr]
+        clock.tell(len(clips))
+    writer.flush()
+    rejected.write(cache.folder)
+    _complete(cache, facts, world_size=world_size, max_bad_fraction=max_bad_fraction)
 
 
 def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) -> None:
@@ -111,7 +100,7 @@ def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) ->
             if cache.spec() == spec:
                 return
             raise StaleCache(
-                f"{cache.folder} holds latents of other autoencoders or other clips; "
+                f"{cache.folder} holds latents of other autoencoders or another precision; "
                 "choose another folder, or overwrite=true"
             )
         except StaleCache:
@@ -121,47 +110,110 @@ def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) ->
     cache.write_spec(spec)
 
 
-def _check_same(
-    cache: LatentCache, entries: list[CacheEntry], dataset: ClipDataset, rows: range
-) -> None:
-    first = dataset[rows.start]
-    if len(entries) != len(rows) or entries[0].key != first.key:
-        raise StaleCache(
-            f"{cache.folder} holds {entries[0].key!r} where the dataset has {first.key!r}; "
-            "choose another folder, or overwrite=true"
-        )
+def _missing(
+    facts: Sequence[SampleFacts | Rejection], cache: LatentCache, *, rank: int, world_size: int
+) -> list[int]:
+    """The clips of this process that no shard holds; of equal clips only the first."""
+    made: set[str] = set()
+    for shard in cache.shards():
+        shard.check()
+        made.update(shard.identities)
+    missing = []
+    for index, one in enumerate(facts):
+        if isinstance(one, Rejection) or one.identity in made:
+            continue
+        made.add(one.identity)
+        if index % world_size == rank:
+            missing.append(index)
+    return missing
 
 
-def _batches(
-    dataset: ClipDataset, rows: range, *, batch_size: int, num_workers: int
-) -> Iterator[tuple[ClipBatch, list[CacheEntry]]]:
-    clips = NumberedClips(dataset)
-    return iter(
-        DataLoader(
-            Subset(clips, rows),  # type: ignore[arg-type]
-            batch_size=batch_size,
-            num_workers=num_workers,
-            collate_fn=_collate,
-        )
-    )
-
-
-def _collate(items: list) -> tuple[ClipBatch, list[CacheEntry]]:  # type: ignore[type-arg]
-    entries = [CacheEntry(sample.key, sample.caption) for _, sample in items]
-    return ClipBatch.collate(items), entries
-
-
-def _encode_shard(
-    encoder: ClipEncoder,
-    batches: Iterator[tuple[ClipBatch, list[CacheEntry]]],
+def _read(
+    dataset: CheckedClips,
+    indices: Sequence[int],
     *,
-    device: str,
-    mixed: bool,
-) -> tuple[ClipLatents, list[CacheEntry]]:
-    parts: list[ClipLatents] = []
-    entries: list[CacheEntry] = []
-    for batch, clips in batches:
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed):
-            parts.append(encoder(batch.to(device)).to("cpu"))
-        entries += clips
-    return ClipLatents.cat(parts), entries
+    batch_size: int,
+    num_workers: int,
+    timeout_seconds: float,
+) -> Iterator[tuple[int, Sample | Rejection]]:
+    loader: DataLoader[Any] = DataLoader(
+        _Numbered(dataset, indices),  # type: ignore[arg-type]
+        batch_size=batch_size,
+        num_workers=num_workers,
+        collate_fn=list,
+        timeout=timeout_seconds if num_workers else 0,
+    )
+    for items in loader:
+        yield from items
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    dataset: CheckedClips
+    indices: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, place: int) -> tuple[int, Sample | Rejection]:
+        return self.indices[place], self.dataset[self.indices[place]]
+
+
+def _alike(
+    items: Iterator[tuple[int, Sample | Rejection]], rejected: RejectedClips, *, batch_size: int
+) -> Iterator[list[tuple[int, Sample]]]:
+    """Batches of clips of the same shapes; what is bad goes to `rejected`."""
+    waiting: dict[Shapes, list[tuple[int, Sample]]] = {}
+    for index, sample in items:
+        if isinstance(sample, Rejection):
+            _log.warning("left out: %s", sample.message)
+            rejected.add(index, sample)
+            continue
+        batch = waiting.setdefault((_shape(sample.frames), _shape(sample.waveform)), [])
+        batch.append((index, sample))
+        if len(batch) == batch_size:
+            yield list(batch)
+            batch.clear()
+    yield from (batch for batch in waiting.values() if batch)
+
+
+def _shape(half: Tensor | None) -> tuple[int, ...] | None:
+    return None if half is None else tuple(half.shape)
+
+
+def _complete(
+    cache: LatentCache,
+    facts: Sequence[SampleFacts | Rejection],
+    *,
+    world_size: int,
+    max_bad_fraction: float,
+) -> None:
+    """Write the index, if no other process has still to end."""
+    bad = RejectedClips.read_all(cache.folder, facts, world_size=world_size)
+    if bad is None:
+        _log.info("other processes still encode; the last one completes the cache")
+        return
+    made = {identity for shard in cache.shards() for identity in shard.identities}
+    entries = [one for index, one in enumerate(facts) if index not in bad]
+    if any(isinstance(one, Rejection) or one.identity not in made for one in entries):
+        _log.info("other processes still encode; the last one completes the cache")
+        return
+    check_bad_fraction(bad, len(facts), max_bad_fraction=max_bad_fraction)
+    cache.write_index([one for one in entries if isinstance(one, SampleFacts)])
+    _log.info("%d clips in %s, %d left out", len(entries), cache.folder, len(bad))
+
+
+class _Clock:
+    def __init__(self, total: int, every_seconds: float = 10.0) -> None:
+        self.total, self.done, self.every_seconds = total, 0, every_seconds
+        self.start = self.told = time.monotonic()
+
+    def tell(self, count: int) -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.told < self.every_seconds and self.done < self.total:
+            return
+        self.told = now
+        rate = self.done / (now - self.start)
+        left = (self.total - self.done) / rate / 60
+        _log.info("%d/%d clips, %.1f clips/s, %.1f min left", self.done, self.total, rate, left)

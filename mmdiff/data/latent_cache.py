@@ -1,25 +1,34 @@
-"""The latent cache: what the autoencoders make of a dataset, in safetensors shards, never used when
-stale.
+"""The latent cache: what the autoencoders make of a dataset, never used when stale.
 
-spec.json                  schema, digests of the autoencoders, shape of the clips
-shard_00000.safetensors    video n c f h w, audio n c t m, fp16, unit variance
-shard_00000.json           key and caption of each clip, sha256 of the shard; written after it
+    spec.json                        schema, digests of the autoencoders, precision
+    shard_1f0c....safetensors        video n c f h w, audio n c t m, unit variance
+    shard_1f0c....json               what each row is the latents of, sha256 of the shard; after it
+    index.json                       the clips of the dataset in order: key, caption, identity
+
+A row is found by the *identity* of its clip: a digest of the content of the file, the stretch of it
+and the spec it was brought to. So another order, another caption or another file by the same name
+never gets the latents of something else, and what is there is never made twice.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from mmdiff.media.atomic import atomic_write
 from mmdiff.values.latents import ClipLatents
+from mmdiff.values.sample import SampleFacts
 
-SCHEMA = 1
+SCHEMA = 2
+PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
 
 
 class StaleCache(ValueError):  # noqa: N818
@@ -27,12 +36,9 @@ class StaleCache(ValueError):  # noqa: N818
     which, and the cure."""
 
 
-@dataclass(frozen=True)
-class CacheEntry:
-    """What is known of one clip besides its latents."""
-
-    key: str
-    caption: str
+def digest_of(*parts: Any) -> str:
+    """sha256 of plain values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def component_digest(folder: str | Path) -> str:
@@ -53,6 +59,44 @@ def cache_spec(components: dict[str, str], **facts: Any) -> dict[str, Any]:
     """What all latents of a cache depend on; `components` are folders by name."""
     digests = {name: component_digest(folder) for name, folder in sorted(components.items())}
     return {"schema": SCHEMA, "components": digests, **facts}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Latents of clips that are alike, in one file; read row by row."""
+
+    path: Path
+    identities: tuple[str, ...]
+    sha256: str
+
+    def check(self) -> None:
+        """StaleCache unless the file is what was written."""
+        if not self.path.is_file() or _digest(self.path) != self.sha256:
+            raise StaleCache(
+                f"{self.path} is damaged; delete it and its .json and run `mmdiff encode` again"
+            )
+
+    @cached_property
+    def _file(self) -> Any:
+        return safe_open(self.path, framework="pt")
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of one row of each half."""
+        try:
+            return {
+                name: tuple(self._file.get_slice(name).get_shape()[1:])
+                for name in self._file.keys()  # noqa: SIM118
+            }
+        except (OSError, SafetensorError) as error:
+            raise StaleCache(f"{self.path} cannot be read: {error}") from error
+
+    def row(self, row: int) -> dict[str, Tensor]:
+        """Each half of one clip, without batch."""
+        return {name: self._file.get_slice(name)[row] for name in self.shapes}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: vars(self)[name] for name in ("path", "identities", "sha256")}
 
 
 class LatentCache:
@@ -76,8 +120,7 @@ class LatentCache:
 
     def write_spec(self, spec: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.folder / "spec.json") as path:
-            path.write_text(json.dumps(spec, indent=1))
+        self._write_json("spec.json", spec)
 
     def check_components(self, components: dict[str, str]) -> None:
         """StaleCache unless the latents were made by these autoencoders (folders by name)."""
@@ -89,47 +132,54 @@ class LatentCache:
                     "run `mmdiff encode overwrite=true` with it"
                 )
 
-    def write_shard(self, number: int, latents: ClipLatents, entries: list[CacheEntry]) -> None:
-        """Store one shard; it exists once its JSON does."""
+    def write_shard(
+        self, latents: ClipLatents, identities: Sequence[str], precision: torch.dtype
+    ) -> None:
+        """Store latents of clips that are alike; they exist once the shard's JSON does."""
         tensors = {
-            name: half.half().contiguous()
+            name: half.to(precision).contiguous()
             for name, half in vars(latents).items()
             if half is not None
         }
-        with atomic_write(self._tensors(number)) as path:
+        name = f"shard_{digest_of(*identities)[:16]}"
+        with atomic_write(self.folder / f"{name}.safetensors") as path:
             save_file(tensors, path)
-            digest = _digest(path)
-        clips = [[entry.key, entry.caption] for entry in entries]
-        with atomic_write(self._facts(number)) as path:
-            path.write_text(json.dumps({"sha256": digest, "clips": clips}))
+            sha256 = _digest(path)
+        self._write_json(f"{name}.json", {"sha256": sha256, "identities": list(identities)})
 
-    def shard_entries(self, number: int) -> list[CacheEntry] | None:
-        """The clips of a finished shard, None if it is not there."""
-        path = self._facts(number)
-        if not path.is_file() or not self._tensors(number).is_file():
-            return None
-        return [CacheEntry(*clip) for clip in json.loads(path.read_text())["clips"]]
+    def shards(self) -> Iterator[Shard]:
+        """The finished shards, in the order of their names."""
+        for facts_path in sorted(self.folder.glob("shard_*.json")):
+            try:
+                facts = json.loads(facts_path.read_text())
+                identities, sha256 = tuple(facts["identities"]), str(facts["sha256"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise StaleCache(
+                    f"{facts_path} is damaged ({error}); delete it and run `mmdiff encode` again"
+                ) from error
+            path = facts_path.with_suffix(".safetensors")
+            if path.is_file():
+                yield Shard(path, identities, sha256)
 
-    def read(self) -> tuple[ClipLatents, list[CacheEntry]]:
-        """All latents, in memory, and their entries; StaleCache for a damaged shard."""
-        entries: list[CacheEntry] = []
-        parts: list[dict[str, Tensor]] = []
-        while (clips := self.shard_entries(len(parts))) is not None:
-            path = self._tensors(len(parts))
-            if _digest(path) != json.loads(self._facts(len(parts)).read_text())["sha256"]:
-                raise StaleCache(f"{path} is damaged; delete it and run `mmdiff encode` again")
-            parts.append(load_file(path))
-            entries += clips
-        if not parts:
-            raise StaleCache(f"{self.folder} holds no latents; fill it with `mmdiff encode`")
-        halves = {name: torch.cat([part.pop(name) for part in parts]) for name in list(parts[0])}
-        return ClipLatents(**halves), entries
+    def write_index(self, entries: Sequence[SampleFacts]) -> None:
+        """The clips of the dataset in order: from now on the cache is complete."""
+        clips = [[entry.key, entry.caption, entry.identity] for entry in entries]
+        self._write_json("index.json", {"clips": clips})
 
-    def _tensors(self, number: int) -> Path:
-        return self.folder / f"shard_{number:05d}.safetensors"
+    def entries(self) -> list[SampleFacts]:
+        """The clips of the dataset; StaleCache where encoding has not ended."""
+        self.spec()
+        path = self.folder / "index.json"
+        if not path.is_file():
+            raise StaleCache(f"{self.folder} is not filled yet; run `mmdiff encode` to its end")
+        try:
+            return [SampleFacts(*clip) for clip in json.loads(path.read_text())["clips"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StaleCache(f"{path} is damaged ({error}); run `mmdiff encode` again") from error
 
-    def _facts(self, number: int) -> Path:
-        return self.folder / f"shard_{number:05d}.json"
+    def _write_json(self, name: str, document: dict[str, Any]) -> None:
+        with atomic_write(self.folder / name) as path:
+            path.write_text(json.dumps(document, indent=1))
 
 
 def _digest(path: Path) -> str:

@@ -1,34 +1,40 @@
 """Cached latents behind the endless order, with captions drawn anew each time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from mmdiff.data.batch import LatentBatch
-from mmdiff.data.latent_cache import LatentCache
+from mmdiff.data.latent_cache import LatentCache, Shard, StaleCache
 from mmdiff.data.order import keyed_seed
-from mmdiff.values.latents import ClipLatents
+from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
+from mmdiff.values.sample import SampleFacts
 
 CaptionDraw = Callable[[str, Generator], str]
 
 
 @dataclass(frozen=True)
 class LatentClip:
-    """One clip of the cache: its number in the endless order, its row, its caption of this time."""
+    """One clip of the cache: its number in the endless order, its latents, its caption of this
+    time."""
 
     number: int
-    row: int
+    latents: Mapping[str, Tensor]
     caption: str
 
 
 class LatentClips:
-    """The latents of a cache, all in memory.
+    """The latents of a cache, read from its shards when asked for.
 
     `captions(key, generator)` draws the caption of a clip, each time from (seed, number in the
     order); without it the stored caption is used. `components` are the folders of the autoencoders
-    that must have made the cache; None is not checked.
+    that must have made the cache; None is not checked. `modalities`: the halves to read; clips
+    that have none of them are an error.
+
+    buckets: the clips by the shapes of their latents, for `BucketOrder`.
+    halves: what the clips have between them.
     """
 
     def __init__(
@@ -38,29 +44,72 @@ class LatentClips:
         components: dict[str, str | None] | None = None,
         captions: CaptionDraw | None = None,
         seed: int = 0,
-        modalities: Sequence[str] = ("video", "audio"),
+        modalities: Sequence[str] = MODALITIES,
     ) -> None:
         cache = LatentCache(folder)
         cache.check_components({name: path for name, path in (components or {}).items() if path})
-        latents, self.entries = cache.read()
-        self.latents = ClipLatents(**{name: getattr(latents, name) for name in modalities})
+        self.entries: list[SampleFacts] = cache.entries()
+        self.modalities = tuple(modalities)
         self.captions, self.seed = captions, seed
+        self.shards: list[Shard] = []
+        self.buckets: dict[str, list[int]] = {}
+        self.halves: set[Modality] = set()
+        self._places = self._find(cache)
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def __getitem__(self, number: int) -> LatentClip:
-        row = number % len(self.entries)
-        entry = self.entries[row]
+        index = number % len(self.entries)
+        entry, (shard, row) = self.entries[index], self._places[index]
+        halves = self.shards[shard].row(row)
+        latents = {name: half for name, half in halves.items() if name in self.modalities}
         if self.captions is None:
-            return LatentClip(number, row, entry.caption)
+            return LatentClip(number, latents, entry.caption)
         generator = Generator().manual_seed(keyed_seed("caption", self.seed, number))
-        return LatentClip(number, row, self.captions(entry.key, generator))
+        return LatentClip(number, latents, self.captions(entry.key, generator))
 
     def collate(self, items: Sequence[LatentClip]) -> LatentBatch:
-        rows = torch.tensor([item.row for item in items])
+        halves = {
+            name: torch.stack([item.latents[name] for item in items]) for name in items[0].latents
+        }
         return LatentBatch(
-            latents=self.latents.map(lambda half: half[rows]),
+            latents=ClipLatents(**halves),
             captions=tuple(item.caption for item in items),
             sample_ids=tuple(item.number for item in items),
         )
+
+    def _find(self, cache: LatentCache) -> list[tuple[int, int]]:
+        """Shard and row of every clip; StaleCache for a damaged shard or latents that are gone."""
+        rows: dict[str, tuple[int, int]] = {}
+        for shard in cache.shards():
+            shard.check()
+            place = len(self.shards)
+            rows.update({identity: (place, row) for row, identity in enumerate(shard.identities)})
+            self.shards.append(shard)
+        lost = [entry.key for entry in self.entries if entry.identity not in rows]
+        if lost:
+            raise StaleCache(
+                f"{cache.folder} lacks the latents of {len(lost)} clips, {lost[0]!r} first; "
+                "run `mmdiff encode` again"
+            )
+        places = [rows[entry.identity] for entry in self.entries]
+        for index, (shard_place, _) in enumerate(places):
+            self.buckets.setdefault(self._bucket(self.shards[shard_place], index), []).append(index)
+        return places
+
+    def _bucket(self, shard: Shard, index: int) -> str:
+        """Its name: the latent frames, rows and columns, and the frames of sound."""
+        shapes = {name: shape for name, shape in shard.shapes.items() if name in self.modalities}
+        if not shapes:
+            raise ValueError(
+                f"{self.entries[index].key!r} has {' and '.join(shard.shapes)} alone, and "
+                f"{' and '.join(self.modalities)} is asked for; leave such clips out"
+            )
+        self.halves.update(name for name in MODALITIES if name in shapes)
+        names = []
+        if "video" in shapes:
+            names.append("x".join(map(str, shapes["video"][1:])))
+        if "audio" in shapes:
+            names.append(f"sound{shapes['audio'][1]}")
+        return "+".join(names)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch.utils.data import DataLoader
 
-from mmdiff.data.order import EndlessOrder
+from mmdiff.data.reading_watch import watched
 
 ENDLESS = (
     10**9
@@ -24,6 +24,18 @@ class NumberedDataset(Protocol):
     def collate(self, items: Sequence[Any]) -> Any: ...
 
 
+class Order(Protocol):
+    """Endless batches of sample numbers that can be entered at any place."""
+
+    start_batch: int
+
+    def __iter__(self) -> Iterator[list[int]]: ...
+
+    def samples_before(self, batch: int) -> int: ...
+
+    def batch_after(self, samples: int) -> int: ...
+
+
 class ResumableLoader(DataLoader[Any]):
     """Endless batches in the order of `order`; the state counts global samples handed out, not
     those prefetched."""
@@ -31,7 +43,7 @@ class ResumableLoader(DataLoader[Any]):
     def __init__(
         self,
         dataset: NumberedDataset,
-        order: EndlessOrder,
+        order: Order,
         *,
         num_workers: int = 0,
         timeout_seconds: float = 120,
@@ -40,7 +52,7 @@ class ResumableLoader(DataLoader[Any]):
         collate: Callable[[Sequence[Any]], Any] = dataset.collate
         super().__init__(
             dataset,  # type: ignore[arg-type]
-            batch_sampler=order,
+            batch_sampler=order,  # type: ignore[arg-type]
             num_workers=num_workers,
             collate_fn=collate,
             timeout=timeout_seconds if num_workers else 0,
@@ -54,21 +66,14 @@ class ResumableLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self._order.start_batch = self._batches
-        for batch in super().__iter__():
+        for batch in watched(super().__iter__(), self.dataset):
             self._batches += 1
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        return {"samples": self._batches * self._order.batch_size}
+        return {"samples": self._order.samples_before(self._batches)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue after `samples` global samples; ValueError if that is not a whole number of
         batches."""
-        batches, rest = divmod(state["samples"], self._order.batch_size)
-        if rest:
-            raise ValueError(
-                f"the checkpoint stands at sample {state['samples']}, inside a batch of "
-                f"{self._order.batch_size}; "
-                "resume with the batch_size it was trained with, or one that divides this number"
-            )
-        self._batches = batches
+        self._batches = self._order.batch_after(state["samples"])

@@ -25,17 +25,7 @@ class EndlessOrder(Sampler[list[int]]):
     def __init__(
         self, num_samples: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        if batch_size < 1 or batch_size % world_size:
-            nearest = max(1, round(batch_size / world_size)) * world_size
-            raise ValueError(
-                f"batch_size is {batch_size}; it is the global batch and is cut into "
-                f"{world_size} equal parts: {nearest}"
-            )
-        if num_samples < batch_size:
-            raise ValueError(
-                f"the dataset has {num_samples} samples, fewer than one batch of {batch_size}; "
-                f"batch_size can be at most {max(num_samples, 0) // world_size * world_size}"
-            )
+        check_batch_size(num_samples, batch_size, world_size=world_size)
         self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.start_batch = 0
@@ -43,6 +33,21 @@ class EndlessOrder(Sampler[list[int]]):
     @property
     def batches_per_epoch(self) -> int:
         return self.num_samples // self.batch_size
+
+    def samples_before(self, batch: int) -> int:
+        """Global samples of the first `batch` batches."""
+        return batch * self.batch_size
+
+    def batch_after(self, samples: int) -> int:
+        """The batch that follows the first `samples` global samples; ValueError inside a batch."""
+        batch, rest = divmod(samples, self.batch_size)
+        if rest:
+            raise ValueError(
+                f"the checkpoint stands at sample {samples}, inside a batch of "
+                f"{self.batch_size}; "
+                "resume with the batch_size it was trained with, or one that divides this number"
+            )
+        return batch
 
     def epoch(self, epoch: int) -> list[int]:
         """Sample numbers of one epoch, in order."""
@@ -59,3 +64,20 @@ class EndlessOrder(Sampler[list[int]]):
                 start = batch * self.batch_size + self.rank * part
                 yield numbers[start : start + part]
             epoch, first = epoch + 1, 0
+
+
+def check_batch_size(
+    num_samples: int, batch_size: int, *, world_size: int, of: str = "the dataset"
+) -> None:
+    """ValueError unless the global batch can be cut into equal parts and is not more than all."""
+    if batch_size < 1 or batch_size % world_size:
+        nearest = max(1, round(batch_size / world_size)) * world_size
+        raise ValueError(
+            f"batch_size is {batch_size}; it is the global batch and is cut into "
+            f"{world_size} equal parts: {nearest}"
+        )
+    if num_samples < batch_size:
+        raise ValueError(
+            f"{of} has {num_samples} samples, fewer than one batch of {batch_size}; "
+            f"batch_size can be at most {max(num_samples, 0) // world_size * world_size}"
+        )

@@ -4,8 +4,8 @@ A task is drawn anew for each sample: `draw` holds uniform numbers in [0, 1) tha
 lengths and places.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -41,7 +41,8 @@ class Task:
     is_still       only the first latent frame of the picture is there
     without_view   picture and sound do not see each other
     without_time   nothing is carried from latent frame to latent frame
-    halves         those that the clip must have for this task
+    halves         those that a clip must have for this task; without another one it is the same
+                   task on what there is
     """
 
     video: Tensor | None = None
@@ -50,7 +51,18 @@ class Task:
     is_still: bool = False
     without_view: bool = False
     without_time: bool = False
-    halves: tuple[Modality, ...] = MODALITIES
+    halves: tuple[Modality, ...] = ()
+
+    def within(self, halves: Collection[Modality]) -> "Task":
+        """The task on a clip that has only `halves`."""
+        if set(self.modalities) <= set(halves):
+            return self
+        return replace(
+            self,
+            modalities=tuple(name for name in self.modalities if name in halves),
+            video=self.video if "video" in halves else None,
+            audio=self.audio if "audio" in halves else None,
+        )
 
     @property
     def is_uniform(self) -> bool:
@@ -68,7 +80,7 @@ def joint(size: ClipSize, draw: Sequence[float]) -> Task:
 
 def apart(size: ClipSize, draw: Sequence[float]) -> Task:
     """Picture only and sound only, both at once: neither sees the other."""
-    return Task(without_view=True)
+    return Task(without_view=True, halves=MODALITIES)
 
 
 def frames_apart(size: ClipSize, draw: Sequence[float]) -> Task:
@@ -92,21 +104,23 @@ def still_image(size: ClipSize, draw: Sequence[float]) -> Task:
 
 
 def first_frame(size: ClipSize, draw: Sequence[float]) -> Task:
-    return Task(frames_at(size.frames, [0]), _maybe_given(draw))
+    return Task(frames_at(size.frames, [0]), _maybe_given(draw), halves=("video",))
 
 
 def first_and_last_frame(size: ClipSize, draw: Sequence[float]) -> Task:
     """The first latent frame exactly, the last as firmly as drawn: an image says where things are
     in it, and little of the frames beside it that share its latent frame."""
     last = _firmness(draw[1]) * frames_at(size.frames, [-1])
-    return Task(torch.maximum(frames_at(size.frames, [0]), last), _maybe_given(draw))
+    given = torch.maximum(frames_at(size.frames, [0]), last)
+    return Task(given, _maybe_given(draw), halves=("video",))
 
 
 def keyframes(size: ClipSize, draw: Sequence[float]) -> Task:
     """One to three latent frames anywhere, as firmly as drawn."""
     count = 1 + int(draw[2] * 3)
     indices = {int(number * size.frames) for number in draw[3 : 3 + count]}
-    return Task(_firmness(draw[1]) * frames_at(size.frames, sorted(indices)), _maybe_given(draw))
+    given = _firmness(draw[1]) * frames_at(size.frames, sorted(indices))
+    return Task(given, _maybe_given(draw), halves=("video",))
 
 
 def prefix(size: ClipSize, draw: Sequence[float]) -> Task:
@@ -137,7 +151,7 @@ def spatial_box(size: ClipSize, draw: Sequence[float]) -> Task:
         size.height, size.width, top=top, left=left, bottom=top + height, right=left + width
     )
     given = inside if draw[5] < 0.3 else 1 - inside
-    return Task(given, masks.whole_audio() if draw[0] < 0.5 else None)
+    return Task(given, masks.whole_audio() if draw[0] < 0.5 else None, halves=("video",))
 
 
 def time_span_of_sound(size: ClipSize, draw: Sequence[float]) -> Task:
@@ -145,15 +159,15 @@ def time_span_of_sound(size: ClipSize, draw: Sequence[float]) -> Task:
     length = 1 + int(draw[1] * (size.audio_frames - 1))
     first = int(draw[2] * (size.audio_frames - length + 1))
     given = 1 - span(size.audio_frames, first, first + length)
-    return Task(masks.whole_video() if draw[0] < 0.5 else None, given)
+    return Task(masks.whole_video() if draw[0] < 0.5 else None, given, halves=("audio",))
 
 
 def picture_to_sound(size: ClipSize, draw: Sequence[float]) -> Task:
-    return Task(video=masks.whole_video())
+    return Task(video=masks.whole_video(), halves=MODALITIES)
 
 
 def sound_to_picture(size: ClipSize, draw: Sequence[float]) -> Task:
-    return Task(audio=masks.whole_audio())
+    return Task(audio=masks.whole_audio(), halves=MODALITIES)
 
 
 TASKS: Mapping[str, Draw] = {

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,9 +12,10 @@ from mmdiff.backbone.ablation import Ablation
 from mmdiff.data.task import NUM_DRAWS, TASKS, ClipSize, Task, stack_masks
 from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
 from mmdiff.values.latent_state import LatentState
-from mmdiff.values.latents import ClipLatents
+from mmdiff.values.latents import ClipLatents, Modality
 
 T = TypeVar("T")
+Families = dict[tuple[tuple[Modality, ...], bool, bool], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -48,30 +49,58 @@ class TaskMixture:
         probabilities = dict(probabilities or {"joint": 1.0})
         _check(probabilities)
         self.probabilities = {name: float(p) for name, p in probabilities.items() if p > 0}
-        self.families: dict[object, dict[str, float]] = {}
-        for name, probability in self.probabilities.items():
-            self.families.setdefault(_family(name), {})[name] = probability
+        self._families: dict[tuple[Modality, ...], Families] = {}
 
-    def draw(self, latents: ClipLatents, key: NoiseKey) -> TaskBatch:
-        """The batch with its tasks.
+    def draw(
+        self,
+        latents: ClipLatents,
+        key: NoiseKey,
+        halves_of_data: Collection[Modality] | None = None,
+    ) -> TaskBatch:
+        """The batch with its tasks: of those that need what these clips have.
 
-        latents: clean, unit variance. Raises ValueError if they lack a half that a task needs.
+        latents: clean, unit variance. halves_of_data: what the clips of the whole training set
+        have between them; None: what these have. Raises ValueError if no clip has a half that a
+        task is about, or if none of the tasks can be trained on these.
         """
-        self._check_halves(latents)
-        shares = {family: sum(tasks.values()) for family, tasks in self.families.items()}
+        halves = latents.modalities
+        self.check_halves(halves if halves_of_data is None else halves_of_data)
+        families = self.families(halves)
+        shares = {family: sum(tasks.values()) for family, tasks in families.items()}
         of_step = keyed_uniform(NoiseKey(key.seed, key.step, ("family",)), "task")
-        family = self.families[_pick(shares, float(of_step))]
+        family = families[_pick(shares, float(of_step))]
         draws = keyed_uniform(key, "task", (1 + NUM_DRAWS,)).tolist()
         names = tuple(_pick(family, draw[0]) for draw in draws)
         size = _size(latents)
-        tasks = [TASKS[name](size, draw[1:]) for name, draw in zip(names, draws, strict=True)]
+        tasks = [
+            TASKS[name](size, draw[1:]).within(halves)
+            for name, draw in zip(names, draws, strict=True)
+        ]
         gives = tuple(task.video is not None or task.audio is not None for task in tasks)
         return TaskBatch(names, gives, _state(latents, tasks), _ablation(tasks))
 
-    def _check_halves(self, latents: ClipLatents) -> None:
+    def families(self, halves: tuple[Modality, ...]) -> "Families":
+        """The tasks on clips that have `halves`, with their probabilities, by family."""
+        if halves not in self._families:
+            families: Families = {}
+            for name, probability in self.probabilities.items():
+                task = _example(name).within(halves)
+                if set(task.halves) <= set(halves) and task.modalities:
+                    family = (task.modalities, task.is_still, task.is_uniform)
+                    families.setdefault(family, {})[name] = probability
+            self._families[halves] = families
+        if not self._families[halves]:
+            raise ValueError(
+                f"none of the tasks {', '.join(self.probabilities)} can be trained on clips that "
+                f"have {' and '.join(halves)} alone; add 'joint' to them, or leave such clips out"
+            )
+        return self._families[halves]
+
+    def check_halves(self, halves: Collection[Modality]) -> None:
+        """ValueError unless a training set of clips with `halves` between them serves all tasks."""
         for name, probability in self.probabilities.items():
-            for half in _example(name).halves:
-                if half not in latents.modalities:
+            for half in _example(name).modalities:
+                if half not in halves:
                     raise ValueError(
                         f"the training set has no {half}, and the task {name!r} (probability "
                         f"{probability:g}) needs it: it would learn nothing. Train on clips that "
@@ -92,11 +121,6 @@ def _pick(shares: Mapping[T, float], uniform: float) -> T:
 
 def _example(name: str) -> Task:
     return TASKS[name](ClipSize(9, 8, 8, 36), [0.0] * NUM_DRAWS)
-
-
-def _family(name: str) -> object:
-    task = _example(name)
-    return task.modalities, task.is_still, task.is_uniform
 
 
 def _state(latents: ClipLatents, tasks: list[Task]) -> LatentState:

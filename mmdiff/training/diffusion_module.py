@@ -1,6 +1,6 @@
 """The socket between Lightning and a diffusion transformer with its text encoder."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from torch import nn
@@ -15,6 +15,7 @@ from mmdiff.text.encoder import encode_prompts
 from mmdiff.training.task_losses import task_losses
 from mmdiff.training.text_model import TextModel
 from mmdiff.training.training_module import TrainingModule
+from mmdiff.values.latents import Modality
 
 
 class DiffusionModule(TrainingModule[nn.ModuleDict]):
@@ -59,7 +60,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
 
     def training_step(self, batch: LatentBatch, batch_index: int) -> dict[str, Any]:
         key = self.key(batch)
-        tasks = self.tasks.draw(batch.latents, key)
+        tasks = self.tasks.draw(batch.latents, key, self.halves_of_data)
         captions = self.drop_captions(batch.captions, key, tasks.gives)
         encoder = self.trained["text_encoder"]
         context = encode_prompts(self.tokenizer, encoder, captions, max_length=self.max_length)
@@ -67,6 +68,12 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
             self.objective, self.trained["transformer"], tasks, context, key
         )
         return {"loss": self.log_losses(losses), "samples": samples}
+
+    @property
+    def halves_of_data(self) -> Collection[Modality] | None:
+        """What the clips of the training set have between them, where it can tell."""
+        data = getattr(self.trainer, "datamodule", None)
+        return getattr(getattr(data, "dataset", None), "halves", None)
 
     def drop_captions(
         self, captions: tuple[str, ...], key: NoiseKey, gives: tuple[bool, ...]

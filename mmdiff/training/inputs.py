@@ -13,7 +13,7 @@ class FramesInput(nn.Module):
     """Frames as the video autoencoder takes them: b 3 frames height width, in [-1, 1]."""
 
     def forward(self, batch: ClipBatch) -> Tensor:
-        return to_unit_range(batch.frames)
+        return to_unit_range(batch.picture)
 
 
 class WaveformInput(nn.Module):
@@ -24,7 +24,7 @@ class WaveformInput(nn.Module):
         self.preroll_samples = preroll_samples
 
     def forward(self, batch: ClipBatch) -> Tensor:
-        return functional.pad(batch.waveform, (self.preroll_samples, 0))
+        return functional.pad(batch.sound, (self.preroll_samples, 0))
 
 
 class MelInput(nn.Module):
@@ -38,6 +38,6 @@ class MelInput(nn.Module):
 
     def forward(self, batch: ClipBatch) -> Tensor:
         with torch.autocast(
-            batch.waveform.device.type, enabled=False
+            batch.sound.device.type, enabled=False
         ):  # a mel in bf16 is too coarse
             return rearrange(self.mel(self.waveform(batch)), "b t m -> b 1 t m")

@@ -148,6 +148,10 @@ class LatentGrid:
     def samples_per_audio_latent(self) -> int:
         return self.hop_length * self.audio_time_compression
 
+    @property
+    def samples_per_slice(self) -> int:
+        return self.audio_frames_per_latent_frame * self.samples_per_audio_latent
+
     def audio_latent_frames(self, num_frames: int) -> int:
         return self.latent_frames(num_frames) * self.audio_frames_per_latent_frame
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from torch import Generator
 from torch.utils.data import Dataset
 
-from mmdiff.values.sample import Sample
+from mmdiff.values.sample import Sample, SampleFacts
 from mmdiff.values.shapes import ClipShape
 from mmdiff.world.bounce import Bounce
 from mmdiff.world.caption import caption
@@ -57,6 +57,12 @@ class BounceDataset(Dataset[Sample]):
             caption=caption(event, self._generator(index, "caption")),
             key=event.key,
         )
+
+    def facts(self, index: int) -> SampleFacts:
+        """What item `index` is, without drawing it."""
+        event = self.event(index)
+        text = caption(event, self._generator(index, "caption"))
+        return SampleFacts(event.key, text, f"bounce|{event.key}|{self.shape}")
 
     def captions(self) -> Iterator[str]:
         """The caption of every item in order, without drawing any: what a tokenizer learns from."""

@@ -1,6 +1,8 @@
 """Latents come back as they were, and never when stale."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,32 +10,59 @@ from torch import Generator
 
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.mel import LogMel
+from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder, to_unit_range
 from mmdiff.data import encode as encode_room
+from mmdiff.data import latent_cache as cache_room
 from mmdiff.data.encode import encode
 from mmdiff.data.latent_cache import LatentCache, StaleCache
-from mmdiff.data.latent_clips import LatentClips
-from mmdiff.values.sample import Sample
+from mmdiff.data.latent_clips import LatentClip, LatentClips
+from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.values.sample import Sample, SampleFacts
 
 
 class Clips:
     """Item i is a function of (seed, i): 5 frames of 16 x 16, and the sound of two slices without
     the pre-roll."""
 
-    def __init__(self, length: int = 5, seed: int = 0) -> None:
-        self.length, self.seed = length, seed
+    def __init__(self, length: int = 5, seed: int = 0, *, bad: tuple[int, ...] = ()) -> None:
+        self.length, self.seed, self.bad = length, seed, bad
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> Sample:
+    def facts(self, index: int) -> SampleFacts:
+        key = f"{self.seed}/{index}"
+        return SampleFacts(key, f"clip {index}", f"identity of {key}")
+
+    def __getitem__(self, index: int) -> Sample | Rejection:
+        facts = self.facts(index)
+        if index in self.bad:
+            return Rejection(facts.key, Reason.DAMAGED, "decode", f"{facts.key} is damaged")
         generator = Generator().manual_seed(1000 * self.seed + index)
         return Sample(
             frames=torch.randint(256, (5, 16, 16, 3), generator=generator, dtype=torch.uint8),
             waveform=torch.rand(1, 5000, generator=generator) - 0.5,
-            caption=f"clip {index}",
-            key=f"{self.seed}/{index}",
+            caption=facts.caption,
+            key=facts.key,
         )
+
+
+class Kinds(Clips):
+    """Clips of four kinds: with sound, without, sound alone, longer."""
+
+    def __getitem__(self, index: int) -> Sample | Rejection:
+        sample = super().__getitem__(index)
+        assert isinstance(sample, Sample) and sample.frames is not None
+        kind = index % 4
+        if kind == 1:
+            return replace(sample, waveform=None)
+        if kind == 2:
+            return replace(sample, frames=None)
+        if kind == 3:
+            longer = torch.cat([sample.frames, sample.frames[:4]])
+            return replace(sample, frames=longer, waveform=torch.zeros(1, 9000))
+        return sample
 
 
 @pytest.fixture
@@ -48,7 +77,7 @@ def parts(tmp_path: Path) -> dict[str, str]:
 
 
 def _encode(
-    folder: Path, parts: dict[str, str], clips: Clips | None = None, **options: bool
+    folder: Path, parts: dict[str, str], clips: Clips | None = None, **options: Any
 ) -> None:
     encode(
         clips or Clips(), str(folder), mel=LogMel(), batch_size=2, shard_size=2, **parts, **options
@@ -67,52 +96,180 @@ def test_cache_holds_the_scaled_means(tmp_path: Path, parts: dict[str, str]) -> 
     assert batch.captions == ("clip 3", "clip 4") and batch.sample_ids == (3, 9)
 
 
+def _encoded(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, parts: dict[str, str], clips: Clips
+) -> list[int]:
+    """Which clips are encoded to fill the cache."""
+    encoded: list[int] = []
+    original = encode_room.ClipEncoder.forward
+    with monkeypatch.context() as context:
+        context.setattr(
+            encode_room.ClipEncoder,
+            "forward",
+            lambda self, batch: (encoded.extend(batch.sample_ids), original(self, batch))[1],
+        )
+        _encode(folder, parts, clips)
+    return encoded
+
+
+def _rows(folder: Path) -> dict[str, LatentClip]:
+    clips = LatentClips(str(folder))
+    return {entry.key: clips[index] for index, entry in enumerate(clips.entries)}
+
+
 def test_encoding_goes_on_where_it_stopped(
     tmp_path: Path, parts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _encode(tmp_path / "whole", parts)
     _encode(tmp_path / "cache", parts)
-    for path in (tmp_path / "cache").glob("shard_00001*"):
-        path.unlink()
-    encoded: list[int] = []
-    original = encode_room.ClipEncoder.forward
-    monkeypatch.setattr(
-        encode_room.ClipEncoder,
-        "forward",
-        lambda self, batch: (encoded.extend(batch.sample_ids), original(self, batch))[1],
-    )
-    _encode(tmp_path / "cache", parts)
-    assert encoded == [2, 3]
-    ours, theirs = (LatentCache(tmp_path / name).read() for name in ("cache", "whole"))
-    assert ours[1] == theirs[1]
-    assert torch.equal(ours[0].video, theirs[0].video)  # type: ignore[arg-type]
+    cache = tmp_path / "cache"
+    shard = next(s for s in LatentCache(cache).shards() if "identity of 0/2" in s.identities)
+    shard.path.with_suffix(".json").unlink()
+    with pytest.raises(StaleCache, match="lacks the latents of 2 clips, '0/2' first"):
+        LatentClips(str(cache))
+    assert _encoded(monkeypatch, cache, parts, Clips()) == [2, 3]
+    ours, theirs = _rows(cache), _rows(tmp_path / "whole")
+    assert list(ours) == list(theirs)
+    for key, clip in ours.items():
+        assert torch.equal(clip.latents["video"], theirs[key].latents["video"])
+        assert torch.equal(clip.latents["audio"], theirs[key].latents["audio"])
 
 
-def test_v6_stale_latents_are_never_used(tmp_path: Path, parts: dict[str, str]) -> None:
+def test_several_processes_fill_one_cache(tmp_path: Path, parts: dict[str, str]) -> None:
+    _encode(tmp_path / "whole", parts, Clips(7))
+    cache = tmp_path / "cache"
+    _encode(cache, parts, Clips(7), rank=1, world_size=2)
+    with pytest.raises(StaleCache, match="not filled yet"):
+        LatentClips(str(cache))
+    _encode(cache, parts, Clips(7), rank=0, world_size=2)
+    ours, theirs = _rows(cache), _rows(tmp_path / "whole")
+    assert list(ours) == list(theirs)
+    for key, clip in ours.items():
+        torch.testing.assert_close(clip.latents, theirs[key].latents, rtol=1e-3, atol=1e-3)
+
+
+def test_v6_stale_latents_are_never_used(
+    tmp_path: Path, parts: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "cache"
     _encode(cache, parts)
-    with pytest.raises(StaleCache, match=r"0/0.*1/0"):
-        _encode(cache, parts, Clips(seed=1))
-    with pytest.raises(StaleCache, match="other clips"):
-        _encode(cache, parts, Clips(length=4))
+
+    class Backwards(Clips):
+        def facts(self, index: int) -> SampleFacts:
+            return super().facts(len(self) - 1 - index)
+
+        def __getitem__(self, index: int) -> Sample | Rejection:
+            return super().__getitem__(len(self) - 1 - index)
+
+    before = _rows(cache)
+    assert _encoded(monkeypatch, cache, parts, Backwards()) == []  # another order
+    after = _rows(cache)
+    assert list(after) == list(before)[::-1]
+    assert all(torch.equal(after[k].latents["video"], before[k].latents["video"]) for k in after)
+
+    class Renamed(Clips):
+        def facts(self, index: int) -> SampleFacts:
+            return replace(super().facts(index), caption="another caption")
+
+    assert _encoded(monkeypatch, cache, parts, Renamed()) == []  # another caption
+    assert LatentClips(str(cache))[0].caption == "another caption"
+
+    class Replaced(Clips):
+        def facts(self, index: int) -> SampleFacts:
+            facts = super().facts(index)
+            return replace(facts, identity="new") if index == 1 else facts
+
+    assert _encoded(monkeypatch, cache, parts, Replaced()) == [1]  # another file by that name
+    assert _encoded(monkeypatch, cache, parts, Clips(seed=1)) == [0, 1, 2, 3, 4]  # other clips
+    assert LatentClips(str(cache)).entries[0].key == "1/0"
+
     VideoAutoencoder(4, (8, 8, 8), 1, (8, 8, 8), 1).save_pretrained(parts["vae"])
-    with pytest.raises(StaleCache, match="vae"):
+    with pytest.raises(StaleCache, match="vae"):  # another autoencoder
         LatentClips(str(cache), components=dict(parts))
     with pytest.raises(StaleCache, match="other autoencoders"):
         _encode(cache, parts)
-    _encode(cache, parts, Clips(seed=1), overwrite=True)
-    assert LatentClips(str(cache), components=dict(parts)).entries[0].key == "1/0"
+    _encode(cache, parts, overwrite=True)
+    assert LatentClips(str(cache), components=dict(parts)).entries[0].key == "0/0"
+    monkeypatch.setattr(cache_room, "SCHEMA", 3)
+    with pytest.raises(StaleCache, match="has schema 2, this version reads 3"):
+        LatentClips(str(cache))
 
 
 def test_v7_damaged_shards_are_refused(tmp_path: Path, parts: dict[str, str]) -> None:
     cache = tmp_path / "cache"
     _encode(cache, parts)
-    shard = cache / "shard_00001.safetensors"
+    shard = next(cache.glob("shard_*.safetensors"))
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1
     shard.write_bytes(bytes(content))
-    with pytest.raises(StaleCache, match=r"shard_00001.* damaged"):
+    with pytest.raises(StaleCache, match=rf"{shard.name} is damaged"):
         LatentClips(str(cache))
+    with pytest.raises(StaleCache, match=rf"{shard.name} is damaged"):
+        _encode(cache, parts)
+
+
+@pytest.mark.parametrize("name", ["index.json", "shard"])
+def test_v7_damaged_facts_are_refused(tmp_path: Path, parts: dict[str, str], name: str) -> None:
+    cache = tmp_path / "cache"
+    _encode(cache, parts)
+    path = cache / name if name == "index.json" else next(cache.glob("shard_*.json"))
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(StaleCache, match=rf"{path.name} is damaged"):
+        LatentClips(str(cache))
+
+
+def test_bad_clips_are_left_out_and_told(
+    tmp_path: Path, parts: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = tmp_path / "cache"
+    with pytest.raises(ValueError, match=r"1 of 5 clips are bad(.|\n)*0/3 is damaged"):
+        _encode(cache, parts, Clips(bad=(3,)))
+    with pytest.raises(StaleCache, match="not filled yet"):
+        LatentClips(str(cache))
+    _encode(cache, parts, Clips(bad=(3,)), max_bad_fraction=0.2)
+    assert [entry.key for entry in LatentClips(str(cache)).entries] == ["0/0", "0/1", "0/2", "0/4"]
+    assert "left out: 0/3 is damaged" in caplog.text
+    with pytest.raises(ValueError, match="2 of 2 clips are bad"):
+        _encode(tmp_path / "none", parts, Clips(2, bad=(0, 1)), max_bad_fraction=1.0)
+
+
+def test_clips_of_all_kinds_lie_in_buckets(tmp_path: Path, parts: dict[str, str]) -> None:
+    _encode(tmp_path / "cache", parts, Kinds(8))
+    clips = LatentClips(str(tmp_path / "cache"))
+    assert clips.buckets == {
+        "2x2x2+sound8": [0, 4],
+        "2x2x2": [1, 5],
+        "sound8": [2, 6],
+        "3x2x2+sound12": [3, 7],
+    }
+    assert clips.halves == {"video", "audio"}
+    batch = clips.collate([clips[2], clips[14]])
+    assert batch.latents.video is None and batch.latents.audio is not None
+    assert batch.sample_ids == (2, 14)
+    with pytest.raises(ValueError, match="'0/2' has audio alone, and video is asked for"):
+        LatentClips(str(tmp_path / "cache"), modalities=["video"])
+
+
+def test_what_does_not_fit_into_memory_is_encoded_in_parts(
+    tmp_path: Path,
+    parts: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _encode(tmp_path / "whole", parts)
+    original = VideoAutoencoder.encode
+
+    def narrow(self: VideoAutoencoder, x: torch.Tensor) -> Posterior:
+        if len(x) > 1:
+            raise torch.OutOfMemoryError
+        return original(self, x)
+
+    monkeypatch.setattr(VideoAutoencoder, "encode", narrow)
+    _encode(tmp_path / "cache", parts)
+    assert "2 clips at once do not fit into memory; trying 1" in caplog.text
+    ours, theirs = _rows(tmp_path / "cache"), _rows(tmp_path / "whole")
+    for key, clip in ours.items():
+        torch.testing.assert_close(clip.latents, theirs[key].latents, rtol=1e-3, atol=1e-3)
 
 
 def test_captions_are_drawn_by_number(tmp_path: Path, parts: dict[str, str]) -> None:

@@ -138,3 +138,43 @@ def test_every_task_trains_and_what_is_given_has_no_loss(name: str) -> None:
             assert each.loss.eq(0).all() and each.level.eq(0).all()
         else:
             assert each.loss.max() > 0
+
+
+PICTURES = ClipLatents(LATENTS.video, None)
+SOUNDS = ClipLatents(None, LATENTS.audio)
+ALL = dict.fromkeys(TASKS, 1 / len(TASKS))
+
+
+@pytest.mark.parametrize("latents", [PICTURES, SOUNDS], ids=["picture", "sound"])
+def test_clips_that_lack_a_half_train_the_tasks_that_do_without(latents: ClipLatents) -> None:
+    mixture, both = TaskMixture(ALL), ("video", "audio")
+    seen: Counter[str] = Counter()
+    for step in range(300):
+        batch = mixture.draw(latents, NoiseKey(0, step, KEY.sample_ids), both)
+        assert batch.state.latents.modalities == latents.modalities
+        seen.update(batch.names)
+    crossing = {"apart", "picture_to_sound", "sound_to_picture"}
+    without_picture = {"sound_only", "joint", "frames_apart", "prefix", "suffix"}
+    wanted = (
+        set(TASKS) - crossing - {"sound_only", "time_span_of_sound"}
+        if latents is PICTURES
+        else without_picture | {"time_span_of_sound"}
+    )
+    assert set(seen) == wanted
+
+
+def test_what_is_given_of_an_absent_half_is_left_out() -> None:
+    task = TASKS["spatial_box"](SIZE, [0.1] * NUM_DRAWS)
+    assert task.audio is not None
+    alone = task.within({"video"})
+    assert alone.audio is None and alone.modalities == ("video",)
+    assert alone.video is task.video
+    assert task.within({"video", "audio"}) is task
+
+
+def test_a_set_that_serves_no_task_is_refused() -> None:
+    with pytest.raises(ValueError, match="no audio, and the task 'joint'"):
+        TaskMixture().draw(PICTURES, KEY)
+    TaskMixture().draw(PICTURES, KEY, ("video", "audio"))
+    with pytest.raises(ValueError, match="none of the tasks picture_to_sound"):
+        TaskMixture({"picture_to_sound": 1.0}).draw(PICTURES, KEY, ("video", "audio"))

@@ -11,7 +11,7 @@ from torch import Generator
 
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.data.datamodule import DataModule
-from mmdiff.data.latent_cache import CacheEntry, LatentCache
+from mmdiff.data.latent_cache import SCHEMA, LatentCache
 from mmdiff.data.latent_clips import LatentClips
 from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.diffusion.objective import DiffusionObjective
@@ -25,6 +25,7 @@ from mmdiff.training.optimizers import MuonAdamW
 from mmdiff.training.schedules import WarmupDecay
 from mmdiff.training.text_model import small_text_model
 from mmdiff.values.latents import ClipLatents
+from mmdiff.values.sample import SampleFacts
 from tests.training.tiny import assert_equal, state
 
 
@@ -68,8 +69,10 @@ def cache(tmp_path: Path) -> Path:
         torch.randn(6, 2, 8, 4, generator=generator),
     )
     cache = LatentCache(tmp_path / "cache")
-    cache.write_spec({"schema": 1, "components": {}})
-    cache.write_shard(0, latents, [CacheEntry(f"{i}", "a red circle") for i in range(6)])
+    cache.write_spec({"schema": SCHEMA, "components": {}})
+    entries = [SampleFacts(f"{i}", "a red circle", f"{i}") for i in range(6)]
+    cache.write_shard(latents, [entry.identity for entry in entries], torch.float16)
+    cache.write_index(entries)
     return cache.folder
 
 

@@ -1,0 +1,79 @@
+"""ClipEncoder: a batch of clips to latents, however much memory there is."""
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
+from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with_preroll
+from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
+from mmdiff.data.batch import ClipBatch
+from mmdiff.values.latents import ClipLatents
+from mmdiff.values.shapes import LatentGrid
+
+_log = logging.getLogger(__name__)
+FRAMES_PER_CHUNK = 32
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+
+
+class ClipEncoder(nn.Module):
+    """Clips of a batch to latents of unit variance, the means of the posteriors, in fp32.
+
+    Long clips pass through the picture's autoencoder in a stream. A batch that does not fit into
+    memory is cut in half, and again, down to single clips; the log tells it.
+    """
+
+    def __init__(
+        self, vae: VideoAutoencoder, audio_vae: AudioAutoencoder, mel: nn.Module, grid: LatentGrid
+    ) -> None:
+        super().__init__()
+        self.vae, self.audio_vae, self.mel, self.grid = vae, audio_vae, mel, grid
+
+    @torch.no_grad()
+    def forward(self, batch: ClipBatch) -> ClipLatents:
+        """Raises ValueError for sound that lasts longer than its picture's slices."""
+        waveform, frames = batch.waveform, batch.frames
+        return ClipLatents(
+            None if frames is None else _in_parts(self._video, frames),
+            None if waveform is None else _in_parts(self._audio, self._whole_slices(batch)),
+        )
+
+    def _video(self, frames: Tensor) -> Tensor:
+        is_long = frames.shape[1] > 2 * FRAMES_PER_CHUNK
+        return video_latents(
+            self.vae, frames, frames_per_chunk=FRAMES_PER_CHUNK if is_long else None
+        )
+
+    def _audio(self, waveform: Tensor) -> Tensor:
+        return audio_latents(self.audio_vae, self.mel, waveform)
+
+    def _whole_slices(self, batch: ClipBatch) -> Tensor:
+        grid, samples = self.grid, batch.sound.shape[-1]
+        num_samples = (
+            grid.num_samples_with_preroll(batch.frames.shape[1])
+            if batch.frames is not None
+            else _round_up(samples + grid.preroll_samples, grid.samples_per_slice)
+        )
+        return with_preroll(
+            batch.sound, preroll_samples=grid.preroll_samples, num_samples=num_samples
+        )
+
+
+def _in_parts(encode: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """`encode` on all rows at once, or on halves of them where that does not fit into memory."""
+    try:
+        return encode(rows)
+    except OUT_OF_MEMORY:
+        if len(rows) == 1:
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(rows) // 2
+    _log.warning("%d clips at once do not fit into memory; trying %d", len(rows), half)
+    return torch.cat([_in_parts(encode, rows[:half]), _in_parts(encode, rows[half:])])
+
+
+def _round_up(number: int, unit: int) -> int:
+    return -(-number // unit) * unit

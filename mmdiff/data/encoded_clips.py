@@ -1,0 +1,63 @@
+"""EncodedClips: latents made while training, where a cache is not worth its disk."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import nn
+
+from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
+from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
+from mmdiff.data.batch import ClipBatch, LatentBatch
+from mmdiff.data.clip_encoder import ClipEncoder
+from mmdiff.data.latent_cache import PRECISIONS
+from mmdiff.values.shapes import LatentGrid
+
+
+class NumberedClipDataset(Protocol):
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> Any: ...
+
+    def collate(self, items: Sequence[Any]) -> ClipBatch: ...
+
+
+class EncodedClips:
+    """`dataset` behind its autoencoders: batches of latents, as `LatentClips` gives them.
+
+    The same latents as a cache of the same `precision` holds, anew for every crop and stretch that
+    the dataset draws. The autoencoders run where the loader collates: in its workers, on the CPU.
+
+    vae, audio_vae: folders of the autoencoders.
+    """
+
+    def __init__(
+        self,
+        dataset: NumberedClipDataset,
+        *,
+        vae: str,
+        audio_vae: str,
+        mel: nn.Module,
+        grid: LatentGrid | None = None,
+        precision: str = "float32",
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision}; possible are {', '.join(PRECISIONS)}")
+        self.dataset, self.precision = dataset, PRECISIONS[precision]
+        encoder = ClipEncoder(
+            VideoAutoencoder.from_pretrained(vae),
+            AudioAutoencoder.from_pretrained(audio_vae),
+            mel,
+            grid or LatentGrid(),
+        )
+        self.encoder = encoder.eval().requires_grad_(False)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.dataset[number]
+
+    def collate(self, items: Sequence[Any]) -> LatentBatch:
+        batch = self.dataset.collate(items)
+        latents = self.encoder(batch).map(lambda half: half.to(self.precision))
+        return LatentBatch(latents, batch.captions, batch.sample_ids)

@@ -1,0 +1,77 @@
+"""What was left out of a latent cache, told by every process that filled it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mmdiff.data.latent_cache import digest_of
+from mmdiff.media.atomic import atomic_write
+from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.values.sample import SampleFacts
+
+NAMES_SHOWN = 5
+
+
+@dataclass
+class RejectedClips:
+    """The bad clips that one of `world_size` processes met in a listing, by index."""
+
+    listing: str
+    rank: int
+    bad: dict[int, Rejection] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, facts: Sequence[SampleFacts | Rejection], *, rank: int, world_size: int
+    ) -> "RejectedClips":
+        """Begins with those that could not even be listed."""
+        bad = {
+            index: one
+            for index, one in enumerate(facts)
+            if isinstance(one, Rejection) and index % world_size == rank
+        }
+        return cls(_listing(facts), rank, bad)
+
+    def add(self, index: int, rejection: Rejection) -> None:
+        self.bad[index] = rejection
+
+    def write(self, folder: Path) -> None:
+        rows = [{"index": index, **asdict(one)} for index, one in sorted(self.bad.items())]
+        with atomic_write(folder / f"rejected_{self.rank:03d}.json") as path:
+            path.write_text(json.dumps({"listing": self.listing, "clips": rows}, indent=1))
+
+    @staticmethod
+    def read_all(
+        folder: Path, facts: Sequence[SampleFacts | Rejection], *, world_size: int
+    ) -> dict[int, Rejection] | None:
+        """The bad clips of all processes; None while one of them has not ended."""
+        listing, bad = _listing(facts), {}
+        for rank in range(world_size):
+            path = folder / f"rejected_{rank:03d}.json"
+            document = json.loads(path.read_text()) if path.is_file() else {}
+            if document.get("listing") != listing:
+                return None
+            for row in document["clips"]:
+                index = row.pop("index")
+                bad[index] = Rejection(**{**row, "reason": Reason(row["reason"])})
+        return bad
+
+
+def check_bad_fraction(
+    bad: Mapping[int, Rejection], count: int, *, max_bad_fraction: float
+) -> None:
+    """Raise ValueError, with names, where more than the fraction of `count` clips is bad."""
+    if len(bad) <= max_bad_fraction * count and len(bad) < count:
+        return
+    shown = [f"  {one.message}" for one in list(bad.values())[:NAMES_SHOWN]]
+    rest = len(bad) - len(shown)
+    lines = [*shown, f"  and {rest} more"] if rest else shown
+    raise ValueError(
+        f"{len(bad)} of {count} clips are bad, more than max_bad_fraction {max_bad_fraction:g}; "
+        "`mmdiff data-check` lists them all with the cure:\n" + "\n".join(lines)
+    )
+
+
+def _listing(facts: Sequence[SampleFacts | Rejection]) -> str:
+    return digest_of([one.file if isinstance(one, Rejection) else one.identity for one in facts])
