@@ -7,17 +7,13 @@ from typing import Any
 import torch
 
 from mmdiff.apps.evaluations.evaluation import Evaluation, EvaluationRun, Make, Progress
-from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with_preroll
-from mmdiff.autoencoders.mel import LogMel
-from mmdiff.autoencoders.video_autoencoder import to_frames
+from mmdiff.apps.evaluations.rebuilt import rebuilt_frames, rebuilt_waveforms
 from mmdiff.data.batch import ClipBatch
 from mmdiff.evaluation.adherence import adherence, adherence_held_out
 from mmdiff.evaluation.reconstruction import audio_reconstruction, video_reconstruction
 from mmdiff.evaluation.result import Result
 from mmdiff.evaluation.sync import sync
-from mmdiff.pipelines.decode import decode_audio, decode_video
 from mmdiff.pipelines.pipeline import MMDiffPipeline
-from mmdiff.values.sample import Sample
 from mmdiff.values.shapes import ClipShape
 from mmdiff.world.bounce import Bounce
 from mmdiff.world.caption import caption
@@ -126,27 +122,3 @@ class BounceEvaluation(Evaluation):
         if heard:
             originals, rebuilt = zip(*heard, strict=True)
             yield audio_reconstruction(originals, rebuilt, silences=silences)
-
-
-@torch.no_grad()
-def rebuilt_frames(pipe: MMDiffPipeline, frames: torch.Tensor) -> torch.Tensor:
-    """b frames height width 3, uint8, through the video autoencoder and back."""
-    latents = video_latents(pipe.vae, frames)
-    return to_frames(decode_video(pipe.vae, latents, grid=pipe.latent_grid)).cpu()
-
-
-@torch.no_grad()
-def rebuilt_waveforms(pipe: MMDiffPipeline, samples: Sequence[Sample]) -> torch.Tensor:
-    """b 1 samples through mel, audio autoencoder and vocoder, pre-roll as in generation."""
-    grid = pipe.latent_grid
-    sound = ClipBatch.collate(list(enumerate(samples))).sound
-    padded = with_preroll(
-        sound,
-        preroll_samples=grid.preroll_samples,
-        num_samples=grid.preroll_samples + sound.shape[-1],
-    )
-    mel = LogMel(grid.sample_rate, hop_length=grid.hop_length, mel_bins=grid.mel_bins)
-    latents = audio_latents(pipe.audio_vae, mel, padded)
-    return decode_audio(
-        pipe.audio_vae, pipe.vocoder, latents, grid=grid, num_samples=sound.shape[-1]
-    ).cpu()

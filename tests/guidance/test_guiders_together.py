@@ -27,13 +27,14 @@ from tests.guidance.small_model import (
 )
 
 OTHER = small_transformer(seed=9)
+DIFFERENCE = FrameConsistency(1.5, 0.5, form="difference")
 TEXT: list[Guider] = [
     ClassifierFree(3.0),
     Projected(3.0),
     ClassifierFreeZeroStar(3.0, zero_init_calls=0),
 ]
 ADDITIVE: list[Guider] = [
-    FrameConsistency(1.5, 0.5),
+    DIFFERENCE,
     ModalityGuidance(2.0),
     SkipLayer(0.7, blocks=(1,)),
     Autoguidance(0.9, transformer=OTHER),
@@ -133,9 +134,9 @@ def test_another_model_takes_one_call_of_its_own() -> None:
     ("guiders", "passes"),
     [
         (TEXT, 2),
-        ([FrameConsistency(1.0), FrameConsistency(2.0)], 2),
+        ([DIFFERENCE, replace(DIFFERENCE, scale=2.0)], 2),
         ([SkipLayer(1.0, blocks=(0, 1)), SkipLayer(2.0, blocks=(1, 0))], 2),
-        ([ModalityGuidance(1.0), FrameConsistency(1.0)], 3),
+        ([ModalityGuidance(1.0), DIFFERENCE], 3),
     ],
 )
 def test_equal_weaker_predictions_share_a_pass(guiders: list[Guider], passes: int) -> None:
@@ -211,7 +212,7 @@ def test_what_is_given_pulls_the_other_half() -> None:
     assert not torch.equal(result.audio, plain.audio)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("form", ["difference", "energy"])
+@pytest.mark.parametrize("form", ["latent", "difference", "energy"])
 def test_a_still_image_has_no_frames_to_join(form: str) -> None:
     still = clip(1)
     plain, _ = guided(latents=still)

@@ -61,7 +61,7 @@ def test_an_interval_that_is_none_teaches(interval: object) -> None:
 def test_other_wrong_settings_teach() -> None:
     with pytest.raises(ValueError, match=r"schedule is 'sine'; there are 'constant', 'linear'"):
         FrameConsistency(schedule="sine")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"form is 'both'; it must be 'difference' or 'energy'"):
+    with pytest.raises(ValueError, match=r"form is 'both'; it must be one of 'latent'"):
         FrameConsistency(form="both")  # type: ignore[arg-type]
     for blocks in ((), (-1,), (1, 1), ("2",)):
         with pytest.raises(ValueError, match=r"blocks is .*for example \(2,\)"):

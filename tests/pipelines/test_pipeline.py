@@ -2,6 +2,7 @@
 
 import inspect
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,12 +111,12 @@ def test_tuple_form_is_frames_and_audio(pipe: MMDiffPipeline) -> None:
     assert torch.equal(frames, out.frames) and torch.equal(audio, out.audio)
 
 
-def test_f8_the_same_seed_twice_is_bit_identical(pipe: MMDiffPipeline) -> None:
+def test_f8_d1_the_same_seed_twice_is_bit_identical(pipe: MMDiffPipeline) -> None:
     first, second = run(pipe), run(pipe)
     assert torch.equal(first.frames, second.frames) and torch.equal(first.audio, second.audio)
 
 
-def test_f8_a_clip_alone_equals_itself_in_a_batch_of_8(pipe: MMDiffPipeline) -> None:
+def test_f8_d2_a_clip_alone_equals_itself_in_a_batch_of_8(pipe: MMDiffPipeline) -> None:
     prompts = [f"{PROMPT}, {'very ' * index} loud" for index in range(8)]
     batch = run(pipe, prompts)
     for index, prompt in enumerate(prompts):
@@ -124,7 +125,7 @@ def test_f8_a_clip_alone_equals_itself_in_a_batch_of_8(pipe: MMDiffPipeline) -> 
         assert (alone.audio[0] - batch.audio[index]).abs().max() <= 1e-4
 
 
-def test_the_noise_of_a_clip_is_bit_identical_alone_and_in_a_batch(pipe: MMDiffPipeline) -> None:
+def test_d2_the_noise_of_a_clip_is_bit_identical_alone_and_in_a_batch(pipe: MMDiffPipeline) -> None:
     batch = pipe.prepare_latents(3, 9, 32, 32, seeds(0, 1, 2))
     alone = pipe.prepare_latents(1, 9, 32, 32, seeds(2))
     assert torch.equal(batch[2:], alone)
@@ -207,12 +208,15 @@ def test_short_forms_add_guiders_and_0_is_none_bit_for_bit(pipe: MMDiffPipeline,
         run(pipe, **{name: float("nan")})
 
 
-def test_both_forms_of_frame_consistency_act_through_the_call(pipe: MMDiffPipeline) -> None:
+@pytest.mark.parametrize("form", ["latent", "difference", "energy"])
+def test_all_forms_of_frame_consistency_act_through_the_call(
+    pipe: MMDiffPipeline, form: Any
+) -> None:
     plain = run(pipe)
-    energy = run(pipe, guidance=FrameConsistency(0.2, form="energy"))
-    off = run(pipe, guidance=FrameConsistency(0.0, form="energy"))
+    steadied = run(pipe, guidance=FrameConsistency(0.2, form=form))
+    off = run(pipe, guidance=FrameConsistency(0.0, form=form))
     assert torch.equal(off.frames, plain.frames) and torch.equal(off.audio, plain.audio)
-    assert torch.isfinite(energy.frames).all() and not torch.equal(energy.frames, plain.frames)
+    assert torch.isfinite(steadied.frames).all() and not torch.equal(steadied.frames, plain.frames)
 
 
 def test_all_guiders_together_run_in_one_call_a_step(pipe: MMDiffPipeline) -> None:
@@ -220,8 +224,9 @@ def test_all_guiders_together_run_in_one_call_a_step(pipe: MMDiffPipeline) -> No
     handle = pipe.transformer.register_forward_pre_hook(
         lambda module, arguments: rows.append(arguments[0].batch_size)
     )
-    guiders = [Projected(3.0), SkipLayer(blocks=(1,))]
-    run(pipe, [PROMPT, "blue"], guidance=guiders, frame_consistency_scale=1.0, modality_scale=1.0)
+    guiders: list[Any] = [Projected(3.0), SkipLayer(blocks=(1,))]
+    guiders.append(FrameConsistency(1.0, form="difference"))
+    run(pipe, [PROMPT, "blue"], guidance=guiders, modality_scale=1.0)
     handle.remove()
     assert rows == [2 * 5] * 2
 

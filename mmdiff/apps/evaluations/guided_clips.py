@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from mmdiff.apps.evaluations.study import Asked, Stage, Study
 from mmdiff.apps.evaluations.truth import SILENT, Truth
 from mmdiff.apps.evaluations.variant import BASELINE, Variant, gathered, side_by_side
@@ -45,13 +47,16 @@ class GuidedClips(Study):
     wanted_cost: float = 1.5
 
     def results(self, stage: Stage) -> Iterator[Result]:
+        truths = stage.truths()
+        least = floor(stage.rebuilt(truths))
         for share in self.step_shares:
             steps = max(1, round(share * stage.run.pipe.config.default_num_inference_steps))
-            yield from self.at(stage, steps)
+            yield from self.at(stage, truths, steps=steps, least=least)
 
-    def at(self, stage: Stage, steps: int) -> Iterator[Result]:
-        """The tables at one number of steps."""
-        truths = stage.truths()
+    def at(
+        self, stage: Stage, truths: Sequence[Truth], *, steps: int, least: Mapping[str, float]
+    ) -> Iterator[Result]:
+        """The tables at one number of steps. `least`: what the autoencoder leaves of true clips."""
         batches = side_by_side(
             stage,
             truths,
@@ -64,7 +69,8 @@ class GuidedClips(Study):
         means = {name: summed_up(truths, found[name], seconds[name]) for name in found}
         variants = {BASELINE: Variant(), **self.variants}
         for name, variant in variants.items():
-            figures = self.figures(means[name], means[BASELINE], variant, count=len(truths))
+            mine, base = means[name], means[BASELINE]
+            figures = self.figures(mine, base, variant, least=least, count=len(truths))
             slug = name.replace(" ", "_").replace(",", "")
             yield Result(f"{slug}_{steps}", f"Guidance: {name}, {steps} steps", figures)
         save_bars(
@@ -83,17 +89,32 @@ class GuidedClips(Study):
         base: Mapping[str, float],
         variant: Variant,
         *,
+        least: Mapping[str, float],
         count: int,
     ) -> tuple[Figure, ...]:
         """The measures, and what they lost or won against the baseline."""
         rows = [Figure(name, value, UNITS[name], count=count) for name, value in mine.items()]
         if mine is base:
+            for name, value in least.items():
+                rows.append(Figure(f"{name} of the autoencoder", value, UNITS[name], count=count))
             return tuple(rows)
         warp, shimmer = (lost(mine, base, name) for name in ("warp error", "flicker"))
         points = base["adherence"] - mine["adherence"]
         bounds = {
             "warp error down": (warp, "%", None, "higher"),
             "flicker down": (shimmer, "%", None, "higher"),
+            "warp error above the autoencoder's, down": (
+                above(mine, base, least, "warp error"),
+                "%",
+                None,
+                "higher",
+            ),
+            "flicker above the autoencoder's, down": (
+                above(mine, base, least, "flicker"),
+                "%",
+                None,
+                "higher",
+            ),
             "warp error or flicker down": (max(warp, shimmer), "%", self.wanted_steadier, "higher"),
             "adherence lost": (points, "points", self.wanted_adherence_lost, "lower"),
             "motion range lost": (
@@ -158,6 +179,23 @@ def measured(truth: Truth, clip: Clip) -> Measured:
 def lost(mine: Mapping[str, float], base: Mapping[str, float], name: str) -> float:
     """Percent of the baseline's."""
     return 100 * (1 - mine[name] / base[name]) if base[name] else float("nan")
+
+
+def above(
+    mine: Mapping[str, float], base: Mapping[str, float], least: Mapping[str, float], name: str
+) -> float:
+    """Percent of what the baseline has more than true clips that the autoencoder rebuilt: the part
+    that guidance can take away."""
+    excess = base[name] - least[name]
+    return 100 * (base[name] - mine[name]) / excess if excess > 0 else float("nan")
+
+
+def floor(frames: Sequence[Tensor]) -> dict[str, float]:
+    """Mean warp error and flicker."""
+    return {
+        "warp error": mean([warp_error(one) for one in frames]),
+        "flicker": mean([flicker(one) for one in frames]),
+    }
 
 
 def mean(values: Sequence[float]) -> float:

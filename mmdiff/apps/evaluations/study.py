@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from mmdiff.apps.evaluations.evaluation import EvaluationRun
 from mmdiff.apps.evaluations.gallery import Gallery
-from mmdiff.apps.evaluations.truth import Truth, draw_truths
+from mmdiff.apps.evaluations.rebuilt import rebuilt_frames
+from mmdiff.apps.evaluations.truth import Truth, draw_truths, frames_of
 from mmdiff.evaluation.result import Result
 from mmdiff.media.clip import Clip
 from mmdiff.values.shapes import ClipShape
@@ -52,6 +56,15 @@ class Stage:
         """True clips of events that no training run has drawn, all or only those with pings."""
         count = self.num_clips if at_most is None else min(self.num_clips, at_most)
         return draw_truths(count, self.prompt_seed, shape=self.shape, is_sounding=is_sounding)
+
+    def rebuilt(self, truths: Sequence[Truth]) -> list[Tensor]:
+        """The frames of true clips, through the video autoencoder and back: as good as it gets."""
+        run, frames = self.run, list[Tensor]()
+        for first in range(0, len(truths), run.batch_size):
+            batch = torch.stack([frames_of(t) for t in truths[first : first + run.batch_size]])
+            frames += list(rebuilt_frames(run.pipe, batch))
+            run.progress("autoencoder", len(frames), len(truths))
+        return frames
 
     def make(
         self,

@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from torch import Tensor
+
 from mmdiff.apps.evaluations.evaluation import EvaluationRun
 from mmdiff.apps.evaluations.study import Ask, Asked, Stage
-from mmdiff.apps.evaluations.truth import Truth
+from mmdiff.apps.evaluations.truth import Truth, frames_of
 from mmdiff.media.clip import Clip
 
 Answer = Callable[[Truth, Asked], Clip]
@@ -42,6 +44,10 @@ class AnsweredStage(Stage):
     ) -> list[Clip]:
         self.calls.append({"count": len(truths), "first": first, **(settings or {})})
         return [self.answer(truth, ask(truth)) for truth in truths]
+
+    def rebuilt(self, truths: Sequence[Truth]) -> list[Tensor]:
+        """An autoencoder that loses nothing."""
+        return [frames_of(truth) for truth in truths]
 
 
 def answered_stage(answer: Answer, folder: Path, *, num_clips: int = 6) -> AnsweredStage:
