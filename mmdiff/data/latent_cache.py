@@ -71,7 +71,7 @@ class Shard:
 
     def check(self) -> None:
         """StaleCache unless the file is what was written."""
-        if not self.path.is_file() or _digest(self.path) != self.sha256:
+        if not self.path.is_file() or sha256_of(self.path) != self.sha256:
             raise StaleCache(
                 f"{self.path} is damaged; delete it and its .json and run `mmdiff encode` again"
             )
@@ -144,7 +144,7 @@ class LatentCache:
         name = f"shard_{digest_of(*identities)[:16]}"
         with atomic_write(self.folder / f"{name}.safetensors") as path:
             save_file(tensors, path)
-            sha256 = _digest(path)
+            sha256 = sha256_of(path)
         self._write_json(f"{name}.json", {"sha256": sha256, "identities": list(identities)})
 
     def shards(self) -> Iterator[Shard]:
@@ -182,6 +182,6 @@ class LatentCache:
             path.write_text(json.dumps(document, indent=1))
 
 
-def _digest(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from mmdiff.data.batch import LatentBatch
+from mmdiff.data.context_cache import ContextCache
 from mmdiff.data.latent_cache import LatentCache, Shard, StaleCache
 from mmdiff.data.order import keyed_seed
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
@@ -33,6 +34,7 @@ class LatentClips:
     that must have made the cache; None is not checked. `modalities`: the halves to read; clips
     that have none of them are an error.
 
+    contexts: the captions as a frozen text encoder read them, handed out with the latents.
     buckets: the clips by the shapes of their latents, for `BucketOrder`.
     halves: what the clips have between them.
     """
@@ -45,12 +47,13 @@ class LatentClips:
         captions: CaptionDraw | None = None,
         seed: int = 0,
         modalities: Sequence[str] = MODALITIES,
+        contexts: ContextCache | None = None,
     ) -> None:
         cache = LatentCache(folder)
         cache.check_components({name: path for name, path in (components or {}).items() if path})
         self.entries: list[SampleFacts] = cache.entries()
         self.modalities = tuple(modalities)
-        self.captions, self.seed = captions, seed
+        self.captions, self.seed, self.contexts = captions, seed, contexts
         self.shards: list[Shard] = []
         self.buckets: dict[str, list[int]] = {}
         self.halves: set[Modality] = set()
@@ -73,10 +76,12 @@ class LatentClips:
         halves = {
             name: torch.stack([item.latents[name] for item in items]) for name in items[0].latents
         }
+        captions = tuple(item.caption for item in items)
         return LatentBatch(
             latents=ClipLatents(**halves),
-            captions=tuple(item.caption for item in items),
+            captions=captions,
             sample_ids=tuple(item.number for item in items),
+            context=None if self.contexts is None else self.contexts.context(captions),
         )
 
     def _find(self, cache: LatentCache) -> list[tuple[int, int]]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -11,7 +12,7 @@ from mmdiff.data.batch import LatentBatch
 from mmdiff.data.task_mixture import TaskMixture
 from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
 from mmdiff.diffusion.objective import DiffusionObjective
-from mmdiff.text.encoder import encode_prompts
+from mmdiff.training.prompt_reader import PromptReader
 from mmdiff.training.task_losses import task_losses
 from mmdiff.training.text_model import TextModel
 from mmdiff.training.training_module import TrainingModule
@@ -19,13 +20,14 @@ from mmdiff.values.latents import Modality
 
 
 class DiffusionModule(TrainingModule[nn.ModuleDict]):
-    """Trains `transformer`, and the text encoder along with it, on latents and captions.
+    """Trains `transformer`, and the text encoder along with it unless that is frozen, on latents
+    and captions.
 
     Each sample has its own task, drawn from `tasks`; a `caption_dropout` part of the captions is
     replaced by the empty prompt, which guidance needs, and `caption_dropout_given` of those whose
     task gives a part of the clip, so that the model learns to look at it and not only at the text.
     All chance is keyed by (seed, step, sample).
-    Hands on transformer, text encoder (both averaged) and tokenizer.
+    Hands on transformer, text encoder (what is trained averaged) and tokenizer.
     """
 
     def __init__(
@@ -46,14 +48,17 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         for name, number in {"": caption_dropout, "_given": given}.items():
             if not 0 <= number <= 1:
                 raise ValueError(f"caption_dropout{name} is {number}; it must be within 0 and 1")
+        modules = {"transformer": transformer}
+        if text.is_trained:
+            modules["text_encoder"] = text.text_encoder
         super().__init__(
-            nn.ModuleDict({"transformer": transformer, "text_encoder": text.text_encoder}),
+            nn.ModuleDict(modules),
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
             seed=seed,
             ema_decay=ema_decay,
         )
-        self.tokenizer, self.max_length = text.tokenizer, text.max_length
+        self.prompts = PromptReader(text)
         self.objective = objective
         self.caption_dropout, self.caption_dropout_given = caption_dropout, given
         self.tasks = tasks or TaskMixture()
@@ -61,9 +66,8 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
     def training_step(self, batch: LatentBatch, batch_index: int) -> dict[str, Any]:
         key = self.key(batch)
         tasks = self.tasks.draw(batch.latents, key, self.halves_of_data)
-        captions = self.drop_captions(batch.captions, key, tasks.gives)
-        encoder = self.trained["text_encoder"]
-        context = encode_prompts(self.tokenizer, encoder, captions, max_length=self.max_length)
+        dropped = self.dropped_captions(key, tasks.gives)
+        context = self.prompts(batch.captions, dropped, read=batch.context, device=self.device)
         losses, samples = task_losses(
             self.objective, self.trained["transformer"], tasks, context, key
         )
@@ -75,15 +79,11 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         data = getattr(self.trainer, "datamodule", None)
         return getattr(getattr(data, "dataset", None), "halves", None)
 
-    def drop_captions(
-        self, captions: tuple[str, ...], key: NoiseKey, gives: tuple[bool, ...]
-    ) -> list[str]:
-        """The captions, some of them empty; `gives`: whether something of the clip is given."""
-        drawn = keyed_uniform(key, "caption_dropout").tolist()
-        return [
-            "" if number < (self.caption_dropout_given if given else self.caption_dropout) else text
-            for text, number, given in zip(captions, drawn, gives, strict=True)
-        ]
+    def dropped_captions(self, key: NoiseKey, gives: tuple[bool, ...]) -> Tensor:
+        """b, bool: which captions are left out; `gives`: whether something of the clip is given."""
+        drawn = keyed_uniform(key, "caption_dropout")
+        given = torch.tensor(gives)
+        return drawn < torch.where(given, self.caption_dropout_given, self.caption_dropout)
 
     def components(self, batches: Iterable[LatentBatch]) -> dict[str, Any]:
-        return {**self.ema.average, "tokenizer": self.tokenizer}
+        return {**self.prompts.components, **self.ema.average}

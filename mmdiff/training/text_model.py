@@ -17,11 +17,16 @@ class Captioned(Protocol):
 
 @dataclass(frozen=True)
 class TextModel:
-    """What turns prompts into a context; a prompt is cut after `max_length` tokens."""
+    """What turns prompts into a context; a prompt is cut after `max_length` tokens.
+
+    is_trained: along with the backbone; otherwise it stays as it is, and what it makes of captions
+        may be cached.
+    """
 
     tokenizer: Any
     text_encoder: nn.Module
     max_length: int = 64
+    is_trained: bool = True
 
 
 def small_text_model(

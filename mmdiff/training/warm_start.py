@@ -32,3 +32,9 @@ def saved_text_model(folder: str, *, max_length: int = 64) -> TextModel:
     tokenizer, encoder = saved_text_encoder(folder)
     # transformers keeps the precision of the file, in which small steps of training would be lost
     return TextModel(tokenizer, encoder.float().train(), max_length)
+
+
+def frozen_text_model(folder: str, *, max_length: int = 64) -> TextModel:
+    """The tokenizer and the text encoder saved in `folder`, used as they are."""
+    tokenizer, encoder = saved_text_encoder(folder)
+    return TextModel(tokenizer, encoder.eval().requires_grad_(False), max_length, is_trained=False)

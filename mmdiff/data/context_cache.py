@@ -1,0 +1,146 @@
+"""The context cache: captions as a frozen text encoder reads them, read once for all epochs.
+
+    contexts.safetensors    tokens  l d  of all captions, one behind the other
+    contexts.json           schema, digest of the encoder and its tokenizer, longest length, where
+                            each caption lies, sha256 of the tensors; written after them
+
+A caption is found by its words, so an edited one is never taken for what it was.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from mmdiff.data.latent_cache import PRECISIONS, StaleCache, component_digest, digest_of, sha256_of
+from mmdiff.media.atomic import atomic_write
+from mmdiff.text.encoder import encode_prompts, saved_text_encoder
+from mmdiff.values.context import Context
+
+_log = logging.getLogger(__name__)
+SCHEMA = 1
+
+
+class ContextCache:
+    """What `fill_contexts` left in `folder`.
+
+    Raises StaleCache where there is nothing, where it is damaged, or where another text encoder
+    (`text`: the folder that holds text_encoder/ and tokenizer/) made it.
+    """
+
+    def __init__(self, folder: str | Path, *, text: str | None = None) -> None:
+        self.path = Path(folder) / "contexts.safetensors"
+        facts = _facts(Path(folder))
+        if facts is None:
+            raise StaleCache(
+                f"{folder} holds no contexts; fill it with `mmdiff encode text_folder=FOLDER`"
+            )
+        if text is not None and facts["encoder"] != text_digest(text, facts["max_length"]):
+            raise StaleCache(
+                f"the contexts in {folder} were not made by the text encoder in {text}; "
+                f"run `mmdiff encode text_folder={text}`"
+            )
+        if not self.path.is_file() or sha256_of(self.path) != facts["sha256"]:
+            raise StaleCache(f"{self.path} is damaged; delete it and run `mmdiff encode` again")
+        self.places: dict[str, list[int]] = facts["captions"]
+
+    def __getitem__(self, caption: str) -> torch.Tensor:
+        """l d, of one caption; StaleCache if it was never encoded."""
+        if caption not in self.places:
+            raise StaleCache(
+                f"the caption {caption[:80]!r} is not in {self.path.parent}; "
+                "run `mmdiff encode` again, or train without drawing captions anew"
+            )
+        first, last = self.places[caption]
+        with safe_open(self.path, framework="pt") as file:
+            tokens: torch.Tensor = file.get_slice("tokens")[first:last]
+        return tokens
+
+    def context(self, captions: Sequence[str]) -> Context:
+        """Of a batch, padded to the longest, in fp32."""
+        rows = [self[caption].float() for caption in captions]
+        return Context.cat(
+            [Context(row[None], torch.ones(1, len(row), dtype=torch.bool)) for row in rows]
+        )
+
+
+def fill_contexts(
+    folder: str | Path,
+    captions: Iterable[str],
+    *,
+    text: str,
+    max_length: int = 64,
+    batch_size: int = 32,
+    device: str = "cpu",
+    precision: str = "float16",
+) -> None:
+    """Encode what is not there of `captions` and the empty one; the rest is kept.
+
+    text: folder that holds text_encoder/ and tokenizer/.
+    """
+    folder = Path(folder)
+    encoder_digest = text_digest(text, max_length)
+    wanted = list(dict.fromkeys(["", *captions]))
+    facts = _facts(folder)
+    known: dict[str, torch.Tensor] = {}
+    if facts is not None and facts["encoder"] == encoder_digest:
+        before = ContextCache(folder)
+        known = {caption: before[caption] for caption in before.places}
+    missing = [caption for caption in wanted if caption not in known]
+    if not missing:
+        return
+    tokenizer, encoder = saved_text_encoder(text)
+    encoder = encoder.to(device).eval()
+    for first in range(0, len(missing), batch_size):
+        part = missing[first : first + batch_size]
+        with torch.no_grad():
+            context = encode_prompts(tokenizer, encoder, part, max_length=max_length)
+        for caption, tokens, mask in zip(part, context.tokens, context.mask, strict=True):
+            known[caption] = tokens[mask].to("cpu", PRECISIONS[precision])
+    _write(folder, known, {"encoder": encoder_digest, "max_length": max_length})
+    _log.info("%d captions in %s, %d of them new", len(known), folder, len(missing))
+
+
+def text_digest(folder: str, max_length: int) -> str:
+    """Of a text encoder and its tokenizer, and of where prompts are cut."""
+    tokenizer = sorted((Path(folder) / "tokenizer").glob("*.json"))
+    return digest_of(
+        component_digest(Path(folder) / "text_encoder"),
+        [[path.name, sha256_of(path)] for path in tokenizer],
+        max_length,
+    )
+
+
+def _facts(folder: Path) -> dict[str, Any] | None:
+    path = folder / "contexts.json"
+    if not path.is_file():
+        return None
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise StaleCache(f"{path} is damaged ({error}); delete it and encode again") from error
+    if facts.get("schema") != SCHEMA:
+        raise StaleCache(
+            f"{path} has schema {facts.get('schema')}, this version reads {SCHEMA}; "
+            "delete it and run `mmdiff encode` again"
+        )
+    return facts
+
+
+def _write(folder: Path, known: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    places, first = {}, 0
+    for caption, tokens in known.items():
+        places[caption] = [first, first + len(tokens)]
+        first += len(tokens)
+    with atomic_write(folder / "contexts.safetensors") as path:
+        save_file({"tokens": torch.cat(list(known.values()))}, path)
+        sha256 = sha256_of(path)
+    document = {"schema": SCHEMA, **facts, "sha256": sha256, "captions": places}
+    with atomic_write(folder / "contexts.json") as path:
+        path.write_text(json.dumps(document))

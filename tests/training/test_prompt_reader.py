@@ -1,0 +1,42 @@
+"""What a frozen encoder has read before is what it reads."""
+
+import pytest
+import torch
+
+from mmdiff.text.encoder import encode_prompts, small_text_encoder
+from mmdiff.text.tokenizer import train_tokenizer
+from mmdiff.training.prompt_reader import PromptReader
+from mmdiff.training.text_model import TextModel
+
+CAPTIONS = ("a red circle", "a blue square", "no sound at all")
+CPU = torch.device("cpu")
+
+
+def _text(*, is_trained: bool) -> TextModel:
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(CAPTIONS, 300)
+    encoder = small_text_encoder(
+        len(tokenizer), d_model=16, num_layers=1, num_heads=2, d_kv=8, d_ff=16
+    )
+    return TextModel(tokenizer, encoder, is_trained=is_trained)
+
+
+def test_a_cached_context_is_the_one_that_is_read() -> None:
+    text = _text(is_trained=False)
+    reader, dropped = PromptReader(text), torch.tensor([False, True, False])
+    with torch.no_grad():
+        read = encode_prompts(text.tokenizer, text.text_encoder, list(CAPTIONS), max_length=64)
+    cached = reader(CAPTIONS, dropped, read=read, device=CPU)
+    fresh = reader(CAPTIONS, dropped, read=None, device=CPU)
+    assert not fresh.tokens.requires_grad
+    length = fresh.mask.shape[1]
+    assert torch.equal(cached.mask[:, :length], fresh.mask) and not cached.mask[:, length:].any()
+    torch.testing.assert_close(cached.tokens[:, :length], fresh.tokens, rtol=1e-5, atol=1e-6)
+
+
+def test_a_trained_encoder_gets_gradients_and_takes_no_cache() -> None:
+    reader, kept = PromptReader(_text(is_trained=True)), torch.zeros(3, dtype=torch.bool)
+    context = reader(CAPTIONS, kept, read=None, device=CPU)
+    assert context.tokens.requires_grad
+    with pytest.raises(ValueError, match="choose text=frozen"):
+        reader(CAPTIONS, kept, read=context, device=CPU)
