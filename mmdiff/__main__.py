@@ -8,6 +8,7 @@ from mmdiff import __version__
 
 VERBS = {
     "generate": "make clips with sound from prompts",
+    "data-check": "say what training would make of your clips, before any training",
     "train": "train an autoencoder, a vocoder or a diffusion transformer",
     "encode": "fill the latent cache that the diffusion transformer is trained on",
     "evaluate": "measure a model: adherence, sync, reconstruction",
@@ -17,13 +18,18 @@ VERBS = {
 
 
 def overview() -> str:
-    verbs = "\n".join(f"  {verb:<10}{meaning}" for verb, meaning in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12}{meaning}" for verb, meaning in VERBS.items())
     return (
         "mmdiff VERB key=value ...\n\n"
         f"{verbs}\n\n"
         "mmdiff VERB --help shows the keys of a verb, mmdiff VERB --cfg job what would run.\n"
         'Example: mmdiff generate prompt="a small red circle bouncing up and down" seed=3\n'
     )
+
+
+def module_of(verb: str) -> str:
+    """The file of a verb: `mmdiff.apps.data_check` of data-check."""
+    return f"mmdiff.apps.{verb.replace('-', '_')}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] not in VERBS:
         sys.stderr.write(_wrong_verb(words[0] if words else None))
         return 2
-    return int(import_module(f"mmdiff.apps.{words[0]}").main(words[1:]))
+    return int(import_module(module_of(words[0])).main(words[1:]))
 
 
 def _wrong_verb(word: str | None) -> str:

@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -18,7 +18,10 @@ from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.usage_error import UsageError
 
-_NOT_FOR_ENCODE = ("paths", "output_dir")
+if TYPE_CHECKING:
+    from mmdiff.data.clips import CheckedClips
+
+_NOT_FOR_ENCODE = ("paths", "output_dir", "data", "dataset", "text_folder", "seed")
 
 
 def main(words: Sequence[str]) -> int:
@@ -27,10 +30,12 @@ def main(words: Sequence[str]) -> int:
 
 def start(config: dict[str, Any]) -> int:
     """Check the configuration, keep it beside the log, fill the cache."""
+    from mmdiff.data.context_cache import fill_contexts
     from mmdiff.data.encode import encode
+    from mmdiff.values.sample import SampleFacts
 
     arguments = {key: value for key, value in config.items() if key not in _NOT_FOR_ENCODE}
-    check_arguments(encode, arguments)
+    check_arguments(encode, {**arguments, "dataset": config["dataset"]})
     check_nodes(config)
     for name in ("vae", "audio_vae"):
         if not (Path(config[name]) / "config.json").is_file():
@@ -50,9 +55,33 @@ def start(config: dict[str, Any]) -> int:
     rank, world_size = (
         int(os.environ.get(name, n)) for name, n in (("RANK", 0), ("WORLD_SIZE", 1))
     )
+    clips = chosen_clips(config)
     encode(
+        clips,
         **{key: built(value) for key, value in arguments.items()},
         rank=rank,
         world_size=world_size,
     )
+    if config["text_folder"] is not None and rank == 0:
+        facts = [clips.facts(index) for index in range(len(clips))]
+        captions = [one.caption for one in facts if isinstance(one, SampleFacts)]
+        fill_contexts(
+            config["folder"], captions, text=config["text_folder"], device=config["device"]
+        )
     return 0
+
+
+def chosen_clips(config: dict[str, Any]) -> "CheckedClips":
+    """Those of `data`, where it is chosen; otherwise `dataset`."""
+    if config["data"] is None:
+        clips: CheckedClips = built(config["dataset"])
+        return clips
+    files = built(config["data"]).dataset
+    if not hasattr(files, "clips"):
+        raise UsageError(
+            "data is not made of files, and what it holds cannot be encoded",
+            key="data",
+            cure="data=folder, data=pairs or data=shards",
+        )
+    listed: CheckedClips = files.clips
+    return listed

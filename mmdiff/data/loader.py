@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch.utils.data import DataLoader
 
-from mmdiff.data.reading_watch import watched
+from mmdiff.data.files.reading_watch import watched
 
 ENDLESS = (
     10**9

@@ -1,95 +1,242 @@
 """The decoded frames of one stream, and the even grid of time they are put on."""
 
+from collections import deque
 from fractions import Fraction
-from itertools import pairwise
-from pathlib import Path
+from math import ceil
 
 import av
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from mmdiff.media.clip import exact_rate
+from mmdiff.media.limits import GIB, Limits
+from mmdiff.media.orientation import UPRIGHT, Orientation, orientation_of
+from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
+from mmdiff.media.span import Span
 
-LARGEST_DECODED_BYTES = 2**32
+HALF = Fraction(1, 2)
+FOREVER = 2**62  # in ticks of any stream
 
 
 class DecodedPictures:
-    """Collects frames and their times; every damage it can see is a ValueError that names the file.
+    """Collects the frames of a span and their times; what is wrong with them is a RejectedMedia.
 
-    Takes from the stream what it needs at once: its fields are gone when the file is closed.
+    Takes from the stream what it needs at once: its fields are gone when the file is closed. Times
+    are integers, in ticks of the stream, as long as frames come: fractions would cost a tenth of
+    the decoding of small frames.
+
+    start_pts  when the first picture of the file is shown; None: with the first that comes
     """
 
-    def __init__(self, path: Path, stream: av.VideoStream) -> None:
-        self.path = path
-        self.stated_frames = stream.frames  # 0 where the container does not say
+    def __init__(
+        self,
+        name: str,
+        stream: av.VideoStream,
+        *,
+        span: Span,
+        limits: Limits,
+        start_pts: int | None = None,
+    ) -> None:
+        self.name = name
+        self.limits = limits
         rate = stream.average_rate or stream.guessed_rate
-        if not rate:
-            raise ValueError(f"{path} states no frame rate")
+        if not rate or stream.time_base is None:
+            raise self._refusal(Reason.UNSUPPORTED, "states no frame rate; encode it anew", "open")
         self.rate = exact_rate(rate)
-        self.pixels: list[np.ndarray] = []
-        self.times: list[Fraction] = []
-        self._check_size(max(stream.frames, 1), stream.height, stream.width)
+        self.time_base = stream.time_base
+        self.span = span.on_grid(self.rate)
+        self.stated_frames = _stated_frames(stream, limits)
+        self.stated_size = (stream.height, stream.width)
+        self.is_done = False
+        self.num_packets = 0
+        self.num_bytes = 0
+        self._pixels: deque[np.ndarray] = deque()
+        self._pts: list[int] = []
+        self._reformatter = VideoReformatter()  # one for all frames: setting it up costs the most
+        self._size: tuple[int, int] | None = None
+        self._orientation = UPRIGHT
+        self._earlier: av.VideoFrame | None = None  # may still be on the screen as the span begins
+        self._last_pts = -FOREVER
+        self._start_pts = start_pts
+        if start_pts is not None:
+            self._begin_at(start_pts)
 
     @property
-    def start_seconds(self) -> Fraction:
-        return self.times[0] if self.times else Fraction(0)
+    def has_begun(self) -> bool:
+        """Whether the start of the file is known."""
+        return self._start_pts is not None
+
+    @property
+    def begin_seconds(self) -> Fraction:
+        """When the span begins, on the clock of the file."""
+        return (self._start_pts or 0) * self.time_base + self.span.start_seconds
 
     @property
     def end_seconds(self) -> Fraction:
-        return self.times[-1] + 1 / self.rate if self.times else Fraction(0)
+        """The end of the last frame that came, on the clock of the file."""
+        return (
+            self._last_pts * self.time_base + 1 / self.rate
+            if self._last_pts > -FOREVER
+            else (self.begin_seconds)
+        )
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the first frame came after the span began: the file was entered too late."""
+        return bool(self._pts) and self._pts[0] >= self._second_pts
+
+    def check_claim(self, length_seconds: Fraction) -> None:
+        """Before anything is decoded: raise RejectedMedia for more than the limits allow.
+
+        length_seconds  of the file, as it states; 0 where it does not
+        """
+        if 0 in self.stated_size:
+            side = self.limits.max_side
+            text = f"has no frame size: it is damaged, or larger than {side} x {side} (max_side)"
+            raise self._refusal(Reason.TOO_LARGE, text, "open")
+        expected = round(self.span.seconds_of(length_seconds) * self.rate)
+        if self.span.is_whole:
+            expected = max(expected, self.stated_frames)
+        self._check_size(max(expected, 1), self.stated_size, "open")
 
     def add(self, frame: av.VideoFrame) -> None:
-        count = len(self.pixels)
+        count, pts = len(self._pts), frame.pts
         if frame.is_corrupt:
-            raise ValueError(f"{self.path} is damaged: frame {count} is corrupt")
-        if frame.pts is None or frame.time_base is None:
-            raise ValueError(f"{self.path} is damaged: frame {count} has no time")
-        if frame.rotation:
-            angle = frame.rotation
-            raise ValueError(f"{self.path} is stored turned by {angle} degrees; save it upright")
-        self._check_size(count + 1, frame.height, frame.width)
-        pixels = frame.to_ndarray(format="rgb24")
-        if self.pixels and pixels.shape != self.pixels[0].shape:
-            raise ValueError(f"{self.path} changes its size at frame {count}")
-        self.pixels.append(pixels)
-        self.times.append(frame.pts * frame.time_base)
+            raise self._refusal(Reason.DAMAGED, f"is damaged: frame {count} is corrupt")
+        if pts is None:
+            raise self._refusal(Reason.DAMAGED, f"is damaged: frame {count} has no time")
+        if pts < self._last_pts:
+            text = "is damaged: its frames are not in the order of time"
+            raise self._refusal(Reason.DAMAGED, text)
+        if self._start_pts is None:
+            self._begin_at(pts)
+        self._last_pts = pts
+        if pts < self._first_pts:
+            self._earlier = frame
+        elif pts >= self._stop_pts:
+            self.is_done = True
+        else:
+            if self._earlier is not None and pts >= self._second_pts:
+                self._keep(self._earlier)
+            self._earlier = None
+            self._keep(frame)
 
     def frames(self) -> Tensor | None:
-        """frames height width 3 on an even grid at `rate`; None where the stream was empty."""
-        count = len(self.pixels)
-        if count < self.stated_frames:
-            raise ValueError(
-                f"{self.path} is truncated: {count} of {self.stated_frames} frames could be read"
-            )
-        if not self.pixels:
+        """frames height width 3 on an even grid at `rate`; None where there is no frame.
+
+        Gives the frames away: it can be called once.
+        """
+        if self._earlier is not None and not self._pts:
+            self._keep(self._earlier)
+        count = len(self._pts)
+        if self.span.is_whole and count < self.stated_frames:
+            text = f"is truncated: {count} of {self.stated_frames} frames could be read"
+            raise self._refusal(Reason.TRUNCATED, text)
+        if self._size is None:
             return None
-        if any(later < earlier for earlier, later in pairwise(self.times)):
-            raise ValueError(f"{self.path} is damaged: its frames are not in the order of time")
-        height, width, _ = self.pixels[0].shape
-        self._check_size(round((self.times[-1] - self.times[0]) * self.rate), height, width)
-        pixels = [self.pixels[index] for index in even_grid(self.times, self.rate)]
-        return torch.from_numpy(np.stack(pixels))
+        begin = self.begin_seconds
+        times = [pts * self.time_base - begin for pts in self._pts]
+        num_ticks = max(round(times[-1] * self.rate), 0) + 1
+        if self.is_done and self.span.end_seconds is not None:  # the last frame stays to the end
+            num_ticks = round((self.span.end_seconds - self.span.start_seconds) * self.rate)
+        self._check_size(num_ticks, self._size, "decode")
+        return self._stack(even_grid(times, self.rate, num_ticks=num_ticks))
 
-    def _check_size(self, num_frames: int, height: int, width: int) -> None:
-        size = num_frames * height * width * 3
-        if size > LARGEST_DECODED_BYTES:
-            raise ValueError(
-                f"{self.path} is too large: {num_frames} frames of {height} x {width} are "
-                f"{size / 2**30:.1f} GiB decoded, at most {LARGEST_DECODED_BYTES / 2**30:.0f} are "
-                "read; cut it into shorter clips"
+    def _begin_at(self, start_pts: int) -> None:
+        """Set the ticks that bound the span: a frame counts from half a frame before it begins."""
+        self._start_pts = start_pts
+        frame_ticks = 1 / (self.rate * self.time_base)
+        begin = self.begin_seconds / self.time_base
+        self._first_pts = ceil(begin - frame_ticks / 2)
+        self._second_pts = ceil(begin + frame_ticks / 2)
+        self._stop_pts = FOREVER
+        if self.span.end_seconds is not None:
+            seconds = self.span.end_seconds - self.span.start_seconds
+            self._stop_pts = ceil(begin + seconds / self.time_base - frame_ticks / 2)
+
+    def _keep(self, frame: av.VideoFrame) -> None:
+        count, size = len(self._pts), (frame.height, frame.width)
+        if self._size is None:
+            self._size = size
+            self._orientation = self._checked_orientation(frame)
+        if size != self._size:
+            raise self._refusal(
+                Reason.UNSUPPORTED, f"changes its size at frame {count}; encode it anew"
+            )
+        self._check_size(count + 1, size, "decode")
+        converted = self._reformatter.reformat(frame, format="rgb24", threads=1)
+        pixels = self._orientation.upright(converted.to_ndarray())
+        self.num_bytes += pixels.size
+        self._pixels.append(pixels)
+        self._pts.append(frame.pts or 0)
+
+    def _checked_orientation(self, frame: av.VideoFrame) -> Orientation:
+        orientation = orientation_of(frame)
+        if orientation is None:
+            angle = frame.rotation
+            text = f"is stored turned by {angle} degrees, no multiple of 90; save it upright"
+            raise self._refusal(Reason.ROTATED, text)
+        return orientation
+
+    def _stack(self, indices: list[int]) -> Tensor:
+        """Copied and let go frame by frame, so that the clip is not held twice."""
+        stacked = np.empty((len(indices), *self._pixels[0].shape), dtype=np.uint8)
+        shown = 0
+        for tick, index in enumerate(indices):
+            while shown < index:
+                self._pixels.popleft()
+                shown += 1
+            stacked[tick] = self._pixels[0]
+        return torch.from_numpy(stacked)
+
+    def _check_size(self, num_frames: int, size: tuple[int, int], stage: Stage) -> None:
+        limits = self.limits
+        height, width = size
+        if max(size) > limits.max_side:
+            text = f"has frames of {height} x {width}; max_side is {limits.max_side}: scale it down"
+            raise self._refusal(Reason.TOO_LARGE, text, stage)
+        if num_frames > limits.max_frames:
+            text = f"has {num_frames} frames; max_frames is {limits.max_frames}"
+            raise self._refusal(Reason.TOO_LONG, f"{text}: cut it into shorter clips", stage)
+        num_bytes = num_frames * height * width * 3
+        if num_bytes > limits.max_decoded_bytes:
+            raise self._refusal(
+                Reason.TOO_LARGE,
+                f"is too large: {num_frames} frames of {height} x {width} are "
+                f"{num_bytes / GIB:.1f} GiB decoded, at most {limits.max_decoded_bytes / GIB:.1f} "
+                "are read (max_decoded_bytes); cut it into shorter clips",
+                stage,
             )
 
+    def _refusal(self, reason: Reason, text: str, stage: Stage = "decode") -> RejectedMedia:
+        return rejected(self.name, reason, stage, text)
 
-def even_grid(times: list[Fraction], rate: Fraction) -> list[int]:
-    """Index of the frame on the screen at each tick of `rate`, from the first to the last frame.
 
-    Times that are even to half a frame are kept as they are.
+def even_grid(times: list[Fraction], rate: Fraction, *, num_ticks: int | None = None) -> list[int]:
+    """Index of the frame on the screen at each tick of `rate`.
+
+    Times that are even to half a frame are kept as they are. Without `num_ticks` the grid begins
+    with the first frame and ends with the last; with it, it begins at time 0.
     """
-    start = times[0]
-    if all(abs((time - start) * rate - index) < Fraction(1, 2) for index, time in enumerate(times)):
+    if num_ticks is None:
+        times = [time - times[0] for time in times]
+        num_ticks = round(times[-1] * rate) + 1
+    if len(times) == num_ticks and all(
+        abs(time * rate - index) < HALF for index, time in enumerate(times)
+    ):
         return list(range(len(times)))
-    count = round((times[-1] - start) * rate) + 1
-    seconds = np.array([float(time - start) for time in times])
-    ticks = (np.arange(count) + 0.25) / float(rate)  # a quarter: stored times are rounded
-    return [int(index) for index in np.searchsorted(seconds, ticks, side="right") - 1]
+    seconds = np.array([float(time) for time in times])
+    ticks = (np.arange(num_ticks) + 0.25) / float(rate)  # a quarter: stored times are rounded
+    indices = np.searchsorted(seconds, ticks, side="right") - 1
+    return [max(int(index), 0) for index in indices]
+
+
+def _stated_frames(stream: av.VideoStream, limits: Limits) -> int:
+    """0 where the container does not say; an mp4 also counts frames that its edit list cuts off."""
+    entries = stream.index_entries
+    is_mp4 = "mp4" in stream.container.format.name
+    if not stream.frames or not is_mp4 or not 0 < len(entries) <= limits.max_frames:
+        return stream.frames
+    return sum(not entry.is_discard for entry in entries)

@@ -1,84 +1,186 @@
 """The decoded samples of one stream, on the clock of the pictures."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
-LARGEST_SAMPLES = 2**30
+from mmdiff.media.limits import GIB, Limits
+from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
+from mmdiff.media.span import Span
+
 LARGEST_FILLING = 2048  # one frame of the widest codec
+MOST_CHANNELS = 8  # of a Clip
+LARGEST_JITTER = Fraction(1, 30)  # seconds: stored times are rounded; more is a gap
+FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31}
 
 
 class DecodedSound:
-    """Collects samples; every damage it can see is a ValueError that names the file.
+    """Collects the samples of a span; what is wrong with them is a RejectedMedia.
 
     Takes from the stream what it needs at once: its fields are gone when the file is closed.
     """
 
-    def __init__(self, path: Path, stream: av.AudioStream) -> None:
-        self.path = path
+    def __init__(self, name: str, stream: av.AudioStream, *, span: Span, limits: Limits) -> None:
+        self.name = name
+        self.limits = limits
         self.sample_rate = stream.rate
-        self.resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-        self.stated_samples = 0  # 0 where the container does not say
-        if stream.duration and stream.time_base:
-            self.stated_samples = round(stream.duration * stream.time_base * stream.rate)
-        self.chunks: list[np.ndarray] = []
+        self.num_channels = stream.channels
+        self.span = span
+        self.time_base = stream.time_base or Fraction(1, max(stream.rate, 1))
+        self.stream_start: Fraction | None = None
+        if stream.start_time is not None:
+            self.stream_start = stream.start_time * self.time_base
+        self.stated_seconds = _stated_ticks(stream) * self.time_base  # 0: it does not say
+        self.is_done = False
+        self.num_packets = 0
         self.num_samples = 0
-        self.start_seconds: Fraction | None = None
+        self.first_seconds: Fraction | None = None  # of the first samples that came
+        self._first_pts = 0
+        self._num_passed = 0  # samples since the first that came: kept, or let go
+        self._samples_a_tick = self.time_base * self.sample_rate
+        self._most_jitter = round(LARGEST_JITTER * self.sample_rate)
+        self._window: tuple[Fraction | None, Fraction | None] = (None, None)
+        self._chunks: list[np.ndarray] = []
+        if not 1 <= self.num_channels <= MOST_CHANNELS or self.sample_rate < 1:
+            text = f"has {self.num_channels} channels of sound; 1 to {MOST_CHANNELS} are read"
+            raise self._refusal(Reason.UNSUPPORTED, f"{text}: mix it down", "open")
+
+    @property
+    def start_seconds(self) -> Fraction | None:
+        """Of the first samples that are kept, on the clock of the file."""
+        if self.first_seconds is None:
+            return None
+        num_let_go = self._num_passed - self.num_samples
+        return self.first_seconds + Fraction(num_let_go, self.sample_rate)
 
     @property
     def end_seconds(self) -> Fraction:
-        return (self.start_seconds or Fraction(0)) + Fraction(self.num_samples, self.sample_rate)
+        """Of the last samples that came, on the clock of the file."""
+        return (self.first_seconds or Fraction(0)) + Fraction(self._num_passed, self.sample_rate)
+
+    @property
+    def num_bytes(self) -> int:
+        return 4 * self.num_samples * self.num_channels
+
+    def is_late(self, begin_seconds: Fraction) -> bool:
+        """Whether the first samples came after the span began: the file was entered too late."""
+        if self.first_seconds is None or self.first_seconds <= begin_seconds:
+            return False
+        return self.stream_start is None or self.stream_start < self.first_seconds
+
+    def check_claim(self, length_seconds: Fraction) -> None:
+        """Before anything is decoded: raise RejectedMedia for more than the limits allow.
+
+        length_seconds  of the file, as it states; 0 where it does not
+        """
+        self._check_size(round(self.span.seconds_of(length_seconds) * self.sample_rate), "open")
+
+    def keep_between(self, begin: Fraction | None, stop: Fraction | None) -> None:
+        """Let go of what lies outside, in seconds on the clock of the file; None: no bound."""
+        self._window = (begin, stop)
 
     def add(self, frame: av.AudioFrame) -> None:
+        place = f"after {self.num_samples} samples"
         if frame.is_corrupt:
-            raise ValueError(
-                f"{self.path} is damaged: its sound is corrupt after {self.num_samples} samples"
-            )
-        if self.start_seconds is None:
-            self.start_seconds = (frame.pts or 0) * (frame.time_base or Fraction(0))
-        self._keep(self.resampler.resample(frame))
+            raise self._refusal(Reason.DAMAGED, f"is damaged: its sound is corrupt {place}")
+        if frame.sample_rate != self.sample_rate or frame.layout.nb_channels != self.num_channels:
+            text = f"changes its sample rate or channels {place}; encode it anew"
+            raise self._refusal(Reason.UNSUPPORTED, text)
+        if not frame.samples:
+            return
+        self._follow_time(frame)
+        begin, stop = self._window
+        if begin is not None and self._end_behind(frame.samples) <= begin:
+            self._num_passed += frame.samples
+            return
+        self._keep(_as_float(frame))
+        self.is_done = stop is not None and self.end_seconds >= stop
 
-    def flush(self) -> None:
-        if self.start_seconds is not None:
-            self._keep(self.resampler.resample(None))
-
-    def waveform(self, start_seconds: Fraction) -> Tensor | None:
-        """channels samples from `start_seconds` on: silence in front or a cut; None for nothing."""
-        if self.num_samples + LARGEST_FILLING < self.stated_samples:
-            raise ValueError(
-                f"{self.path} is truncated: "
-                f"{self.num_samples} of {self.stated_samples} samples could be read"
-            )
-        if not self.chunks:
+    def waveform(self, begin: Fraction, stop: Fraction | None = None) -> Tensor | None:
+        """channels samples from `begin` to `stop`, in seconds on the clock of the file: silence in
+        front or a cut; None for nothing."""
+        stated = round(self.stated_seconds * self.sample_rate)
+        if self.span.is_whole and self.num_samples + LARGEST_FILLING < stated:
+            text = f"is truncated: {self.num_samples} of {stated} samples could be read"
+            raise self._refusal(Reason.TRUNCATED, text)
+        if not self._chunks or self.start_seconds is None:
             return None
-        waveform = torch.from_numpy(np.concatenate(self.chunks, axis=1))[:, : self._length()]
-        if not torch.isfinite(waveform).all():
-            raise ValueError(f"{self.path} is damaged: its sound holds NaN or infinity")
-        offset = round(((self.start_seconds or Fraction(0)) - start_seconds) * self.sample_rate)
-        self._check_size(self.num_samples + offset)
-        shifted = waveform[:, -offset:] if offset < 0 else _silence_before(waveform, offset)
-        return shifted.clamp(-1.0, 1.0) if shifted.numel() else None
+        waveform = np.concatenate(self._chunks, axis=1)[:, : self._length()]
+        self._chunks = []
+        if not np.isfinite(waveform).all():
+            text = "is damaged: its sound holds NaN or infinity"
+            raise self._refusal(Reason.DAMAGED, text)
+        offset = round((self.start_seconds - begin) * self.sample_rate)
+        self._check_size(waveform.shape[1] + offset, "decode")
+        shifted = waveform[:, -offset:] if offset < 0 else np.pad(waveform, ((0, 0), (offset, 0)))
+        if stop is not None:
+            shifted = shifted[:, : round((stop - begin) * self.sample_rate)]
+        return torch.from_numpy(np.clip(shifted, -1.0, 1.0)) if shifted.size else None
+
+    def _end_behind(self, num_samples: int) -> Fraction:
+        return self.end_seconds + Fraction(num_samples, self.sample_rate)
+
+    def _follow_time(self, frame: av.AudioFrame) -> None:
+        """Samples follow each other; where the times leave a gap, there is silence."""
+        if self.first_seconds is None:
+            self._first_pts = frame.pts or 0
+            self.first_seconds = self._first_pts * self.time_base
+            return
+        if frame.pts is None:
+            return
+        scale = self._samples_a_tick  # in integers: fractions would cost more than the decoding
+        due = (frame.pts - self._first_pts) * scale.numerator // scale.denominator
+        gap = due - self._num_passed
+        if gap < -self._most_jitter:
+            text = f"is damaged: its sound goes back in time after {self.num_samples} samples"
+            raise self._refusal(Reason.DAMAGED, text)
+        if gap > self._most_jitter:
+            self._check_size(self.num_samples + gap, "decode")
+            self._keep(np.zeros((self.num_channels, gap), dtype=np.float32))
 
     def _length(self) -> int:
         """Codecs fill their last frame up: what is stated counts, if only filling is behind it."""
-        filling = self.num_samples - self.stated_samples
-        return self.stated_samples if 0 <= filling < LARGEST_FILLING else self.num_samples
+        start = self.start_seconds if self.span.is_whole else self.stream_start
+        if not self.stated_seconds or start is None or self.start_seconds is None:
+            return self.num_samples
+        stated = round((start + self.stated_seconds - self.start_seconds) * self.sample_rate)
+        return stated if 0 <= self.num_samples - stated < LARGEST_FILLING else self.num_samples
 
-    def _keep(self, frames: list[av.AudioFrame]) -> None:
-        self.chunks += [frame.to_ndarray() for frame in frames if frame.samples]
-        self.num_samples += sum(frame.samples for frame in frames)
-        self._check_size(self.num_samples)
+    def _keep(self, samples: np.ndarray) -> None:
+        self._chunks.append(samples)
+        self.num_samples += samples.shape[1]
+        self._num_passed += samples.shape[1]
+        self._check_size(self.num_samples, "decode")
 
-    def _check_size(self, num_samples: int) -> None:
-        if num_samples > LARGEST_SAMPLES:
-            raise ValueError(
-                f"{self.path} is too large: its sound fills the memory; cut it shorter"
-            )
+    def _check_size(self, num_samples: int, stage: Stage) -> None:
+        num_bytes = 4 * num_samples * self.num_channels
+        if num_bytes > self.limits.max_decoded_bytes:
+            text = f"is too large: its sound is {num_bytes / GIB:.1f} GiB decoded; cut it shorter"
+            raise self._refusal(Reason.TOO_LARGE, text, stage)
+
+    def _refusal(self, reason: Reason, text: str, stage: Stage = "decode") -> RejectedMedia:
+        return rejected(self.name, reason, stage, text)
 
 
-def _silence_before(waveform: Tensor, num_samples: int) -> Tensor:
-    return torch.nn.functional.pad(waveform, (num_samples, 0))
+def _as_float(frame: av.AudioFrame) -> np.ndarray:
+    """channels samples, float32; full scale is 1."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = rearrange(
+            samples, "1 (samples channels) -> channels samples", samples=frame.samples
+        )
+    full_scale = FULL_SCALE.get(frame.format.name.removesuffix("p"))
+    if full_scale is None:  # float or double
+        return samples.astype(np.float32)
+    zero = full_scale if samples.dtype == np.uint8 else 0
+    return ((samples.astype(np.float64) - zero) / full_scale).astype(np.float32)
+
+
+def _stated_ticks(stream: av.AudioStream) -> int:
+    """In ticks of the stream; what stands there for a matroska is the length of the whole file."""
+    is_own = "matroska" not in stream.container.format.name
+    return stream.duration or 0 if is_own else 0

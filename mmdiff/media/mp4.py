@@ -37,9 +37,9 @@ H264_OPTIONS = {
 BT709 = 1  # the tag in the file for primaries, transfer and matrix
 
 
-def encode_mp4(clip: Clip) -> bytes:
-    """The whole file. Holds the time of day nowhere, so equal clips give equal bytes on one
-    machine.
+def encode_mp4(clip: Clip, *, comment: str = "") -> bytes:
+    """The whole file, with a comment among its metadata if there is one. Holds the time of day
+    nowhere, so equal clips give equal bytes on one machine.
 
     Raises ValueError for what the format cannot hold: a size, rate or number of channels, with the
     nearest it can.
@@ -48,6 +48,8 @@ def encode_mp4(clip: Clip) -> bytes:
     file = io.BytesIO()
     options = {"fflags": "+bitexact", "movie_timescale": str(clip.sample_rate or 1000)}
     with av.open(file, "w", format="mp4", options=options) as container:
+        if comment:
+            container.metadata["comment"] = comment
         video = None if clip.frames is None else _video_stream(container, clip)
         audio = None if clip.waveform is None else _audio_stream(container, clip)
         if video is not None and clip.frames is not None:

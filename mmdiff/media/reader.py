@@ -3,104 +3,145 @@
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 
 from mmdiff.media.clip import Clip
-from mmdiff.media.decoded_pictures import DecodedPictures
-from mmdiff.media.decoded_sound import DecodedSound
-from mmdiff.media.still import IMAGE_SUFFIXES, read_image
+from mmdiff.media.container_header import Container, check_claims, container_of, is_cut_off
+from mmdiff.media.decoded_clip import decode_media
+from mmdiff.media.limits import Limits
+from mmdiff.media.media_file import MediaFile, open_regular
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection, rejected
+from mmdiff.media.span import Span
+from mmdiff.media.still import IMAGE_SUFFIXES, decode_image
 
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,flac,mp3,ogg"
-STRICT = {"err_detect": "explode"}  # without it a flipped bit decodes to garbage and no error
-FENCE = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}  # no playlists, no network
-DURATION_SLACK_SECONDS = Fraction(1, 4)
+DEFAULT_LIMITS = Limits()
+ENTRY_SECONDS = Fraction(1, 2)  # before a span: codecs of sound need what came before
+DAMAGES = (av.FFmpegError, EOFError, MemoryError, ArithmeticError, LookupError, ValueError)
+
+
+def decode_clip(
+    source: str | PathLike[str] | BinaryIO,
+    *,
+    name: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    start_seconds: Fraction | float | None = None,
+    end_seconds: Fraction | float | None = None,
+    at_most_seconds: Fraction | float | None = None,
+) -> Clip | Rejection:
+    """Read the first picture and the first sound stream of a media file, or an image; or say why
+    not. Never raises for what is wrong with a file.
+
+    The same bytes give the same clip, in any process. Frames of uneven length are put on the grid
+    of the average rate by their timestamps; frames stored turned by quarters come out upright. The
+    sound starts with the picture: it is padded with silence, or cut, where the file offsets it.
+
+    source         a path, or a stream of bytes that can seek (it is not closed)
+    name           of the file in messages, and whether it is an image; the path where it is None
+    start_seconds  of the part to read, counted from the first picture (or sample); moved to the
+                   nearest frame, and the sound is cut where the frames are. Only what is needed
+                   is decoded.
+    end_seconds    of the part to read, in the same way
+    at_most_seconds
+                   of it that are needed; unlike `end_seconds`, the file may be shorter. An image
+                   has no seconds, and is read whole.
+
+    Raises TypeError for a source that is neither a path nor a stream.
+    """
+    if not isinstance(source, (str, PathLike)) and not hasattr(source, "read"):
+        raise TypeError(f"source is of type {type(source).__name__}; give a path or a stream")
+    if name is None:
+        name = str(source) if isinstance(source, (str, PathLike)) else _name_of(source)
+    try:
+        span = _span(name, start_seconds, end_seconds)
+        if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+            span = span.at_most(at_most_seconds)
+        if isinstance(source, (str, PathLike)):
+            return _read_path(Path(source), name, span=span, limits=limits)
+        return _read_stream(source, name, span=span, limits=limits)
+    except RejectedMedia as error:
+        return error.rejection
 
 
 def read_clip(path: str | PathLike[str]) -> Clip:
-    """Read the first picture and the first sound stream of a media file, whole; or an image.
+    """As `decode_clip`, the whole file, with errors.
 
-    Frames of uneven length are put on the grid of the average rate by their timestamps. The sound
-    starts with the picture: it is padded with silence, or cut, where the file offsets it.
-
-    Raises FileNotFoundError or PermissionError, and ValueError naming a file that is damaged,
-    truncated, too large for memory or no media.
+    Raises FileNotFoundError, IsADirectoryError or PermissionError, and ValueError (RejectedMedia)
+    naming a file that is damaged, truncated, too large for memory or no media.
     """
-    path = Path(path)
-    with path.open("rb"):  # the error of a missing or unreadable file, in the words of Python
-        pass
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return read_image(path)
+    with open_regular(Path(path)) as stream:
+        return _read_stream(stream, str(path), span=Span(), limits=DEFAULT_LIMITS)
+
+
+def _span(name: str, start: Fraction | float | None, end: Fraction | float | None) -> Span:
     try:
-        return _read(path)
-    except (av.FFmpegError, EOFError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ValueError(f"{path} is damaged or not a media file: {reason}") from error
+        return Span.between(start, end)
+    except ValueError as error:
+        raise rejected(name, Reason.BAD_SPAN, "open", f"has a bad span: {error}") from error
 
 
-def _read(path: Path) -> Clip:
-    with av.open(f"file:{path}", options={**STRICT, **FENCE}) as container:
-        videos = [stream for stream in container.streams.video if not _is_cover(stream)]
-        pictures = DecodedPictures(path, videos[0]) if videos else None
-        audios = container.streams.audio
-        sound = DecodedSound(path, audios[0]) if audios else None
-        if pictures is None and sound is None:
-            raise ValueError(f"{path} holds neither picture nor sound")
-        streams: list[av.VideoStream | av.AudioStream] = [*videos[:1], *audios[:1]]
-        _decode(container, streams, pictures, sound)
-        _check_length(path, container, pictures, sound)
-    return _assemble(path, pictures, sound)
+def _name_of(stream: BinaryIO) -> str:
+    return str(getattr(stream, "name", "a stream of bytes"))
 
 
-def _decode(
-    container: av.container.InputContainer,
-    streams: list[av.VideoStream | av.AudioStream],
-    pictures: DecodedPictures | None,
-    sound: DecodedSound | None,
-) -> None:
-    for stream in streams:
-        stream.codec_context.options = STRICT
-    for packet in container.demux(*streams):
-        for frame in packet.decode():
-            if pictures is not None and isinstance(frame, av.VideoFrame):
-                pictures.add(frame)
-            elif sound is not None and isinstance(frame, av.AudioFrame):
-                sound.add(frame)
-    if sound is not None:
-        sound.flush()
+def _read_path(path: Path, name: str, *, span: Span, limits: Limits) -> Clip:
+    try:
+        with open_regular(path) as stream:
+            return _read_stream(stream, name, span=span, limits=limits)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "is a link to nothing" if path.is_symlink() else "does not exist"
+        text = f"{what}; correct its name"
+        raise rejected(name, Reason.MISSING, "open", text) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, RejectedMedia):
+            raise
+        text = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+        raise rejected(name, Reason.UNREADABLE, "open", text) from error
 
 
-def _check_length(
-    path: Path,
-    container: av.container.InputContainer,
-    pictures: DecodedPictures | None,
-    sound: DecodedSound | None,
-) -> None:
-    if container.format.name == "mp3":  # its length is a guess
-        return
-    claimed = Fraction(container.duration or 0, av.time_base)
-    end = max(half.end_seconds for half in (pictures, sound) if half is not None)
-    if end + DURATION_SLACK_SECONDS < claimed:
-        raise ValueError(
-            f"{path} is truncated: {float(end):.2f} of {float(claimed):.2f} seconds could be read"
-        )
+def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> Clip:
+    file = MediaFile(stream, name, limits)
+    if Path(name).suffix.lower() in IMAGE_SUFFIXES:
+        if not span.is_whole:
+            raise rejected(name, Reason.BAD_SPAN, "open", "is an image: leave the span out")
+        return decode_image(file)
+    container = container_of(file)
+    try:
+        check_claims(file, container)
+        is_short = is_cut_off(file, container)
+        return _entered(file, span) or decode_media(file, span=span, is_cut_off=is_short)
+    except DAMAGES as error:
+        file.check()  # a read that failed is the cause of whatever came of it
+        if isinstance(error, RejectedMedia):
+            raise
+        raise _refusal(error, file, container) from error
 
 
-def _assemble(path: Path, pictures: DecodedPictures | None, sound: DecodedSound | None) -> Clip:
-    frames = None if pictures is None else pictures.frames()
-    start = Fraction(0)
-    if pictures is not None:
-        start = pictures.start_seconds
-    elif sound is not None:
-        start = sound.start_seconds or start
-    waveform = None if sound is None else sound.waveform(start)
-    if frames is None and waveform is None:
-        raise ValueError(f"{path} is empty: it holds no frames and no samples")
-    sample_rate = None if sound is None or waveform is None else sound.sample_rate
-    if pictures is None or frames is None:
-        return Clip(waveform=waveform, sample_rate=sample_rate)
-    return Clip(frames, pictures.rate, waveform, sample_rate)
+def _entered(file: MediaFile, span: Span) -> Clip | None:
+    """The span, decoded from the key frame before it; None where that does not work: there may be
+    no such frame, or frames that need those before it."""
+    if span.start_seconds <= ENTRY_SECONDS:
+        return None
+    try:
+        return decode_media(file, span=span, enter_at=span.start_seconds - ENTRY_SECONDS)
+    except DAMAGES:
+        file.check()
+        return None
 
 
-def _is_cover(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+def _refusal(error: BaseException, file: MediaFile, container: Container | None) -> RejectedMedia:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = f"is damaged or not a media file: {text}"
+    if isinstance(error, av.error.ExitError):
+        text = f"takes longer than {file.limits.max_seconds:g} seconds; raise max_seconds"
+        return rejected(file.name, Reason.TOO_SLOW, "open", text)
+    if isinstance(error, MemoryError):
+        text = "does not fit into memory; cut it into shorter clips"
+        return rejected(file.name, Reason.TOO_LARGE, "decode", text)
+    if container is None:
+        return rejected(file.name, Reason.NOT_MEDIA, "open", text)
+    if is_cut_off(file, container):
+        text = f"{text}; it states that it is longer: fetch it again"
+        return rejected(file.name, Reason.TRUNCATED, "open", text)
+    return rejected(file.name, Reason.DAMAGED, "decode", text)

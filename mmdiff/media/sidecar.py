@@ -1,5 +1,6 @@
 """The JSON beside a clip: how it was made, so that it can be made again."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,13 +11,42 @@ from pathlib import Path
 from typing import Any
 
 from mmdiff.media.atomic import atomic_write
+from mmdiff.media.secret_values import concealed
 
+LONGEST_COMMENT_PROMPT = 2000
 PACKAGES = ("mmdiff", "torch", "torchaudio", "diffusers", "transformers", "av")
 
 
 def sidecar_path(clip_path: str | PathLike[str]) -> Path:
     """`clip.mp4` -> `clip.json`."""
     return Path(clip_path).with_suffix(".json")
+
+
+def clip_facts(*, prompt: str, seed: int | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Prompt, seed, settings with their digest, and versions, as plain values.
+
+    Holds no absolute paths (only their last part is kept), no time of day and no secret of the
+    environment (the name of its variable stands there): equal runs give equal facts. Raises
+    ValueError where a setting is no plain value.
+    """
+    plain = _plain(settings, "settings")
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
+    return {
+        "prompt": concealed(prompt),
+        "seed": seed,
+        "settings": plain,
+        "settings_sha256": hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(),
+        "versions": installed_versions(),
+    }
+
+
+def clip_comment(*, prompt: str, seed: int | None, settings: Mapping[str, Any]) -> str:
+    """The facts of a clip on one line, for the inside of the file; a prompt of more than 2,000
+    characters is cut, the sidecar has it whole."""
+    facts = clip_facts(prompt=prompt, seed=seed, settings=settings)
+    if len(facts["prompt"]) > LONGEST_COMMENT_PROMPT:
+        facts["prompt"] = f"{facts['prompt'][:LONGEST_COMMENT_PROMPT]} ..."
+    return json.dumps(facts, allow_nan=False)
 
 
 def write_sidecar(
@@ -27,20 +57,14 @@ def write_sidecar(
     settings: Mapping[str, Any],
     overwrite: bool = True,
 ) -> Path:
-    """Write prompt, seed, settings and versions beside the clip; the path of the JSON is returned.
+    """Write the facts of a clip beside it; the path of the JSON is returned.
 
-    Holds no absolute paths (only their last part is kept) and no time of day: equal runs give equal
-    files. Raises ValueError where a setting is no plain value.
+    Raises ValueError where a setting is no plain value, OSError for a path that cannot be written.
     """
     target = sidecar_path(clip_path)
-    facts = {
-        "clip": Path(clip_path).name,
-        "prompt": prompt,
-        "seed": seed,
-        "settings": _plain(settings, "settings"),
-        "versions": installed_versions(),
-    }
-    text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
+    facts = clip_facts(prompt=prompt, seed=seed, settings=settings)
+    named = {"clip": Path(clip_path).name, **facts}
+    text = json.dumps(named, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_write(target, overwrite=overwrite) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return target
@@ -75,7 +99,7 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, str):
-        return Path(value).name if Path(value).is_absolute() else value
+        return concealed(Path(value).name if Path(value).is_absolute() else value)
     if isinstance(value, PathLike):
         path = Path(fspath(value))
         return path.name if path.is_absolute() else path.as_posix()
@@ -86,5 +110,6 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{name}[{index}]") for index, item in enumerate(value)]
     raise ValueError(
-        f"{name} is a {type(value).__name__}; a sidecar holds numbers, strings, lists and mappings"
+        f"{name} is a {type(value).__name__}; a sidecar holds numbers, strings, lists and "
+        "mappings: convert it"
     )

@@ -1,19 +1,21 @@
 """Images and gifs through imageio."""
 
 from itertools import pairwise
-from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import imageio.v3 as iio
 import numpy as np
 import torch
 from einops import rearrange
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from mmdiff.media.clip import Clip
+from mmdiff.media.media_file import MediaFile
+from mmdiff.media.rejection import Reason, RejectedMedia, rejected
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 FASTEST_GIF = 50  # viewers slow down anything below two hundredths of a second
 
 
@@ -40,18 +42,46 @@ def encode_gif(clip: Clip) -> bytes:
         )
     ends = [round(index * 100 / clip.fps) for index in range(clip.num_frames + 1)]
     durations = [10 * (end - start) for start, end in pairwise(ends)]
-    return _encode(clip.frames.cpu().numpy(), ".gif", duration=durations, loop=0)
+    # Pillow takes a list only where there are several frames
+    duration = durations if clip.num_frames > 1 else durations[0]
+    return _encode(clip.frames.cpu().numpy(), ".gif", duration=duration, loop=0)
 
 
-def read_image(path: str | PathLike[str]) -> Clip:
-    """An image as a clip of one frame. Raises ValueError naming a file that cannot be read."""
+def decode_image(file: MediaFile) -> Clip:
+    """An image as a clip of one frame, upright as its EXIF data say, without its transparency.
+
+    Raises RejectedMedia for what is no image, damaged or larger than the limits of `file`.
+    """
     try:
-        pixels = iio.imread(Path(path), plugin="pillow", mode="RGB", index=0)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or not an image: {error}") from error
-    return Clip(
-        frames=rearrange(torch.from_numpy(np.array(pixels)), "height width c -> 1 height width c")
-    )
+        with Image.open(cast(BinaryIO, file), formats=IMAGE_FORMATS) as image:
+            _check_side(file, image)
+            pixels = np.array(ImageOps.exif_transpose(_eight_bits(image)).convert("RGB"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise rejected(file.name, Reason.TOO_LARGE, "open", f"is a bomb: {error}") from error
+    except (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError) as error:
+        file.check()
+        if isinstance(error, RejectedMedia):
+            raise
+        if isinstance(error, UnidentifiedImageError):
+            text = "is damaged or not an image: it begins like none that is read"
+            raise rejected(file.name, Reason.NOT_MEDIA, "open", text) from error
+        text = f"is damaged or not an image: {error}"
+        raise rejected(file.name, Reason.DAMAGED, "decode", text) from error
+    return Clip(frames=rearrange(torch.from_numpy(pixels), "height width c -> 1 height width c"))
+
+
+def _check_side(file: MediaFile, image: Image.Image) -> None:
+    width, height = image.size
+    if max(width, height) > file.limits.max_side:
+        text = f"is {height} x {width}; max_side is {file.limits.max_side}: scale it down"
+        raise rejected(file.name, Reason.TOO_LARGE, "open", text)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow would clip 16 bits of gray to 255."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
 
 
 def _encode(pixels: np.ndarray, extension: str, **options: Any) -> bytes:

@@ -22,16 +22,18 @@ SUFFIXES = (".mp4", ".wav", ".gif", ".png")
 Video = Tensor | np.ndarray | list[Image.Image] | Iterator[Tensor]
 
 
-def write_clip(clip: Clip, path: str | PathLike[str], *, overwrite: bool = True) -> None:
+def write_clip(
+    clip: Clip, path: str | PathLike[str], *, overwrite: bool = True, comment: str = ""
+) -> None:
     """Write `clip` in the format of the suffix; the bytes are made in memory, so a failure leaves
-    no file.
+    no file. An mp4 holds `comment` among its metadata.
 
     Raises ValueError for an unknown suffix or what the format cannot hold, OSError for a path that
     cannot be written.
     """
     check_suffix(path)
     check_writable(path, overwrite=overwrite)
-    encoded = _encode(clip, Path(path).suffix.lower())
+    encoded = _encode(clip, Path(path).suffix.lower(), comment)
     with atomic_write(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(encoded)
 
@@ -79,9 +81,9 @@ def encode_video(
         temporary.write_bytes(encoded)
 
 
-def _encode(clip: Clip, suffix: str) -> bytes:
+def _encode(clip: Clip, suffix: str, comment: str) -> bytes:
     if suffix == ".mp4":
-        return encode_mp4(clip)
+        return encode_mp4(clip, comment=comment)
     if suffix == ".wav":
         if clip.waveform is None or clip.sample_rate is None:
             raise ValueError(

@@ -52,7 +52,7 @@ def test_only_what_is_missing_is_read(
 
 def test_v6_another_caption_or_encoder_is_never_served(tmp_path: Path, text: str) -> None:
     cache = tmp_path / "cache"
-    with pytest.raises(StaleCache, match="holds no contexts; fill it with `mmdiff encode text_folder="):
+    with pytest.raises(StaleCache, match="no contexts; fill it with `mmdiff encode text_folder="):
         ContextCache(cache)
     fill_contexts(cache, CAPTIONS, text=text)
     with pytest.raises(StaleCache, match="the caption 'a red circle!' is not in"):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mmdiff.media.clip import Clip
+from tests.media.odd_files import OddFile, make_corpus
 
 
 def _small_clip(
@@ -44,3 +45,10 @@ def small_clip():
 @pytest.fixture(scope="session")
 def psnr():
     return _psnr
+
+
+@pytest.fixture(scope="session")
+def odd_corpus(tmp_path_factory) -> dict[str, OddFile]:
+    """Odd files by name, each with what must become of it."""
+    files = make_corpus(tmp_path_factory.mktemp("odd"))
+    return {file.name: file for file in files}

@@ -25,7 +25,7 @@ def test_the_file_is_there_at_the_end_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_error_leaves_the_old_file(tmp_path, error):
+def test_o2_an_error_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "facts.json"
     path.write_text("old")
     with pytest.raises(error):
@@ -34,14 +34,14 @@ def test_an_error_leaves_the_old_file(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_without_overwrite_the_first_one_wins(tmp_path):
+def test_o2_without_overwrite_the_first_one_wins(tmp_path):
     path = tmp_path / "facts.json"
     with pytest.raises(FileExistsError):
         _write(path, "late", meanwhile="first")
     assert path.read_text() == "first"
 
 
-def test_a_missing_folder_is_named_before_any_work(tmp_path):
+def test_o2_a_missing_folder_is_named_before_any_work(tmp_path):
     with (
         pytest.raises(FileNotFoundError, match=r"no folder"),
         atomic_write(tmp_path / "no" / "file"),
@@ -78,6 +78,8 @@ for point in range(30):
     time.sleep(2 * round_seconds * point / 30)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    left = [path for path in folder.glob(f"{point}.*") if not path.name.startswith(".")]
+    assert {path.suffix for path in left} <= {".mp4", ".wav", ".json"}, left
     for suffix in (".mp4", ".wav"):
         if target.with_suffix(suffix).exists():
             found += 1
@@ -88,8 +90,59 @@ print("found", found)
 """
 
 
-def test_killed_at_thirty_points_files_are_whole_or_absent(tmp_path):
+def test_o1_killed_at_thirty_points_files_are_whole_or_absent(tmp_path):
     command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) >= 3
+
+
+FULL_DISK = """
+import errno, pathlib, resource, signal, sys
+from mmdiff.media.atomic import atomic_write
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+target = pathlib.Path(sys.argv[1])
+target.write_text("old")
+for limit in range(0, 10_000, 1000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        with atomic_write(target) as temporary:
+            temporary.write_bytes(bytes(10_000))
+    except OSError as error:
+        assert str(target) in str(error) and "no file was left" in str(error), error
+    else:
+        raise AssertionError(limit)
+    assert target.read_text() == "old"
+    assert list(target.parent.iterdir()) == [target]
+"""
+
+
+def test_o2_a_disk_that_is_full_at_ten_points_keeps_the_old_file(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "facts.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_o2_devices_are_not_replaced(tmp_path):
+    with (
+        pytest.raises(OSError, match="not a regular file"),
+        atomic_write("/dev/full"),
+    ):
+        raise AssertionError
+    (tmp_path / "link.json").symlink_to("/dev/full")
+    with (
+        pytest.raises(OSError, match=r"link\.json is not a regular file"),
+        atomic_write(tmp_path / "link.json"),
+    ):
+        raise AssertionError
+    assert list(tmp_path.iterdir()) == [tmp_path / "link.json"]
+
+
+def test_o2_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(NotADirectoryError, match="is not a folder"),
+        atomic_write(tmp_path / "file" / "facts.json"),
+    ):
+        raise AssertionError

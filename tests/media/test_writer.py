@@ -18,7 +18,7 @@ SAMPLE_RATES = [16_000, 24_000, 44_100, 48_000]
 
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("sample_rate", SAMPLE_RATES)
-def test_an_mp4_read_again_is_the_clip(small_clip, psnr, tmp_path, fps, sample_rate):
+def test_o3_o5_an_mp4_read_again_is_the_clip(small_clip, psnr, tmp_path, fps, sample_rate):
     clip = small_clip(fps=Fraction(fps), sample_rate=sample_rate)
     clip.save(tmp_path / "clip.mp4")
     again = Clip.load(tmp_path / "clip.mp4")
@@ -35,14 +35,16 @@ def test_an_mp4_read_again_is_the_clip(small_clip, psnr, tmp_path, fps, sample_r
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3])
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (8, 130), (64, 96)])
-def test_short_and_small_clips_keep_their_frames(small_clip, tmp_path, num_frames, height, width):
+def test_o5_short_and_small_clips_keep_their_frames(
+    small_clip, tmp_path, num_frames, height, width
+):
     clip = small_clip(num_frames, height=height, width=width, sample_rate=None)
     clip.save(tmp_path / "clip.mp4")
     again = Clip.load(tmp_path / "clip.mp4")
     assert (again.shape, again.fps, again.waveform) == (clip.shape, clip.fps, None)
 
 
-def test_sound_alone_and_stereo_survive_an_mp4(small_clip, tmp_path):
+def test_o5_sound_alone_and_stereo_survive_an_mp4(small_clip, tmp_path):
     stereo = small_clip(channels=2)
     sound = Clip(waveform=stereo.waveform, sample_rate=stereo.sample_rate)
     sound.save(tmp_path / "sound.mp4")
@@ -69,13 +71,13 @@ def test_flat_colors_survive_an_mp4(tmp_path, color):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".wav", ".gif", ".png"])
-def test_equal_clips_give_equal_bytes(small_clip, tmp_path, suffix):
+def test_d1_equal_clips_give_equal_bytes(small_clip, tmp_path, suffix):
     for name in ("one", "two"):
         small_clip().save(tmp_path / f"{name}{suffix}")
     assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
 
 
-def test_a_wav_is_exact_to_sixteen_bits(small_clip, tmp_path):
+def test_o5_a_wav_is_exact_to_sixteen_bits(small_clip, tmp_path):
     clip = small_clip(channels=2)
     clip.save(tmp_path / "sound.wav")
     again = Clip.load(tmp_path / "sound.wav")
@@ -117,7 +119,7 @@ def test_a_gif_has_the_length_of_the_clip(small_clip, tmp_path):
         ({}, "clip", "no suffix.*clip.mp4"),
     ],
 )
-def test_what_a_format_cannot_hold_is_refused(small_clip, tmp_path, changes, name, text):
+def test_o4_what_a_format_cannot_hold_is_refused(small_clip, tmp_path, changes, name, text):
     with pytest.raises(ValueError, match=text):
         small_clip(2, **changes).save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -129,7 +131,7 @@ def test_pictures_cannot_be_made_of_sound(tmp_path, suffix):
         Clip(waveform=torch.zeros(1, 9), sample_rate=8000).save(tmp_path / f"c{suffix}")
 
 
-def test_a_path_that_cannot_be_written_is_named(small_clip, tmp_path):
+def test_o2_a_path_that_cannot_be_written_is_named(small_clip, tmp_path):
     clip = small_clip(2)
     with pytest.raises(FileNotFoundError, match=r"no folder .*missing"):
         clip.save(tmp_path / "missing" / "clip.mp4")
@@ -146,7 +148,7 @@ def test_a_path_that_cannot_be_written_is_named(small_clip, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".wav", ".png", ".gif"])
-def test_a_full_disk_leaves_no_file(small_clip, tmp_path, suffix):
+def test_o2_a_full_disk_leaves_no_file(small_clip, tmp_path, suffix):
     clip = small_clip()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (512, hard))
@@ -159,7 +161,7 @@ def test_a_full_disk_leaves_no_file(small_clip, tmp_path, suffix):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_named(small_clip, tmp_path):
+def test_o2_a_read_only_folder_is_named(small_clip, tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError, match=r"not writable"):
         small_clip(2).save(tmp_path / "clip.mp4")

@@ -1,0 +1,75 @@
+"""mmdiff data-check: what training would make of every listed clip, before any training."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from mmdiff.apps.compose import built, check_nodes, save_resolved
+from mmdiff.apps.data_check_screen import show_report
+from mmdiff.apps.run import run_verb
+from mmdiff.apps.signature import check_arguments
+from mmdiff.apps.usage_error import UsageError
+
+SOURCES = ("folder", "pairs", "shards")
+
+
+def main(words: Sequence[str]) -> int:
+    return run_verb("data-check", start, words)
+
+
+def start(config: dict[str, Any]) -> int:
+    """Check the configuration, keep it beside the report, check the clips."""
+    check_arguments(data_check, config)
+    check_nodes(config)
+    save_resolved(config, Path(config["output_dir"]))
+    return data_check(**{key: built(value) for key, value in config.items()})
+
+
+def data_check(
+    *,
+    data: Any,
+    seed: int = 0,
+    num_workers: int = 2,
+    num_rows: int = 12,
+    output_dir: str = "outputs/data_check",
+    paths: dict[str, str] | None = None,
+) -> int:
+    """Decode and fit everything; 0 where training would go on, 1 where too much is dropped.
+
+    Raises UsageError for data that are not files.
+    """
+    from mmdiff.data.checking.check_workers import check_all
+    from mmdiff.data.checking.data_estimate import estimated
+    from mmdiff.data.checking.report import ClipReport, DataReport
+    from mmdiff.data.checking.report_picture import save_picture
+    from mmdiff.data.files.file_clips import FileClips
+
+    files = data.dataset
+    if not isinstance(files, FileClips):
+        raise UsageError(
+            f"the data are {type(files).__name__}, which reads no files; there is nothing to check",
+            key="data",
+            cure=", ".join(f"data={name}" for name in SOURCES),
+        )
+    clips = files.clips
+    rows: dict[int, ClipReport] = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("checking clips", total=len(clips))
+        for index, row in check_all(clips, num_workers=num_workers):
+            rows[index] = row
+            progress.advance(task)
+    report = DataReport(tuple(rows[index] for index in sorted(rows)), files.max_bad_fraction)
+    folder = Path(output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [report.save(folder), folder / "report.png"]
+    save_picture(report, clips.spec, written[1])
+    estimate = estimated(
+        report, clips.spec, batch_size=data.batch_size, num_workers=data.num_workers
+    )
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    show_report(console, report, estimate, num_rows=num_rows, files=written)
+    return 0 if report.is_good else 1

@@ -1,0 +1,1 @@
+"""What `mmdiff data-check` measures of a dataset."""

@@ -1,0 +1,66 @@
+"""What a data set will cost: the latent cache on disk, the memory of the loader, time per batch."""
+
+from dataclasses import dataclass
+from math import prod
+
+from mmdiff.data.checking.report import DataReport
+from mmdiff.data.files.clip_spec import ClipSpec
+from mmdiff.values.shapes import LatentGrid
+
+BYTES_OF_A_LATENT = 2  # float16
+PREFETCHED = 2  # batches ahead of each worker
+
+
+@dataclass(frozen=True)
+class DataEstimate:
+    """Computed, but for the time, which is that of the check itself.
+
+    cache_bytes     latents of all usable clips; None where `cache_problem` says why there are none
+    batch_bytes     one batch of frames and sound
+    loader_bytes    all batches under way and the largest clips being decoded
+    batch_seconds   until the loader has made a batch, at best; None where nothing was decoded
+    """
+
+    cache_bytes: int | None
+    cache_problem: str
+    batch_bytes: int
+    loader_bytes: int
+    batch_seconds: float | None
+
+
+def estimated(
+    report: DataReport,
+    spec: ClipSpec,
+    *,
+    batch_size: int,
+    num_workers: int,
+    grid: LatentGrid | None = None,
+) -> DataEstimate:
+    """For training with `batch_size` and `num_workers`; `grid` is that of the autoencoders."""
+    rows = report.usable()
+    frames = 3 * spec.num_frames * spec.height * spec.width if spec.picture != "ignored" else 0
+    samples = 4 * spec.num_samples if spec.sound != "ignored" else 0
+    batch_bytes = batch_size * (frames + samples)
+    largest = max((row.decoded_bytes for row in rows), default=0)
+    under_way = 1 + PREFETCHED * num_workers
+    seconds = sum(row.seconds for row in rows) / len(rows) if rows else None
+    cache, problem = _cache_bytes(report, spec, grid or LatentGrid())
+    return DataEstimate(
+        cache,
+        problem,
+        batch_bytes,
+        under_way * batch_bytes + max(num_workers, 1) * largest,
+        None if seconds is None else batch_size * seconds / max(num_workers, 1),
+    )
+
+
+def _cache_bytes(report: DataReport, spec: ClipSpec, grid: LatentGrid) -> tuple[int | None, str]:
+    try:
+        video = prod(grid.video_shape(spec.num_frames, spec.height, spec.width))
+        audio = prod(grid.audio_shape(spec.num_frames))
+    except ValueError as error:
+        return None, str(error)
+    rows = report.usable()
+    with_picture = sum(row.height is not None for row in rows) * (spec.picture != "ignored")
+    with_sound = sum(row.sample_rate is not None for row in rows) * (spec.sound != "ignored")
+    return BYTES_OF_A_LATENT * (with_picture * video + with_sound * audio), ""

@@ -1,0 +1,1 @@
+"""From a listed file to a training sample."""

@@ -1,0 +1,170 @@
+"""FileClips: training samples from files; a bad file is replaced, counted, and never in silence."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from torch import Generator
+from torch.utils.data import get_worker_info
+
+from mmdiff.data.batch import ClipBatch
+from mmdiff.data.files.listed_clips import ListedClips
+from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
+from mmdiff.data.order import keyed_seed
+from mmdiff.media.rejection import Reason, Rejection, printable
+from mmdiff.values.sample import Sample
+
+_log = logging.getLogger(__name__)
+
+NAMES_IN_LOG, NAMES_IN_ERROR = 3, 20
+
+
+class TooManyBadFiles(ValueError):  # noqa: N818 (so it is said)
+    """More of the listed clips are bad than `max_bad_fraction` allows; the message lists them."""
+
+
+class ReadingFailed(RuntimeError):  # noqa: N818
+    """A worker was killed, hung, or met a fault of ours; the message names the worker, the sample
+    and the file."""
+
+
+class FileClips:
+    """Sample number k is clip k modulo their number; crop and stretch are drawn from (seed, k).
+
+    In place of a bad clip, attempt 1, 2, ... reads the clip that (seed, k, attempt) draws, so what
+    is trained on does not depend on workers, ranks or on where a run was resumed. Bad clips count
+    once each, out of all that were listed.
+
+    Raises TooManyBadFiles where more than `max_bad_fraction` of them, or all, are known to be bad.
+    """
+
+    def __init__(self, clips: ListedClips, *, seed: int, max_bad_fraction: float = 0.01) -> None:
+        if not 0 <= max_bad_fraction <= 1:
+            raise ValueError(f"max_bad_fraction is {max_bad_fraction}; it must be from 0 to 1")
+        self.clips, self.seed, self.max_bad_fraction = clips, seed, max_bad_fraction
+        self.ledger = ReadingLedger(len(clips.entries))
+        self._num_told, self._told = 0, frozenset[str]()
+
+    def __len__(self) -> int:
+        return len(self.clips.entries)
+
+    def __getitem__(self, number: int) -> tuple[int, Sample]:
+        attempt = 0
+        while True:
+            self.check()
+            entry = self.entry(number, attempt)
+            sample = self._sample(number, attempt, entry)
+            if sample is not None:
+                return number, sample
+            attempt += 1
+
+    def collate(self, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
+        return ClipBatch.collate(items)
+
+    def entry(self, number: int, attempt: int) -> int:
+        """Which entry of the listing is read for a sample, in place of `attempt` bad ones."""
+        if attempt == 0:
+            return number % len(self)
+        return keyed_seed("substitute", self.seed, number, attempt) % len(self)
+
+    def _sample(self, number: int, attempt: int, entry: int) -> Sample | None:
+        if self.ledger.reason(entry) is not None:
+            return None
+        generator = Generator().manual_seed(keyed_seed("fit", self.seed, number, attempt))
+        key = self.clips.entries[entry].key
+        with self.ledger.reading(number, entry), _NamedFailure(number, key):
+            fitted = self.clips.fitted(entry, generator)
+        if isinstance(fitted, Rejection):
+            self.ledger.mark(entry, fitted.reason)
+            return None
+        self.ledger.mark(entry, None)
+        return fitted.sample
+
+    @property
+    def num_listed(self) -> int:
+        return len(self.clips)
+
+    @property
+    def num_bad(self) -> int:
+        """Clips known to be bad so far, with those that could not even be listed."""
+        return self.ledger.num_bad + len(self.clips.listing.rejections)
+
+    def check(self) -> None:
+        """Raise TooManyBadFiles as soon as it is known; in any process."""
+        num_bad, num_listed = self.num_bad, self.num_listed
+        if not num_listed:
+            raise TooManyBadFiles("the source lists no clips at all; `mmdiff data-check` says why")
+        if num_bad < num_listed and num_bad <= self.max_bad_fraction * num_listed:
+            return
+        names = self._bad_names()
+        rest = len(names) - NAMES_IN_ERROR
+        more = [f"and {rest} more"] if rest > 0 else []
+        raise TooManyBadFiles(
+            "\n".join(
+                [
+                    f"{num_bad} of {num_listed} clips are bad ({num_bad / num_listed:.2%}), more "
+                    f"than max_bad_fraction={self.max_bad_fraction:g}; `mmdiff data-check` lists "
+                    "all of them with the cure",
+                    *(f"{reason:<12} {name}" for name, reason in names[:NAMES_IN_ERROR]),
+                    *more,
+                ]
+            )
+        )
+
+    def tell(self) -> None:
+        """Log what became known to be bad since the last call; raises as `check` does."""
+        self.check()
+        if self.num_bad == self._num_told:
+            return
+        names = self._bad_names()
+        new = [f"{name} ({reason})" for name, reason in names if name not in self._told]
+        shown = ", ".join(new[:NAMES_IN_LOG]) + (", ..." if len(new) > NAMES_IN_LOG else "")
+        _log.warning(
+            "%d of %d clips are bad so far (%.2f %%); others take their place; new: %s",
+            len(names),
+            self.num_listed,
+            100 * len(names) / self.num_listed,
+            shown,
+        )
+        self._num_told, self._told = len(names), frozenset(name for name, _ in names)
+
+    def where(self, reading: Reading) -> str:
+        """A place in words."""
+        key = self.clips.entries[reading.entry].key
+        return (
+            f"worker {reading.worker} (process {reading.pid}) was reading sample "
+            f"{reading.number}, {key}, for {reading.seconds:.1f} s"
+        )
+
+    def _bad_names(self) -> list[tuple[str, Reason]]:
+        listed = [(one.file, one.reason) for one in self.clips.listing.rejections]
+        bad = self.ledger.bad().items()
+        names = listed + [(self.clips.entries[entry].key, reason) for entry, reason in bad]
+        return [(printable(name), reason) for name, reason in names]
+
+
+@dataclass(frozen=True)
+class _NamedFailure:
+    """Whatever the gate does not expect travels to the main process as one picklable error that
+    names worker, sample and file."""
+
+    number: int
+    key: str
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            info = get_worker_info()
+            worker = "the main process" if info is None else f"worker {info.id}"
+            raise ReadingFailed(
+                f"{worker} failed at sample {self.number}, {self.key}: "
+                f"{type(error).__name__}: {error}"
+            ) from error

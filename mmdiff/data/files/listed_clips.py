@@ -1,0 +1,94 @@
+"""ListedClips: what a source lists, brought to one spec; what is bad is told, never raised."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import astuple
+from fractions import Fraction
+from pathlib import Path
+
+from torch import Generator
+
+from mmdiff.data.files.clip_spec import ClipSpec
+from mmdiff.data.files.fit_clip import FittedClip, fit_clip
+from mmdiff.data.files.read_entry import read_entry
+from mmdiff.data.sources.clip_entry import ClipEntry, Media, Source
+from mmdiff.media.limits import Limits
+from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.values.sample import Sample, SampleFacts
+
+FITTING = 1  # raise it when other pixels or samples come out of the same file and spec
+PART = 2**20
+BEHIND_SECONDS = Fraction(1, 2)  # a stretch is resampled with what follows it
+
+
+class ListedClips:
+    """Clips by index: first the entries of the listing, then what could not even be listed.
+
+    Item i is a function of the file and the spec alone: what the spec leaves to chance is drawn
+    from the name of the clip.
+    """
+
+    def __init__(self, source: Source, spec: ClipSpec, *, limits: Limits | None = None) -> None:
+        self.listing = source.listing()
+        self.spec, self.limits = spec, limits or Limits()
+
+    @property
+    def entries(self) -> tuple[ClipEntry, ...]:
+        return self.listing.entries
+
+    def __len__(self) -> int:
+        return len(self.entries) + len(self.listing.rejections)
+
+    def __getitem__(self, index: int) -> Sample | Rejection:
+        fitted = self.fitted(index)
+        return fitted.sample if isinstance(fitted, FittedClip) else fitted
+
+    def fitted(self, index: int, generator: Generator | None = None) -> FittedClip | Rejection:
+        """Read and fit; with a generator, what the spec leaves to chance comes from it."""
+        if index >= len(self.entries):
+            return self.listing.rejections[index - len(self.entries)]
+        entry = self.entries[index]
+        clip = read_entry(entry, self.limits, seconds=self._needed_seconds())
+        if isinstance(clip, Rejection):
+            return clip
+        return fit_clip(clip, self.spec, caption=entry.caption, key=entry.key, generator=generator)
+
+    def facts(self, index: int) -> SampleFacts | Rejection:
+        """Name, caption and a digest of all that the sample depends on; reads the file, decodes
+        nothing."""
+        if index >= len(self.entries):
+            return self.listing.rejections[index - len(self.entries)]
+        entry = self.entries[index]
+        digest = hashlib.sha256(repr((FITTING, astuple(self.spec), self._chance(entry))).encode())
+        digest.update(repr((entry.start_seconds, entry.end_seconds)).encode())
+        try:
+            for media in (entry.media, entry.audio):
+                for part in _parts(media):
+                    digest.update(part)
+                digest.update(b"|")
+        except FileNotFoundError:
+            return Rejection(
+                entry.key, Reason.MISSING, "open", f"{entry.key} is not there any more"
+            )
+        except (OSError, ValueError) as error:
+            text = f"{entry.key} cannot be read: {error}"
+            return Rejection(entry.key, Reason.UNREADABLE, "open", text)
+        return SampleFacts(entry.key, entry.caption, digest.hexdigest())
+
+    def _needed_seconds(self) -> Fraction | None:
+        """A first stretch needs no more than its own length of a long file."""
+        if self.spec.stretch == "random":
+            return None
+        return self.spec.duration_seconds + BEHIND_SECONDS
+
+    def _chance(self, entry: ClipEntry) -> str:
+        """The name matters only where something is drawn from it."""
+        return entry.key if "random" in (self.spec.crop, self.spec.stretch) else ""
+
+
+def _parts(media: Media | None) -> Iterator[bytes]:
+    if media is None:
+        return
+    with media.open("rb") if isinstance(media, Path) else media.open() as stream:
+        while part := stream.read(PART):
+            yield part

@@ -1,0 +1,54 @@
+"""From an entry of a listing to the clip that it names, through the gate."""
+
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+
+from mmdiff.data.sources.clip_entry import ClipEntry, Media
+from mmdiff.data.sources.tar_member import TarMember
+from mmdiff.media.clip import Clip
+from mmdiff.media.limits import Limits
+from mmdiff.media.reader import decode_clip
+from mmdiff.media.rejection import Reason, Rejection
+
+
+def read_entry(
+    entry: ClipEntry, limits: Limits, *, seconds: Fraction | None = None
+) -> Clip | Rejection:
+    """The clip or the span of it, with the sound that is given apart where there is one.
+
+    seconds  as much from its beginning as is needed; None: all
+    """
+    clip = _decode(entry, entry.media, limits, seconds)
+    if entry.audio is None or isinstance(clip, Rejection):
+        return clip
+    sound = _decode(entry, entry.audio, limits, seconds)
+    if isinstance(sound, Rejection):
+        return sound
+    if sound.waveform is None:
+        text = f"{entry.key}: {entry.audio} is given as its sound and holds none"
+        return Rejection(entry.key, Reason.NO_SOUND, "decode", text)
+    return replace(clip, waveform=sound.waveform, sample_rate=sound.sample_rate)
+
+
+def _decode(
+    entry: ClipEntry, media: Media, limits: Limits, seconds: Fraction | None
+) -> Clip | Rejection:
+    name = entry.key if media is entry.media else f"{entry.key}: {media}"
+    decode = partial(
+        decode_clip,
+        name=name,
+        limits=limits,
+        start_seconds=entry.start_seconds,
+        end_seconds=entry.end_seconds,
+        at_most_seconds=seconds,
+    )
+    if not isinstance(media, TarMember):
+        return decode(media)
+    try:
+        stream = media.open()
+    except (OSError, ValueError) as error:
+        text = f"{entry.key}: its shard cannot be opened: {error}"
+        return Rejection(entry.key, Reason.BAD_SHARD, "open", text)
+    with stream:
+        return decode(stream)

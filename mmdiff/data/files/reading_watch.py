@@ -1,0 +1,80 @@
+"""Says what a loader's workers were doing when one of them was killed or hung, and what they left
+out."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from mmdiff.data.files.file_clips import FileClips, ReadingFailed, TooManyBadFiles
+
+
+def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
+    """The same batches. Of files, tells what turned out to be bad, in the main process.
+
+    Raises TooManyBadFiles, and ReadingFailed for a worker that is gone or does not answer.
+    """
+    files = file_clips_of(dataset)
+    for one in files:
+        one.check()
+    with _killed_workers_told(files):
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except TooManyBadFiles:
+                for one in files:
+                    one.check()  # the same list without the traceback of a worker
+                raise
+            except RuntimeError as error:  # torch: killed, exited or timed out
+                raise _failure(error, files) from error
+            for one in files:
+                one.tell()
+            yield batch
+
+
+def file_clips_of(dataset: object) -> list[FileClips]:
+    """The datasets of files in or behind a dataset: `dataset` or `datasets` of what wraps them."""
+    if isinstance(dataset, FileClips):
+        return [dataset]
+    inner = [getattr(dataset, "dataset", None), *(getattr(dataset, "datasets", None) or ())]
+    return [files for one in inner if one is not None for files in file_clips_of(one)]
+
+
+@contextmanager
+def _killed_workers_told(files: list[FileClips]) -> Iterator[None]:
+    """torch raises for a killed worker from a signal handler, so anywhere, such as in the middle of
+    a training step: there too the error is to say what the worker was reading."""
+    if not files or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+
+    def told(number: int, frame: FrameType | None) -> None:
+        if callable(before):
+            try:
+                before(number, frame)
+            except RuntimeError as error:
+                raise _failure(error, files) from error
+
+    signal.signal(signal.SIGCHLD, told)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGCHLD) is told:
+            signal.signal(signal.SIGCHLD, before)
+
+
+def _failure(error: RuntimeError, files: list[FileClips]) -> RuntimeError:
+    """With the reading of the worker whose process the error names, or those of all."""
+    if not files or isinstance(error, ReadingFailed):
+        return error
+    readings = [(reading, one) for one in files for reading in one.ledger.readings()]
+    named = [(reading, one) for reading, one in readings if str(reading.pid) in str(error)]
+    places = [one.where(reading) for reading, one in named or readings]
+    told = "; ".join(places) or "no file was being read"
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ReadingFailed(f"{first.rstrip('. ')}: {told}")

@@ -1,0 +1,1 @@
+"""Which clips there are, listed without opening any of them."""

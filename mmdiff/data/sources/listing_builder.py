@@ -1,0 +1,77 @@
+"""From names in a list to a listing: each clip once, each fault told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmdiff.data.sources.caption_check import Caption, check_caption
+from mmdiff.data.sources.clip_entry import ClipEntry, Listing, Media
+from mmdiff.data.sources.confined_path import ConfinedPath
+from mmdiff.data.sources.list_fault import list_fault
+from mmdiff.data.sources.media_span import MediaSpan
+from mmdiff.media.rejection import Reason, Rejection
+
+Resolve = Callable[[str], ConfinedPath | Rejection]
+
+
+@dataclass
+class ListingBuilder:
+    """Collects entries and rejections in the order in which they are added."""
+
+    _entries: dict[str, ClipEntry] = field(default_factory=dict)
+    _rejections: list[Rejection] = field(default_factory=list)
+
+    def reject(self, rejection: Rejection) -> None:
+        self._rejections.append(rejection)
+
+    def add(
+        self,
+        key: str,
+        media: Media,
+        *,
+        caption: object,
+        audio: Media | None = None,
+        span: MediaSpan | Rejection | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """An entry if caption and span are good and the clip is new, a rejection otherwise.
+
+        key       path of the media file relative to the root
+        caption   as it was found: text, bytes or anything
+        """
+        checked = check_caption(caption, file=key)
+        for part in (checked, span):
+            if isinstance(part, Rejection):
+                return self.reject(part)
+        assert isinstance(checked, Caption) and not isinstance(span, Rejection)
+        start, end = (span.start_seconds, span.end_seconds) if span else (None, None)
+        key = f"{key}{span.mark if span else ''}"
+        if key in self._entries:
+            is_same = self._entries[key].caption == checked.text
+            fault = f"is named before, with {'the same' if is_same else 'another'} caption"
+            return self.reject(list_fault(key, Reason.DUPLICATE, fault))
+        notes = (*notes, *checked.notes)
+        self._entries[key] = ClipEntry(key, checked.text, media, audio, start, end, notes)
+
+    def add_named(
+        self,
+        file_name: str,
+        *,
+        resolve: Resolve,
+        caption: object,
+        audio_file_name: str | None = None,
+        span: MediaSpan | Rejection | None = None,
+    ) -> None:
+        """A clip whose files are names; `resolve` says which file on disk a name stands for."""
+        media = resolve(file_name)
+        audio = None if audio_file_name is None else resolve(audio_file_name)
+        if isinstance(media, Rejection):
+            return self.reject(media)
+        if isinstance(audio, Rejection):
+            fault = f"is left out for its sound: {audio.message}"
+            return self.reject(Rejection(media.key, audio.reason, "list", f"{media.key!r} {fault}"))
+        sound: Path | None = None if audio is None else audio.path
+        self.add(media.key, media.path, caption=caption, audio=sound, span=span)
+
+    def build(self) -> Listing:
+        return Listing(tuple(self._entries.values()), tuple(self._rejections))

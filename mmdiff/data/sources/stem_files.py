@@ -1,0 +1,47 @@
+"""Files of one clip: those with the same name up to the last dot."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmdiff.media.still import IMAGE_SUFFIXES
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
+MEDIA_SUFFIXES = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *SOUND_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class StemFiles:
+    """media: the picture with its own sound, or the sound; audio: sound beside a picture;
+    unused: files that another one of the same stem stands before"""
+
+    media: str
+    audio: str | None
+    unused: tuple[str, ...]
+
+
+def suffix_of(name: str) -> str:
+    """The last suffix in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()
+
+
+def stem_of(name: str) -> str:
+    """The path without its last suffix."""
+    return os.path.splitext(name)[0]
+
+
+def choose_media(names: Sequence[str]) -> StemFiles | None:
+    """What is picture and what is sound among files of one stem; None if none is a media file.
+
+    A video stands before an image, the first name before the second.
+    """
+    kinds = [
+        [name for name in sorted(names) if suffix_of(name) in suffixes]
+        for suffixes in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, SOUND_SUFFIXES)
+    ]
+    pictures, sounds = [*kinds[0], *kinds[1]], kinds[2]
+    if pictures:
+        unused = (*pictures[1:], *sounds[1:])
+        return StemFiles(pictures[0], sounds[0] if sounds else None, unused)
+    return StemFiles(sounds[0], None, tuple(sounds[1:])) if sounds else None

@@ -1,0 +1,112 @@
+"""An untrusted file as a bounded stream of bytes: regular, of limited size, read before a deadline.
+
+FFmpeg reads through this stream, not by a path: so it never opens a file of its own, no name
+decides how bytes are read, and a member of a tar shard is read like a file.
+"""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mmdiff.media.limits import Limits
+from mmdiff.media.rejection import Reason, RejectedMedia, rejected
+
+
+class MediaFile:
+    """Reads of `stream`, until the deadline.
+
+    Reading never raises, as FFmpeg would read on behind the error: the file seems to end, and
+    `check` raises what happened.
+
+    Raises RejectedMedia for a stream that cannot seek, is empty or larger than `limits` allow.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, limits: Limits) -> None:
+        self.name = name
+        self.limits = limits
+        self.failure: RejectedMedia | None = None
+        self._stream = stream
+        self._position = 0
+        self._deadline = time.monotonic() + limits.max_seconds
+        try:
+            self.size = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+        except (OSError, ValueError) as error:
+            raise rejected(
+                name, Reason.UNREADABLE, "open", f"cannot be read at any place: {error}"
+            ) from error
+        if self.size == 0:
+            raise rejected(name, Reason.EMPTY, "open", "is empty: it holds no bytes")
+        if self.size > limits.max_file_bytes:
+            text = f"is {self.size} bytes large; max_file_bytes is {limits.max_file_bytes}"
+            raise rejected(name, Reason.TOO_LARGE, "open", text)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; not negative."""
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def check(self) -> None:
+        """Raise RejectedMedia where a read failed or the deadline is over."""
+        if self.failure is None and time.monotonic() > self._deadline:
+            text = f"takes longer than {self.limits.max_seconds:g} seconds; raise max_seconds"
+            self.failure = rejected(self.name, Reason.TOO_SLOW, "decode", text)
+        if self.failure is not None:
+            raise self.failure
+
+    def read(self, size: int = -1) -> bytes:
+        if self.failure is not None:
+            return b""
+        try:
+            self.check()
+            self._stream.seek(min(self._position, self.size))
+            content = self._stream.read(size)
+            self._position += len(content)
+            return content
+        except RejectedMedia:
+            return b""
+        except (OSError, ValueError) as error:
+            text = f"could not be read: {error}"
+            self.failure = rejected(self.name, Reason.UNREADABLE, "decode", text)
+            return b""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a place; behind the end there is nothing to read."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, never blocking on a pipe, never touching a device.
+
+    Raises FileNotFoundError, IsADirectoryError, PermissionError or another OSError naming the path.
+    """
+    _check_regular(path, os.stat(path).st_mode)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        _check_regular(path, os.fstat(descriptor).st_mode)
+        yield stream
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder; give a media file", str(path))
+    if not stat.S_ISREG(mode):
+        text = "is a pipe, socket or device; give a regular file"
+        raise PermissionError(errno.EACCES, text, str(path))

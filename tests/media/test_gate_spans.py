@@ -1,0 +1,130 @@
+import io
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from mmdiff.media.reader import decode_clip
+from mmdiff.media.rejection import Reason, Rejection
+from tests.media.odd_files import pings, scene, write_media
+
+SECONDS = 12
+FPS = 16
+PCM = {"sound_codec": "pcm_s16le", "sound_format": "s16"}
+GROUPS = {"crf": "12", "g": "20", "bf": "3", "sc_threshold": "0"}
+KINDS = {
+    "groups.mp4": {"codec_options": GROUPS},
+    "groups.mkv": {"codec_options": GROUPS, **PCM},
+    "one_group.mkv": {"codec_options": {"crf": "12", "g": "999"}, **PCM},
+    "open_groups.mkv": {"codec_options": {**GROUPS, "x264-params": "open-gop=1"}, **PCM},
+    "vp9.webm": {
+        "codec": "libvpx-vp9",
+        "codec_options": {"deadline": "realtime", "cpu-used": "8", "g": "20"},
+        "sound_codec": "flac",
+        "sound_format": "s16",
+        "container": "matroska",
+    },
+    "plain.avi": {"codec": "mpeg4", **PCM},
+    "late.mkv": {"codec_options": GROUPS, "times": range(40, 40 + SECONDS * FPS), **PCM},
+    "sound.wav": {"frames": None, **PCM},
+    "sound.flac": {"frames": None, "sound_codec": "flac", "sound_format": "s16"},
+}
+SPANS = [(0, 1), (0.3, 1.7), (2.3, 4.1), (5, 5.01), (6.03, None), (11, 12), (11.4, None)]
+
+
+class CountingStream(io.BytesIO):
+    """Counts the bytes that are read of it."""
+
+    num_read = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.num_read += len(content)
+        return content
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def long_file(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("spans") / request.param
+    settings = {"frames": scene(SECONDS * FPS), "waves": (pings(SECONDS),)} | KINDS[request.param]
+    write_media(path, **settings)
+    return path, decode_clip(path)
+
+
+@pytest.mark.parametrize("span", SPANS, ids=str)
+def test_a_span_is_the_part_of_the_whole(long_file, span):
+    path, whole = long_file
+    part = decode_clip(path, start_seconds=span[0], end_seconds=span[1])
+    assert not isinstance(part, Rejection), part
+    rate = whole.fps if whole.frames is not None else whole.sample_rate
+    first = round(Fraction(span[0]) * rate)
+    end = whole.duration_seconds if span[1] is None else Fraction(span[1])
+    last = max(round(end * rate), first + 1)
+    if whole.frames is not None:
+        assert torch.equal(part.frames, whole.frames[first:last])
+    starts, stops = (round(Fraction(tick) / rate * whole.sample_rate) for tick in (first, last))
+    expected = whole.waveform[:, starts : None if span[1] is None else stops]
+    if expected.numel() == 0:  # the sound ends before the span
+        assert part.waveform is None
+        return
+    assert part.waveform.shape == expected.shape
+    atol = 1e-3 if path.suffix == ".mp4" else 0  # AAC draws its noise anew
+    torch.testing.assert_close(part.waveform, expected, atol=atol, rtol=0)
+
+
+def test_neighbouring_spans_neither_overlap_nor_leave_a_gap(long_file):
+    path, whole = long_file
+    places = [0, 1.03, 2.517, 7.77, None]
+    parts = [
+        decode_clip(path, start_seconds=start, end_seconds=end) for start, end in pairwise(places)
+    ]
+    if whole.frames is not None:
+        assert torch.equal(torch.cat([part.frames for part in parts]), whole.frames)
+    assert sum(part.num_samples for part in parts) == whole.num_samples
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_span_reads_little_more_than_it_needs(tmp_path, suffix):
+    path = tmp_path / f"long.{suffix}"
+    frames = np.random.default_rng(0).integers(0, 256, (160, 48, 64, 3), dtype=np.uint8)
+    write_media(path, frames=frames, codec_options={"g": "16", "crf": "20"}, waves=(pings(10),))
+    stream = CountingStream(path.read_bytes())
+    clip = decode_clip(stream, name=path.name, start_seconds=5, end_seconds=6)
+    assert clip.num_frames == 16
+    assert stream.num_read < path.stat().st_size / 2
+
+
+@pytest.mark.parametrize(
+    "span", [(-1, 2), (2, 2), (3, 1), (float("nan"), 2), (0, float("inf")), (12.5, None), (3, 20)]
+)
+def test_a_span_outside_of_the_file_is_refused(long_file, span):
+    outcome = decode_clip(long_file[0], start_seconds=span[0], end_seconds=span[1])
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason is Reason.BAD_SPAN
+
+
+def test_a_span_of_frames_of_uneven_length_is_the_part_of_the_whole(tmp_path):
+    chance = np.random.default_rng(1)
+    times = np.cumsum(chance.integers(1, 6, 90)) * 2
+    path = tmp_path / "uneven.mkv"
+    write_media(path, frames=scene(90), times=list(times), codec="ffv1", pix_fmt="bgr0")
+    whole = decode_clip(path)
+    for start, end in ((1, 3), (4.2, 9.9), (10, 10.5)):
+        part = decode_clip(path, start_seconds=start, end_seconds=end)
+        first, last = round(start * whole.fps), round(end * whole.fps)
+        assert torch.equal(part.frames, whole.frames[first:last])
+
+
+def test_at_most_is_no_demand(tmp_path):
+    """A file may be shorter than what is needed at most; a span outside of it is refused."""
+    path = tmp_path / "clip.mp4"
+    write_media(path, frames=scene(FPS), waves=(pings(1),))
+    whole = decode_clip(path)
+    more, less = decode_clip(path, at_most_seconds=9), decode_clip(path, at_most_seconds=0.5)
+    assert torch.equal(more.frames, whole.frames)
+    assert torch.equal(less.frames, whole.frames[: FPS // 2])
+    refused = decode_clip(path, end_seconds=9, at_most_seconds=10)
+    assert isinstance(refused, Rejection)
+    assert refused.reason == Reason.BAD_SPAN
