@@ -1,10 +1,12 @@
 """From a command line to the call of a verb: compose, check, instantiate, run.
 
-Hydra lives here and only in the parent process. `instantiate` is called in this file and nowhere
-else, after every `_target_` has passed the allow-list and every argument the signature of it.
+Hydra lives here and only in the parent process. Objects are built from nodes in this file and
+nowhere else, after every `_target_` has passed the allow-list and every argument the signature of
+it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, InstantiationException
-from hydra.utils import instantiate as hydra_instantiate
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,6 +24,7 @@ from mmdiff.apps.known_keys import configuration_folder
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.targets import resolve_target
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.media.secret_values import secret_in
 
 _HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
@@ -87,38 +89,93 @@ def _check_node(node: Mapping[str, Any], key: str) -> None:
 
 
 def instantiate(node: Mapping[str, Any], **arguments: object) -> Any:
-    """Build what a checked node describes; `arguments` are added to those of the node.
+    """Build what a node describes, after a check of the whole of it; `arguments` are added to those
+    of the node.
+
+    The grammar is that of Hydra's `instantiate`: `_target_`, `_partial_`, `_args_`, `_recursive_`.
+    Unlike there, values mean themselves: `${...}` in a text is not resolved once more, so a
+    configuration that was read from a file cannot ask for variables of the environment.
 
     Raises UsageError with the words of a constructor that refuses its arguments.
     """
-    check_nodes({**node, **arguments} if "_target_" in node else node)
+    whole = {**node, **arguments}
+    check_nodes(whole)
+    return _build(whole)
+
+
+def _build(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_build(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "_target_" not in value:
+        return {key: _build(item) for key, item in value.items()}
+    inner = _build if value.get("_recursive_", True) else _as_it_is
+    positional = [inner(item) for item in value.get("_args_") or ()]
+    named = {key: inner(item) for key, item in value.items() if key not in _HYDRA_KEYS}
+    target = resolve_target(value["_target_"])
+    if value.get("_partial_", False):
+        return partial(target, *positional, **named)
     try:
-        return hydra_instantiate(dict(node), _convert_="all", **arguments)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, (ValueError, TypeError, OSError)):
-            raise UsageError(str(error.__cause__)) from error
-        raise
+        return target(*positional, **named)
+    except (ValueError, TypeError, OSError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(str(error)) from error
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def load_resolved(path: Path) -> dict[str, Any]:
     """Read a `resolved.yaml` that `save_resolved` wrote: plain values, no tags, no resolvers."""
-    with path.open(encoding="utf-8") as stream:
-        plain = yaml.safe_load(stream)
+    try:
+        with path.open(encoding="utf-8") as stream:
+            plain = yaml.safe_load(stream)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path} is not readable as plain YAML ({reason}); take the one that the run wrote"
+        ) from error
     if not isinstance(plain, dict):
-        raise ValueError(f"{path} holds {type(plain).__name__}, not a configuration")
+        raise ValueError(
+            f"{path} holds a {type(plain).__name__}, not a configuration; take the one that the "
+            "run wrote"
+        )
     return plain
 
 
 def save_resolved(config: Mapping[str, Any], folder: Path) -> Path:
-    """Write the resolved configuration into a run folder, atomically."""
+    """Write the resolved configuration into a run folder, atomically.
+
+    Raises UsageError, and writes nothing, where a value is a secret of the environment.
+    """
     from mmdiff.media.atomic import atomic_write
 
+    _check_no_secret(config)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "resolved.yaml"
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     with atomic_write(path) as temporary:
         Path(temporary).write_text(text, encoding="utf-8")
     return path
+
+
+def _check_no_secret(value: Any, key: str = "") -> None:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _check_no_secret(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_no_secret(item, f"{key}[{index}]")
+    elif isinstance(value, str) and (variable := secret_in(value)):
+        raise UsageError(
+            f"{key} holds the value of the environment variable {variable}, and configurations are "
+            "written to disk",
+            key=key.split("[")[0],
+            cure=f"leave {key} out: the libraries read {variable} from the environment themselves",
+        )
 
 
 def checked_call(function: Callable[..., Any], config: Mapping[str, Any]) -> Any:

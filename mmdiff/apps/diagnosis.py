@@ -199,7 +199,7 @@ def _unknown_key(override: Override, *, verb: str, config: DictConfig) -> UsageE
     if argument is not None:
         return argument
     near = nearest_key(key, known)
-    is_group = near in groups() and near not in known
+    is_group = near in groups() and known.get(near, "...") == "..."
     home = f"conf/{near}/" if is_group else home_of(near, verb=verb, choices=choices)
     other = elsewhere(key)
     belongs = other or (f"{near} is in {home}" if near else f"the keys are in conf/{verb}.yaml")

@@ -194,11 +194,13 @@ def write_clip_files(
 
     note: of what was given, written above the storyboard behind the prompt.
     """
-    from mmdiff.media.sidecar import write_sidecar
+    from mmdiff.media.sidecar import clip_comment, write_sidecar
     from mmdiff.media.storyboard import save_storyboard
+    from mmdiff.media.writer import write_clip
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    clip.save(path, overwrite=overwrite)
+    comment = clip_comment(prompt=prompt, seed=seed, settings=facts)
+    write_clip(clip, path, overwrite=overwrite, comment=comment)
     board = storyboard_path(path)
     save_storyboard(clip, board, caption=f"{prompt} [{note}]".strip() if note else prompt)
     sidecar = write_sidecar(path, prompt=prompt, seed=seed, settings=facts, overwrite=overwrite)

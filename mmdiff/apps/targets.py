@@ -18,12 +18,34 @@ ALLOWED = (
     "lightning.pytorch.trainer",
     "diffusers.schedulers",
 )
+# Of mmdiff, what does things to files and processes is for people and for the verbs; configurations
+# name what is built.
+DOERS = (
+    "mmdiff.__main__",
+    "mmdiff.apps",
+    "mmdiff.data.encode",
+    "mmdiff.distributed.launch",
+    "mmdiff.distributed.signals",
+    "mmdiff.media.atomic",
+    "mmdiff.media.sidecar",
+    "mmdiff.media.storyboard",
+    "mmdiff.media.writer",
+    "mmdiff.testing",
+    "mmdiff.training.checkpoint_folder",
+)
+_BUILT_IN_APPS = ("mmdiff.apps.evaluations", "mmdiff.apps.bounce_evaluation.BounceEvaluation")
 # Short public spellings of allowed things; what they lead to is checked like everything else.
 _ALIASES = ("lightning.pytorch.Trainer", "lightning.Trainer", "diffusers.")
 
 
 def is_allowed(name: str) -> bool:
-    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in ALLOWED)
+    return _is_under(name, ALLOWED) and (
+        not _is_under(name, DOERS) or _is_under(name, _BUILT_IN_APPS)
+    )
+
+
+def _is_under(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 def resolve_target(name: object, *, key: str = "_target_") -> type:
@@ -64,6 +86,6 @@ def _refusal(name: str, key: str) -> UsageError:
     return UsageError(
         f"{key} names {name}, which a configuration may not call",
         got=f"{key}={name}",
-        belongs="configurations call mmdiff.*, torch.optim.*, schedulers of diffusers, and "
-        "lightning.pytorch.{Trainer, callbacks, loggers, strategies, profilers}",
+        belongs="configurations call components of mmdiff.*, torch.optim.*, schedulers of "
+        "diffusers, and lightning.pytorch.{Trainer, callbacks, loggers, strategies, profilers}",
     )

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from mmdiff.pipelines.safetensors_header import check_header
+
+LARGEST_JSON = 2**26  # bytes; a tokenizer of a large vocabulary has half of it
 UNSAFE_SUFFIXES = (
     ".bin",
     ".pt",
@@ -31,14 +34,25 @@ class CheckpointError(ValueError):
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`; CheckpointError if it is missing, damaged or something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if (size := path.stat().st_size) > LARGEST_JSON:
+            raise ValueError(f"{size} bytes; at most {LARGEST_JSON} are read")
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_constant)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing. {CURE}") from None
+    except RecursionError:
+        raise CheckpointError(f"{path} is not readable JSON (nested too deeply). {CURE}") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not readable JSON ({error}). {CURE}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a JSON object. {CURE}")
     return content
+
+
+def _constant(name: str) -> float:
+    """Schedulers of diffusers save -Infinity, of a bound that is off; nobody saves NaN."""
+    if name == "NaN":
+        raise ValueError("it holds NaN")
+    return float(name)
 
 
 def refuse_unsafe_files(folder: Path) -> None:
@@ -52,16 +66,43 @@ def refuse_unsafe_files(folder: Path) -> None:
             )
 
 
-def weight_files(folder: Path, variant: str | None = None) -> list[Path]:
-    """The safetensors files of one model: one, or the shards in `folder` that its index names."""
-    suffixes = [f".{variant}.safetensors", ".safetensors"] if variant else [".safetensors"]
-    for suffix in suffixes:
-        for name in ("diffusion_pytorch_model", "model"):
-            index = folder / f"{name}.safetensors.index{suffix.removesuffix('.safetensors')}.json"
-            if index.is_file():
-                return _shards(index)
-            if (folder / f"{name}{suffix}").is_file():
-                return [folder / f"{name}{suffix}"]
+def refuse_adapter(folder: Path) -> None:
+    """CheckpointError if `folder` holds an adapter of peft beside its weights: transformers would
+    load it in silence, and with it whatever it names."""
+    for path in sorted(folder.glob("adapter_*")):
+        raise CheckpointError(
+            f"{path} is part of an adapter, which is not loaded from within a component. Remove "
+            "it, or merge it into the weights first."
+        )
+
+
+def weight_files(folder: Path, variant: str | None = None, *, name: str) -> list[Path]:
+    """The safetensors files of one model: one, or the shards in `folder` that its index names.
+
+    name  of the weights without suffix: diffusion_pytorch_model of diffusers, model of transformers
+
+    Raises CheckpointError where there are none, or more than one set: which of them is loaded then
+    depends on the library.
+    """
+    for path in sorted(folder.glob("*.safetensors*")):
+        if not path.name.startswith((f"{name}.", f"{name}-")):
+            raise CheckpointError(
+                f"{path} is beside the weights, which are {name}.safetensors here, and belongs to "
+                "nothing. Remove it."
+            )
+    for one in [variant, None] if variant else [None]:
+        infix = f".{one}" if one else ""
+        single = folder / f"{name}{infix}.safetensors"
+        index = folder / f"{name}.safetensors.index{infix}.json"
+        if index.is_file() and single.is_file():
+            raise CheckpointError(
+                f"{folder} holds its weights twice, in {single.name} and in shards ({index.name}). "
+                "Remove one of them."
+            )
+        if index.is_file():
+            return _shards(index)
+        if single.is_file():
+            return [single]
     raise CheckpointError(f"{folder} holds no .safetensors weights. {CURE}")
 
 
@@ -100,9 +141,10 @@ def finite_tensor_shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
 
 def _tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
     try:
+        check_header(path)
         with safe_open(path, framework="pt") as file:
             names = file.keys()  # a safe_open cannot be iterated over itself
             for name in names:
                 yield name, file.get_tensor(name)
-    except (SafetensorError, OSError, OverflowError) as error:
+    except (SafetensorError, OSError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path} is damaged ({error}). {CURE}") from None

@@ -34,7 +34,10 @@ def pipeline_folder(
     if path.exists():
         raise CheckpointError(f"{path} is a file; give the folder that holds model_index.json")
     if not _may_be_repository(str(name)):
-        raise CheckpointError(f"there is no folder {path}{_nearest(path)}")
+        raise CheckpointError(
+            f"there is no folder {path}{_nearest(path)}. Give the one that holds model_index.json, "
+            "or leave it out for the bundled model."
+        )
     return _with_index(
         _download(
             str(name),

@@ -10,18 +10,24 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from diffusers.configuration_utils import ConfigMixin
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mmdiff.pipelines.checkpoint_files import (
     CURE,
     CheckpointError,
     finite_tensor_shapes,
     read_json,
+    refuse_adapter,
     refuse_unsafe_files,
     weight_files,
 )
 
 TRUSTED_LIBRARIES = ("diffusers", "transformers", "mmdiff")
-LARGEST_SIZE = 2**24
+COMPONENTS = (ModelMixin, SchedulerMixin, PreTrainedModel, PreTrainedTokenizerBase)
+BOOKKEEPING = ("_class_name", "_diffusers_version", "_name_or_path", "_commit_hash")
+LARGEST_SIZE = 2**20
 
 
 def check_checkpoint(
@@ -69,7 +75,7 @@ def _component_class(folder: Path, name: str, entry: Any) -> type:
             f"{folder / 'model_index.json'}: {name} is {entry!r}, not [library, class]. {CURE}"
         )
     library, class_name = entry
-    if library.split(".")[0] not in TRUSTED_LIBRARIES:
+    if library not in TRUSTED_LIBRARIES and not library.startswith("mmdiff."):
         raise CheckpointError(
             f"{folder / 'model_index.json'}: {name} is to be loaded from {library!r}; a "
             f"checkpoint may only name {', '.join(TRUSTED_LIBRARIES)}. Build it yourself and "
@@ -82,7 +88,7 @@ def _component_class(folder: Path, name: str, entry: Any) -> type:
             f"{folder / 'model_index.json'}: {name} is a {library}.{class_name}, which is not "
             "installed here. Install the version of mmdiff that wrote the checkpoint."
         ) from None
-    if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
+    if not isinstance(found, type) or not issubclass(found, COMPONENTS):
         raise CheckpointError(
             f"{folder / 'model_index.json'}: {name} is {library}.{class_name}, no component. {CURE}"
         )
@@ -98,23 +104,53 @@ def _check_component(folder: Path, component: type, variant: str | None) -> None
             raise CheckpointError(
                 f"{path} asks for code of its own (auto_map), which mmdiff never runs. {CURE}"
             )
+    if issubclass(component, SchedulerMixin):
+        _check_scheduler(folder / "scheduler_config.json", component)
     if not issubclass(component, torch.nn.Module):
         return
+    refuse_adapter(folder)
     config_path = folder / "config.json"
     config = read_json(config_path)
-    files = weight_files(folder, variant)
+    is_of_diffusers = issubclass(component, ConfigMixin)
+    name = "diffusion_pytorch_model" if is_of_diffusers else "model"
+    files = weight_files(folder, variant, name=name)
     found = finite_tensor_shapes(files)
-    _check_bounds(config_path, config, num_tensors=len(found))
+    _check_bounds(config_path, config)
+    _check_counts(config_path, config, num_tensors=len(found))
     _check_keys(files[0], found, expected=_empty_model(component, config_path, config))
 
 
-def _check_bounds(path: Path, config: Mapping[str, Any], *, num_tensors: int) -> None:
+def _check_scheduler(path: Path, component: Any) -> None:
+    config = read_json(path)
+    _check_bounds(path, config)
+    try:
+        component.from_config(config)
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        raise CheckpointError(
+            f"{path} describes no {component.__name__} ({error}). {CURE}"
+        ) from error
+
+
+def _check_bounds(path: Path, config: Mapping[str, Any]) -> None:
     for key, value in _integers(config):
         if not -1 <= value <= LARGEST_SIZE:
             raise CheckpointError(
                 f"{path}: {key} is {value}; it must be from 0 to {LARGEST_SIZE}. {CURE}"
             )
-        if "layers" in key and value > num_tensors:
+
+
+def _check_counts(path: Path, config: Mapping[str, Any], *, num_tensors: int) -> None:
+    """Refuse more layers, or stages of blocks, than the weights can fill: building them alone
+    would take hours."""
+    longest = max([1, *(len(value) for value in config.values() if isinstance(value, list))])
+    counts = {key: value for key, value in _integers(config) if "layers" in key or "blocks" in key}
+    if longest > max(num_tensors, 1):
+        raise CheckpointError(
+            f"{path}: a list has {longest} entries, but the weights hold only {num_tensors} "
+            f"tensors. {CURE}"
+        )
+    for key, value in counts.items():
+        if value * longest > num_tensors:
             raise CheckpointError(
                 f"{path}: {key} is {value}, but the weights hold only {num_tensors} tensors. {CURE}"
             )
@@ -162,10 +198,10 @@ def _of_transformers(component: Any) -> Callable[[dict[str, Any]], torch.nn.Modu
 def _check_config_keys(path: Path, config: Mapping[str, Any], known: set[str]) -> None:
     standard = {"architectures", "model_type", "transformers_version", "dtype", "torch_dtype"}
     for key in config:
-        if key.startswith("_") or key in known | standard:
+        if key in BOOKKEEPING or key in known | standard:
             continue
         nearest = difflib.get_close_matches(key, known, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = f"; did you mean {nearest[0]}?" if nearest else "."
         raise CheckpointError(
             f"{path}: unknown key {key!r}{hint} Remove it, or install the mmdiff that wrote it."
         )

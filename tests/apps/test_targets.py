@@ -28,6 +28,14 @@ GADGETS = [
     "lightning.pytorch.utilities.seed.os.system",
     "lightning.pytorch.LightningModule",
     "shutil.rmtree",
+    "mmdiff.distributed.launch.launch",
+    "mmdiff.media.writer.encode_video",
+    "mmdiff.media.atomic.atomic_write",
+    "mmdiff.training.checkpoint_folder.sweep",
+    "mmdiff.apps.compose.save_resolved",
+    "mmdiff.apps.compose.instantiate",
+    "mmdiff.apps.generate.main",
+    "mmdiff.apps.evaluations.study.os.system",
     "",
     "eval",
     "a b",
@@ -80,6 +88,60 @@ def test_what_is_on_the_list(name):
 )
 def test_what_is_on_the_list_of_lightning(name):
     assert resolve_target(name).__name__ == name.rsplit(".", 1)[-1]
+
+
+def command_line(marker):
+    """Every way in which a configuration can name a gadget."""
+    call = f"{{_target_:os.system,command:'touch {marker}'}}"
+    return [
+        ["scheduler=ddim", "scheduler._target_=os.system"],
+        [f"+scheduler={call}"],
+        ["scheduler=ddim", f"scheduler.beta_start={call}"],
+        ["scheduler=ddim", f"scheduler.trained_betas=[{call}]"],
+        ["scheduler=ddim", "scheduler._target_=functools.partial", "+scheduler._args_=[os.system]"],
+        [
+            "scheduler=ddim",
+            "scheduler._target_=hydra.utils.get_method",
+            "+scheduler.path=os.system",
+        ],
+        ["scheduler=ddim", "scheduler._target_=os.system", "+scheduler._partial_=true"],
+        ["seed=1", "scheduler=ddim", "output=os.system", "scheduler._target_=${output}"],
+        ["guidance=projected", f"guidance.projected.eta={call}"],
+        ["guidance=projected", "+guidance.projected._recursive_=false", "guidance.projected.eta=x"],
+        [f"prompt={call}", "scheduler=ddim", "scheduler._target_=${prompt}"],
+        [f"conditions=[{call}]"],
+        [f"condition={call}"],
+        [f"seed={call}"],
+        [f"paths={call}"],
+    ]
+
+
+@pytest.mark.parametrize("way", range(15))
+def test_s5_no_way_into_a_command_line_runs_a_gadget(way, tmp_path, monkeypatch, capsys):
+    from mmdiff.apps.generate import generate
+    from mmdiff.apps.run import run_call
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mmdiff.apps.generate.load_pipeline", lambda *_, **__: pytest.fail("ran"))
+    words = ["prompt=a", *command_line(tmp_path / "marker")[way]]
+    assert run_call("generate", generate, words) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_s5_a_foreign_configuration_folder_runs_no_gadget(tmp_path, monkeypatch, capsys):
+    from mmdiff.apps.generate import generate
+    from mmdiff.apps.run import run_call
+
+    folder = tmp_path / "conf" / "guidance"
+    folder.mkdir(parents=True)
+    text = "# @package guidance.bad\n_target_: os.system\ncommand: touch marker\n"
+    (folder / "bad.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    words = ["prompt=a", "--config-dir", str(tmp_path / "conf"), "guidance=bad"]
+    assert run_call("generate", generate, words) == 2
+    assert "may not call" in capsys.readouterr().err
+    assert not (tmp_path / "marker").exists()
 
 
 def test_instantiate_builds_nested_nodes():

@@ -199,7 +199,8 @@ mmdiff generate: there is no key 'prmpt'
         """\
 mmdiff generate: scheduler._target_ names os.system, which a configuration may not call
   got      scheduler._target_=os.system
-  belongs  configurations call mmdiff.*, torch.optim.*, schedulers of diffusers, and """
+  belongs  configurations call components of mmdiff.*, torch.optim.*, """
+        "schedulers of diffusers, and "
         "lightning.pytorch.{Trainer, callbacks, loggers, strategies, profilers}",
     ),
     "misspelt_target": (
@@ -235,5 +236,60 @@ def test_i1_wrong_override(words, screen, capsys, monkeypatch, tmp_path):
     code = run_call("generate", generate, words)
     shown = capsys.readouterr()
     assert shown.err.rstrip("\n") == f"{screen}\n  help     mmdiff generate --help"
+    assert code == 2
+    assert not list(tmp_path.iterdir())
+
+
+VAE = "experiment=bounce/video_autoencoder"
+# The same kinds for `mmdiff train`: words -> what the screen must hold
+OF_TRAIN = {
+    "misspelt_leaf": (["max_step=3"], "no key 'max_step'", "nearest  max_steps"),
+    "misspelt_leaf_of_a_group": ([VAE, "trainer.max_step=3"], "max_step", "nearest  trainer."),
+    "misspelt_group": (["optimzer=adamw"], "no key 'optimzer'", "optimizer is a group: adamw"),
+    "misspelt_option": (["optimizer=adamm"], "no option adamm", "nearest  optimizer=adamw"),
+    "group_of_another_verb": (["guidance=cfg"], "no group guidance", "mmdiff generate"),
+    "experiment_of_another_verb": (["experiment=tasks"], "not for mmdiff train", "mmdiff evaluate"),
+    "misspelt_argument": (["data.batchsize=3"], "no argument 'batchsize'", "data.batch_size"),
+    "argument_without_its_group": (
+        ["backbone.num_layers=3"],
+        "belongs to the group backbone",
+        "cure",
+    ),
+    "misspelt_added_argument": (
+        [VAE, "+trainer.presicion=x"],
+        "no argument 'presicion'",
+        "nearest",
+    ),
+    "new_key": (["+quality=9"], "+quality adds a key that nothing reads", "cure"),
+    "text_for_a_number": ([VAE, "max_steps=many"], "max_steps is many", "a whole number"),
+    "fraction_for_a_whole_number": ([VAE, "seed=1.5"], "seed is 1.5", "a whole number"),
+    "text_for_a_switch": ([VAE, "strict_resume=often"], "strict_resume is often", "true or false"),
+    "text_for_minutes": ([VAE, "max_minutes=long"], "max_minutes is long", "a number or null"),
+    "wrong_type_in_a_component": ([VAE, "data.batch_size=big"], "data.batch_size is big", "whole"),
+    "out_of_range": ([VAE, "num_threads=0"], "num_threads is 0", "nearest  num_threads=1"),
+    "negative_seed": ([VAE, "seed=-1"], "seed is -1", "nearest  seed=0"),
+    "missing_equals": (["max_steps"], "the = is missing", "cure     max_steps=VALUE"),
+    "stray_comma": (["max_steps=3,"], "cannot be read", "cure     max_steps=3"),
+    "several_values": (["max_steps=3,4"], "several values", "mmdiff train -m max_steps=3,4"),
+    "open_bracket": (["components={vae:a"], "cannot be read", "close every bracket"),
+    "unknown_interpolation": (["output_dir=${path.x}"], "cannot be resolved", "output_dir is in"),
+    "unknown_deletion": (["~max_step"], "no key 'max_step'", "nearest  max_steps"),
+    "forbidden_target": ([VAE, "data._target_=os.system"], "os.system", "may not call"),
+    "nothing_chosen": ([], "nothing to train was chosen", "cure     mmdiff train experiment="),
+}
+
+
+@pytest.mark.parametrize("words, problem, help_with_it", OF_TRAIN.values(), ids=OF_TRAIN)
+def test_i1_wrong_override_of_train(words, problem, help_with_it, capsys, monkeypatch, tmp_path):
+    from mmdiff.apps import train
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "run_here", lambda config: pytest.fail("it trained"))
+    code = train.main(words)
+    shown = capsys.readouterr().err
+    assert shown.startswith("mmdiff train: ")
+    assert problem in shown
+    assert help_with_it in shown
+    assert len(shown.splitlines()) <= 8
     assert code == 2
     assert not list(tmp_path.iterdir())

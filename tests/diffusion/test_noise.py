@@ -6,7 +6,7 @@ from mmdiff.diffusion.noise import NoiseKey, hash64, keyed_noise, keyed_uniform
 KEY = NoiseKey(seed=3, step=7, sample_ids=(5, 9, "clip-2"))
 
 
-def test_a_row_depends_on_its_own_id_only() -> None:
+def test_d2_d3_a_row_depends_on_its_own_id_only() -> None:
     batch = keyed_noise(KEY, "noise/video", (2, 3))
     for row, sample_id in enumerate(KEY.sample_ids):
         alone = keyed_noise(NoiseKey(3, 7, (sample_id,)), "noise/video", (2, 3))

@@ -11,7 +11,7 @@ from tests.pipelines.tiny import tiny_pipeline
 
 @pytest.mark.parametrize("pixels", [1, 4 * 32 * 32, 10 * 32 * 32])
 @torch.no_grad()
-def test_pictures_in_parts_equal_pictures_at_once(
+def test_d3_pictures_in_parts_equal_pictures_at_once(
     monkeypatch: pytest.MonkeyPatch, pixels: int
 ) -> None:
     pipe = tiny_pipeline()

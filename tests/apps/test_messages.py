@@ -1,0 +1,249 @@
+"""I7: what a user reads who asked for the impossible: what was got, where, and what to do.
+
+Every row is a public call and the phrases that its message must hold, in this order.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import mmdiff
+from mmdiff.apps.compose import composed, instantiate, load_resolved
+from mmdiff.apps.export import check_target
+from mmdiff.apps.generate import checked_suffix, chosen_device
+from mmdiff.apps.prompt_list import read_prompts
+from mmdiff.apps.run_folder import component_folders, trained_for
+from mmdiff.apps.targets import resolve_target
+from mmdiff.apps.train import num_processes
+from mmdiff.apps.train import start as start_training
+from mmdiff.apps.usage_error import UsageError
+from mmdiff.data.latent_cache import LatentCache
+from mmdiff.media.atomic import check_writable
+from mmdiff.media.clip import Clip, exact_rate
+from mmdiff.media.resample import pad, resize
+from mmdiff.media.sidecar import write_sidecar
+from mmdiff.media.storyboard import save_storyboard
+from mmdiff.media.writer import encode_video
+from mmdiff.pipelines.folder import pipeline_folder
+from mmdiff.text.encoder import encode_prompts
+from mmdiff.text.tokenizer import train_tokenizer
+from mmdiff.training.checkpoint_folder import read_checkpoint
+from mmdiff.training.saved import saved_vocoder
+from mmdiff.values.shapes import LatentGrid
+from tests.pipelines.tiny import tiny_components, tiny_pipeline
+
+FRAMES = torch.zeros(2, 16, 16, 3, dtype=torch.uint8)
+SOUND = torch.zeros(1, 100)
+EMPTY = Path("/nowhere")
+GOOD = {"prompt": "a", "num_inference_steps": 1, "output_type": "latent"}
+
+
+@pytest.fixture(scope="module")
+def pipe() -> mmdiff.MMDiffPipeline:
+    return tiny_pipeline()
+
+
+CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
+    "clip of nothing": (lambda: Clip(), ["needs frames, a waveform, or both", "neither"]),
+    "clip of floats": (
+        lambda: Clip(torch.zeros(2, 16, 16, 3)),
+        ["frames are torch.float32", "must be torch.uint8", "0 to 255"],
+    ),
+    "clip channels first": (
+        lambda: Clip(torch.zeros(2, 3, 16, 16, dtype=torch.uint8)),
+        ["frames have shape (2, 3, 16, 16)", "must be (frames, height, width, 3)"],
+    ),
+    "clip of a list": (lambda: Clip([1]), ["frames is a list", "must be a uint8 tensor"]),
+    "loud clip": (
+        lambda: Clip(FRAMES, 16, SOUND + 2, 16_000),
+        ["waveform peaks at 2", "must be in [-1, 1]", "divide it by 2"],
+    ),
+    "clip with NaN": (
+        lambda: Clip(FRAMES, 16, SOUND * torch.nan, 16_000),
+        ["waveform holds NaN", "finite numbers in [-1, 1]"],
+    ),
+    "clip without rate": (
+        lambda: Clip(FRAMES, 16, SOUND),
+        ["sample_rate is None", "positive int such as 16000"],
+    ),
+    "rate without clip": (
+        lambda: Clip(FRAMES, 16, None, 16_000),
+        ["sample_rate is 16000", "no waveform", "leave it None"],
+    ),
+    "clip turned": (
+        lambda: Clip(FRAMES, 16, SOUND.T, 16_000),
+        ["waveform has 100 channels", "(channels, samples)", "wrong way round"],
+    ),
+    "rate of text": (lambda: exact_rate("fast"), ["fps is 'fast'", "such as 16 or 30000/1001"]),
+    "rate of zero": (lambda: exact_rate(0), ["fps is 0", "must be positive, such as 16"]),
+    "missing media": (lambda: Clip.load("/nowhere/a.mp4"), ["/nowhere/a.mp4"]),
+    "unknown suffix": (
+        lambda: Clip(FRAMES).save("/tmp/a.avi"),
+        ["/tmp/a.avi", "suffix '.avi'", ".mp4, .wav, .gif, .png", "a.mp4"],
+    ),
+    "odd frames": (
+        lambda: Clip(FRAMES[:, :15]).save("/tmp/a.mp4"),
+        ["frames are 15 x 16", "even sides", "16 x 16", "resize and pad"],
+    ),
+    "sound as gif": (
+        lambda: Clip(waveform=SOUND, sample_rate=16_000).save("/tmp/a.gif"),
+        ["gif needs frames", "sound only", "save it as .wav or .mp4"],
+    ),
+    "missing folder": (
+        lambda: check_writable("/nowhere/a.json"),
+        ["cannot write /nowhere/a.json", "no folder /nowhere", "create it first"],
+    ),
+    "device": (lambda: check_writable("/dev/full"), ["/dev/full", "not a regular", "another path"]),
+    "sound without rate": (
+        lambda: encode_video(FRAMES, 16, "/tmp/a.mp4", audio=SOUND),
+        ["audio was given without audio_sample_rate", "give it, such as 16000"],
+    ),
+    "storyboard as mp4": (
+        lambda: save_storyboard(Clip(FRAMES), "/tmp/a.mp4"),
+        ["/tmp/a.mp4", "it is a PNG: a.png"],
+    ),
+    "odd setting": (
+        lambda: write_sidecar("/tmp/a.mp4", prompt="", seed=0, settings={"a": object()}),
+        ["settings.a is a object", "numbers, strings, lists and mappings", "convert it"],
+    ),
+    "resize to nothing": (lambda: resize(FRAMES, 0, 8), ["size is 0 x 8", "at least 1 x 1"]),
+    "pad to less": (
+        lambda: pad(FRAMES, 8, 8),
+        ["16 x 16 cannot be padded to 8 x 8", "at least 16 x 16"],
+    ),
+    "frames of a model": (
+        lambda: LatentGrid().latent_frames(20),
+        ["num_frames is 20", "1 + 4k", "17 or 21"],
+    ),
+    "no pipeline folder": (
+        lambda: pipeline_folder("/nowhere/model"),
+        ["no folder /nowhere/model", "model_index.json", "bundled model"],
+    ),
+    "small vocabulary": (
+        lambda: train_tokenizer(["a"], vocab_size=10),
+        ["vocab_size is 10", "at least 258"],
+    ),
+    "long text window": (
+        lambda: _encoded(["a"], max_length=1),
+        ["max_length is 1", "at least 2", ": 2"],
+    ),
+    "prompts of a string": (lambda: _encoded("a"), ["prompts is a str", "a list of strings"]),
+    "no checkpoint": (
+        lambda: read_checkpoint(EMPTY / "step_00000001"),
+        ["/nowhere/step_00000001", "no manifest.json", "never finished"],
+    ),
+    "no cache": (
+        lambda: LatentCache(EMPTY).spec(),
+        ["/nowhere", "no latent cache", "fill it with `mmdiff encode`"],
+    ),
+    "no component": (
+        lambda: saved_vocoder("/nowhere"),
+        ["/nowhere", "no component", "output_dir under components/"],
+    ),
+    "no run": (
+        lambda: component_folders(EMPTY, ("vae",), key="vae_run", workspace=EMPTY),
+        ["vae_run=/nowhere is no training run", "neither vae nor checkpoints"],
+    ),
+    "no facts of a run": (
+        lambda: trained_for(EMPTY / "a"),
+        ["diffusion_run=/nowhere/a", "no resolved.yaml", "not known"],
+    ),
+    "foreign device": (lambda: chosen_device("gpu"), ["device is gpu", "auto, cpu or cuda"]),
+    "sound as mp3": (
+        lambda: checked_suffix("a.mp3", ["audio"], None),
+        ["output ends in .mp3", "sound alone is written as .wav"],
+    ),
+    "no prompt": (lambda: read_prompts(None, None), ["there is no prompt"]),
+    "two prompts": (lambda: read_prompts("a", "b"), ["prompt and prompts are both set"]),
+    "forbidden target": (
+        lambda: resolve_target("os.system"),
+        ["_target_ names os.system", "a configuration may not call"],
+    ),
+    "missing target": (
+        lambda: resolve_target("mmdiff.values.shapes.ClipShap"),
+        ["mmdiff.values.shapes has no ClipShap"],
+    ),
+    "unknown argument": (
+        lambda: instantiate({"_target_": "mmdiff.values.shapes.ClipShape", "num_frame": 5}),
+        ["ClipShape takes no argument 'num_frame'"],
+    ),
+    "wrong argument": (
+        lambda: instantiate({"_target_": "mmdiff.values.shapes.ClipShape", "num_frames": "a"}),
+        ["num_frames is a", "possible is a whole number"],
+    ),
+    "unknown key": (lambda: composed("train", ["max_step=3"]), ["there is no key 'max_step'"]),
+    "nothing to train": (lambda: start_training({}), ["nothing to train was chosen"]),
+    "half a process": (
+        lambda: num_processes({"devices": 0.5}),
+        ["trainer.devices is 0.5", "a whole number from 1, or auto"],
+    ),
+    "folder in the way": (
+        lambda: check_target(Path(__file__).parent, overwrite=True),
+        ["is no pipeline folder", "it is not replaced"],
+    ),
+    "configuration that is none": (
+        lambda: load_resolved(Path(mmdiff.__file__).parents[1] / "LICENSE"),
+        ["LICENSE", "take the one that the run wrote"],
+    ),
+}
+
+
+def _encoded(prompts: Any, max_length: int = 8) -> Any:
+    parts = tiny_components()
+    return encode_prompts(parts["tokenizer"], parts["text_encoder"], prompts, max_length=max_length)
+
+
+@pytest.mark.parametrize(("call", "phrases"), CALLS.values(), ids=CALLS)
+def test_i7_messages_say_what_where_and_what_to_do(
+    call: Callable[[], Any], phrases: list[str]
+) -> None:
+    with pytest.raises((ValueError, TypeError, OSError)) as caught:
+        call()
+    message = str(caught.value)
+    place = 0
+    for phrase in phrases:
+        assert phrase in message[place:], message
+        place = message.index(phrase, place) + len(phrase)
+    assert len(message) < 500 and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: read_prompts(None, None), 'cure     prompt="a small red circle'),
+        (lambda: resolve_target("os.system"), "belongs  configurations call components of mmdiff"),
+        (lambda: resolve_target("torch.optim.AdmW"), "nearest  torch.optim.Ad"),
+        (lambda: composed("train", ["max_step=3"]), "nearest  max_steps"),
+        (lambda: start_training({}), "cure     mmdiff train experiment="),
+        (lambda: trained_for(EMPTY), "cure     give the output_dir of the run"),
+        (lambda: num_processes({"devices": 0}), "nearest  trainer.devices=1"),
+        (lambda: checked_suffix("a.mp3", ["audio"], None), "nearest  output=a.wav"),
+    ],
+)
+def test_i7_screens_name_the_cure(call: Callable[[], Any], line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call()
+    screen = caught.value.screen("generate")
+    assert line in screen
+    assert len(screen.splitlines()) <= 6
+
+
+@pytest.mark.parametrize("value", [None, "", object(), [], {}, b"a", float("nan"), -1, 2**70, "x"])
+def test_i7_no_assertion_and_no_index_error_reaches_the_user(
+    pipe: mmdiff.MMDiffPipeline, value: Any
+) -> None:
+    names = ("height", "num_frames", "guidance_scale", "modalities", "generator", "latents")
+    calls: list[Callable[[], Any]] = [
+        lambda: Clip(value),
+        lambda: Clip(FRAMES, value),
+        lambda: Clip(FRAMES, 16, value, value),
+        lambda: exact_rate(value),
+        *[lambda name=name: pipe(**(GOOD | {name: value})) for name in names],
+    ]
+    for call in calls:
+        with suppress(ValueError, TypeError, OSError):
+            call()

@@ -1,0 +1,27 @@
+"""I6: the whole suite runs without network; only this machine can be reached."""
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+HERE = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "", socket.gethostname())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def without_network() -> Iterator[None]:
+    """Connections to other machines fail, with a word that says why."""
+    original = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        is_elsewhere = isinstance(address, tuple) and address[0] not in HERE
+        if is_elsewhere and not str(address[0]).startswith("127."):
+            raise OSError(f"tests run without network, and {address} is another machine")
+        original(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect)
+        yield

@@ -1,0 +1,57 @@
+"""S11: what mmdiff depends on has floors, and excludes the releases that are known to be bad."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())
+DEPENDENCIES = {r.name: r for r in map(Requirement, PROJECT["project"]["dependencies"])}
+EXTRAS = [
+    Requirement(line)
+    for lines in PROJECT["project"]["optional-dependencies"].values()
+    for line in lines
+]
+# the oldest that the tests hold on, and the first that is not asked for
+FLOORS = {
+    "torch": ("2.11", "2.12"),
+    "torchaudio": ("2.11", "2.12"),
+    "diffusers": ("0.42.1", "0.43"),
+    "transformers": ("5.17", "6"),
+    "lightning": ("2.6.6", "2.7"),
+    "hydra-core": ("1.3.8", "1.4"),
+    "av": ("18", ""),
+}
+BAD = [("lightning", "2.6.2"), ("lightning", "2.6.3"), ("lightning", "2.6.5"), ("torch", "2.5.1")]
+
+
+@pytest.mark.parametrize("requirement", [*DEPENDENCIES.values(), *EXTRAS], ids=str)
+def test_s11_every_dependency_has_a_floor(requirement):
+    assert any(one.operator in (">=", "==", "~=") for one in requirement.specifier)
+    assert requirement.url is None
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_s11_floors_and_ceilings(name):
+    floor, ceiling = FLOORS[name]
+    specifier = DEPENDENCIES[name].specifier
+    bounds = {one.operator: Version(one.version) for one in specifier}
+    assert bounds[">="] >= Version(floor)
+    assert not ceiling or bounds["<"] <= Version(ceiling)
+
+
+@pytest.mark.parametrize("name, version", BAD)
+def test_s11_releases_known_to_be_bad_are_excluded(name, version):
+    assert not DEPENDENCIES[name].specifier.contains(version)
+
+
+def test_s11_torch_and_torchaudio_move_together():
+    assert DEPENDENCIES["torch"].specifier == DEPENDENCIES["torchaudio"].specifier
+
+
+def test_s11_nothing_is_installed_from_anywhere_else():
+    text = re.sub(r"#.*", "", (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())
+    assert not re.search(r"git\+|https?://", text)
