@@ -8,6 +8,7 @@ from typing import Any
 from mmdiff.apps.compose import check_nodes, save_resolved
 from mmdiff.apps.known_keys import options_of
 from mmdiff.apps.run import run_verb
+from mmdiff.apps.train_settings import check_train_settings
 from mmdiff.apps.usage_error import UsageError
 
 
@@ -37,7 +38,11 @@ def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
             belongs=f"conf/experiment/: {', '.join(known)}",
             cure=f"mmdiff train experiment={known[0] if known else '...'}",
         )
+    from mmdiff.apps.resume import find_checkpoint
+
+    check_train_settings(config)
     check_nodes(config)
+    find_checkpoint(config)  # refuses before resolved.yaml is written over
     folder = Path(config["output_dir"])
     if is_rank:
         if int(os.environ.get("RANK", "0")) == 0:

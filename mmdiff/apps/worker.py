@@ -21,8 +21,8 @@ from rich.logging import RichHandler
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from mmdiff.apps.compose import instantiate, load_resolved
+from mmdiff.apps.resume import find_checkpoint, tell_changes
 from mmdiff.distributed.signals import die_with_parent
-from mmdiff.training.checkpoint_folder import latest_checkpoint, sweep
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
 
 _log = logging.getLogger(__name__)
@@ -37,11 +37,12 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
     pl.seed_everything(
         config["seed"], verbose=False
     )  # initial weights; nothing draws from it in a step
+    checkpoint = find_checkpoint(config)
     module, data = instantiate(config["module"]), instantiate(config["data"])
     trainer = build_trainer(config)
-    checkpoint = find_checkpoint(config)
     if checkpoint is not None:
         _log.info("resuming from %s", checkpoint)
+        tell_changes(checkpoint, config)
     trainer.fit(module, data, ckpt_path=checkpoint)
     return trainer
 
@@ -53,7 +54,7 @@ def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
         config["trainer"],
         callbacks=_callbacks(config),
         logger=_values(config["logger"]),
-        plugins=[SafeCheckpointIO()],
+        plugins=[SafeCheckpointIO(config)],
         default_root_dir=config["output_dir"],
     )
     world_size = int(os.environ.get("WORLD_SIZE", 1))
@@ -63,20 +64,6 @@ def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
             "set trainer.devices to the processes per machine"
         )
     return trainer
-
-
-def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
-    """`resume`: auto, the newest valid checkpoint of the run if any; null, none; or a path."""
-    if config["resume"] is None:
-        return None
-    folder = Path(config["output_dir"]) / "checkpoints"
-    if config["resume"] != "auto":
-        return Path(config["resume"])
-    if not folder.is_dir():
-        return None
-    if int(os.environ.get("RANK", 0)) == 0:
-        sweep(folder)
-    return latest_checkpoint(folder, strict=config["strict_resume"])
 
 
 def _callbacks(config: Mapping[str, Any]) -> list[Callback]:

@@ -137,12 +137,28 @@ class DecodedPictures:
         if self._size is None:
             return None
         begin = self.begin_seconds
-        times = [pts * self.time_base - begin for pts in self._pts]
-        num_ticks = max(round(times[-1] * self.rate), 0) + 1
+        num_ticks = max(round((self._pts[-1] * self.time_base - begin) * self.rate), 0) + 1
         if self.is_done and self.span.end_seconds is not None:  # the last frame stays to the end
             num_ticks = round((self.span.end_seconds - self.span.start_seconds) * self.rate)
         self._check_size(num_ticks, self._size, "decode")
+        if num_ticks == count and self._is_even():
+            return self._stack(list(range(count)))
+        times = [pts * self.time_base - begin for pts in self._pts]
         return self._stack(even_grid(times, self.rate, num_ticks=num_ticks))
+
+    def _is_even(self) -> bool:
+        """As in `even_grid`, in integers."""
+        begin = self.begin_seconds / self.time_base
+        frames_a_tick = self.time_base * self.rate
+        unit = begin.denominator * frames_a_tick.denominator
+        return all(
+            2
+            * abs(
+                (pts * begin.denominator - begin.numerator) * frames_a_tick.numerator - index * unit
+            )
+            < unit
+            for index, pts in enumerate(self._pts)
+        )
 
     def _begin_at(self, start_pts: int) -> None:
         """Set the ticks that bound the span: a frame counts from half a frame before it begins."""

@@ -116,7 +116,9 @@ class DecodedSound:
             raise self._refusal(Reason.DAMAGED, text)
         offset = round((self.start_seconds - begin) * self.sample_rate)
         self._check_size(waveform.shape[1] + offset, "decode")
-        shifted = waveform[:, -offset:] if offset < 0 else np.pad(waveform, ((0, 0), (offset, 0)))
+        shifted = waveform[:, max(-offset, 0) :]
+        if offset > 0:
+            shifted = np.pad(waveform, ((0, 0), (offset, 0)))
         if stop is not None:
             shifted = shifted[:, : round((stop - begin) * self.sample_rate)]
         return torch.from_numpy(np.clip(shifted, -1.0, 1.0)) if shifted.size else None

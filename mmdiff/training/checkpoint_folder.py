@@ -5,6 +5,7 @@
       weights.safetensors      the module's state_dict, averaged weights included
       optimizer.safetensors    optimizer states
       other.safetensors        tensors of callbacks and loops, if any
+      configuration.json       what the run was started with, where it is known
       manifest.json            schema, step, and size and sha256 of every file; written last
 
 It is written as `step_00001200.tmp`, flushed to disk, and renamed. A folder without a valid
@@ -15,8 +16,9 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mmdiff.testing.fault_plan import fault_point
 from mmdiff.training.checkpoint_state import join_state, split_state
 
 SCHEMA = 1
@@ -36,28 +39,60 @@ class DamagedCheckpoint(ValueError):  # noqa: N818
     is wrong."""
 
 
-def write_checkpoint(state: dict[str, Any], folder: Path) -> None:
+class CheckpointNotSaved(OSError):  # noqa: N818
+    """A checkpoint could not be written, and nothing is left of it; the message names the folder,
+    the bytes that are needed and free, and the cure."""
+
+
+def write_checkpoint(
+    state: dict[str, Any], folder: Path, *, configuration: Mapping[str, Any] | None = None
+) -> None:
     """Write `state` to `folder`; if killed at any moment, `folder` is absent, the old one, or
-    complete."""
+    complete. Raises CheckpointNotSaved if the disk refuses, with `folder` as it was."""
+    document, tensors = split_state(state)
+    texts = {"state.json": json.dumps(document)}
+    if configuration is not None:
+        texts["configuration.json"] = json.dumps(configuration, indent=1)
+    num_bytes = sum(t.nbytes for t in tensors.values()) + sum(map(len, texts.values()))
     temporary = folder.with_name(folder.name + ".tmp")
+    step = int(state.get("global_step", 0))
+    try:
+        _write_files(temporary, tensors, texts, step)
+        _publish(temporary, folder, step)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        reason = _refusal(error)
+        if reason is None:
+            raise
+        raise CheckpointNotSaved(_not_saved(folder, reason, num_bytes)) from error
+
+
+def _write_files(
+    temporary: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str], step: int
+) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    document, tensors = split_state(state)
     parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part = _PARTS.get(name.lstrip("/").split("/")[0], "other")
         parts.setdefault(part, {})[name] = tensor
     for part, content in parts.items():
+        fault_point("checkpoint.write", step)
         save_file(content, temporary / f"{part}.safetensors")
-    (temporary / "state.json").write_text(json.dumps(document))
+        fault_point("checkpoint.written", step)
+    for name, text in texts.items():
+        fault_point("checkpoint.write", step)
+        (temporary / name).write_text(text)
+        fault_point("checkpoint.written", step)
     files = {path.name: _facts(path) for path in sorted(temporary.iterdir())}
     for path in temporary.iterdir():
+        fault_point("checkpoint.flush", step)
         _flush(path)
-    manifest = {"schema": SCHEMA, "step": state.get("global_step", 0), "files": files}
+    fault_point("checkpoint.manifest", step)
+    manifest = {"schema": SCHEMA, "step": step, "files": files}
     (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1))
     _flush(temporary / "manifest.json")
     _flush(temporary)
-    _publish(temporary, folder)
 
 
 def verify_checkpoint(folder: Path) -> dict[str, Any]:
@@ -119,22 +154,34 @@ def latest_checkpoint(folder: Path, *, strict: bool = False) -> Path | None:
     return None
 
 
+def read_configuration(folder: Path) -> dict[str, Any] | None:
+    """What the run that left the checkpoint `folder` was started with; None where it is not
+    known."""
+    path = folder / "configuration.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written or half deleted."""
+    """Remove what killed processes left half written or half deleted; the log tells how much."""
+    removed = 0
     for path in _leftovers(folder):
         if path.suffix == ".old" and not path.with_suffix("").exists():
             os.replace(path, path.with_suffix(""))
             continue
-        _log.info("removing the unfinished %s", path)
         shutil.rmtree(path, ignore_errors=True)
+        removed += 1
+    if removed:
+        _log.info("removed %d unfinished checkpoints of killed processes in %s", removed, folder)
 
 
 def retain(folder: Path, keep: int) -> None:
     """Delete all but the `keep` newest checkpoints; renamed first, so that a kill leaves none half
     deleted."""
     for path in checkpoints_in(folder)[max(keep, 1) :]:
+        fault_point("checkpoint.delete")
         doomed = path.with_name(path.name + ".tmp")
         os.replace(path, doomed)
+        fault_point("checkpoint.deleting")
         shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -143,14 +190,39 @@ def _leftovers(folder: Path) -> Iterator[Path]:
     yield from folder.glob("step_*.tmp")
 
 
-def _publish(temporary: Path, folder: Path) -> None:
+def _publish(temporary: Path, folder: Path, step: int) -> None:
     old = folder.with_name(folder.name + ".old")
+    fault_point("checkpoint.publish", step)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
         os.replace(folder, old)
-    os.replace(temporary, folder)
+    try:
+        fault_point("checkpoint.replace", step)
+        os.replace(temporary, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+    fault_point("checkpoint.published", step)
     _flush(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _refusal(error: OSError | SafetensorError) -> str | None:
+    """In words why the disk refused; None where the error says something else."""
+    if isinstance(error, SafetensorError):
+        found = re.search(r"os error (\d+)", str(error))
+        return os.strerror(int(found.group(1))).lower() if found else None
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
+def _not_saved(folder: Path, reason: str, num_bytes: int) -> str:
+    parent = next(path for path in folder.parents if path.is_dir())
+    return (
+        f"cannot write {folder}: {reason}; it needs {num_bytes:,} bytes and "
+        f"{shutil.disk_usage(parent).free:,} are free; earlier checkpoints are untouched: make "
+        "room, then start the run again with the same output_dir"
+    )
 
 
 def _facts(path: Path) -> dict[str, Any]:

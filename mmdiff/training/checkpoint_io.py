@@ -1,6 +1,7 @@
 """Lightning's door to checkpoints of ours: atomic folders of safetensors and JSON."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from mmdiff.training.checkpoint_folder import read_checkpoint, sweep, write_chec
 
 class SafeCheckpointIO(CheckpointIO):
     """Writes what Lightning hands over to a folder that a kill cannot damage; reads it without
-    pickle."""
+    pickle.
+
+    configuration: of the run, plain values, kept in each checkpoint, so that a run resumed with
+        another one can be told what has changed.
+    """
+
+    def __init__(self, configuration: Mapping[str, Any] | None = None) -> None:
+        self.configuration = configuration
 
     def save_checkpoint(
         self,
@@ -22,7 +30,7 @@ class SafeCheckpointIO(CheckpointIO):
         folder = Path(path)
         if folder.parent.is_dir():
             sweep(folder.parent)
-        write_checkpoint(checkpoint, folder)
+        write_checkpoint(checkpoint, folder, configuration=self.configuration)
 
     def load_checkpoint(
         self,

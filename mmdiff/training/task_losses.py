@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mmdiff.data.task_mixture import TaskBatch
 from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.diffusion.objective import DiffusionObjective
+from mmdiff.testing.fault_plan import spoiled
 from mmdiff.values.context import Context
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 
@@ -44,7 +45,10 @@ def task_losses(
         SampleLoss(batch.names, name, loss.detach(), _noisiest(levels, name))
         for name, loss in losses.items()
     ]
-    total = objective.total({name: loss.mean() for name, loss in losses.items()})
+    means = {
+        name: spoiled(loss.mean(), f"train.loss.{name}", key.step) for name, loss in losses.items()
+    }
+    total = objective.total(means)
     if len(losses) < len(MODALITIES):
         # what an absent half leaves unused gets a gradient of 0: averaging over ranks waits for it
         total["loss"] = total["loss"] + 0.0 * sum(p.sum() for p in backbone.parameters())

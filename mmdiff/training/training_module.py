@@ -15,8 +15,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from mmdiff.autoencoders.critic import Critique
 from mmdiff.data.batch import ClipBatch, LatentBatch
 from mmdiff.diffusion.noise import NoiseKey
+from mmdiff.testing.fault_plan import fault_point, spoiled
 from mmdiff.training.adversary import Adversary
 from mmdiff.training.averaging import AveragedWeights
+from mmdiff.training.configured_rates import apply_configured, configured_groups
 
 Batch = ClipBatch | LatentBatch
 
@@ -47,6 +49,8 @@ class TrainingModule(LightningModule, Generic[Trained]):
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         self.seed = seed
         self.critic = critic
+        self.losses: Mapping[str, Tensor] = {}  # of the last batch, by name, detached
+        self._configured: list[dict[str, Any]] = []
 
     @abstractmethod
     def components(self, batches: Iterable[Any]) -> Mapping[str, Any]:
@@ -64,11 +68,14 @@ class TrainingModule(LightningModule, Generic[Trained]):
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Log all losses and return the one that is trained on."""
-        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
-        return losses["loss"]
+        loss = spoiled(losses["loss"], "train.loss", self.global_step)
+        self.losses = {name: term.detach() for name, term in losses.items()}
+        self.log_dict({f"train/{name}": term for name, term in self.losses.items()})
+        return loss
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = self.make_optimizer(self.trained.named_parameters())
+        self._configured = configured_groups(optimizer)
         scheduler = {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
@@ -79,10 +86,22 @@ class TrainingModule(LightningModule, Generic[Trained]):
                 "use bf16-mixed"
             )
 
+    def on_train_start(self) -> None:
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        apply_configured(optimizer.optimizer, schedule, self._configured)
+
+    def on_after_backward(self) -> None:
+        for parameter in self.trained.parameters():
+            if parameter.grad is not None:
+                parameter.grad = spoiled(parameter.grad, "train.gradient", self.global_step)
+                return
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        fault_point("train.step", self.global_step)
         super().optimizer_step(*args, **kwargs)
         if self.critic is not None:
             self.critic.step()
+        fault_point("train.average", self.global_step)
         self.ema.update(self.trained, self.global_step)
 
     def configure_gradient_clipping(

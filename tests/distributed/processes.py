@@ -20,7 +20,7 @@ def run_ranks(
     """`function()` in each of `num_ranks` processes joined by gloo; its results by rank, or the
     first error."""
     context = get_context("fork")
-    queue, port = context.Queue(), _free_port()
+    queue, port = context.Queue(), free_port()
     children = [
         context.Process(target=_child, args=(function, rank, num_ranks, port, queue))
         for rank in range(num_ranks)
@@ -55,16 +55,7 @@ def _collect(children: list[Any], queue: Any, *, deadline: float) -> list[Any]:
 
 def _child(function: Callable[[], Any], rank: int, num_ranks: int, port: int, queue: Any) -> None:
     torch.set_num_threads(1)  # a forked child that uses OpenMP hangs without this
-    os.environ |= {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(num_ranks),
-        "LOCAL_WORLD_SIZE": str(num_ranks),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "TORCHELASTIC_RUN_ID": "test",
-        "GROUP_RANK": "0",
-    }
+    os.environ |= rank_environment(rank, num_ranks, port)
     try:
         queue.put((rank, True, function()))
     except Exception:  # noqa: BLE001 - whatever it is belongs to the test that waits for it
@@ -74,7 +65,21 @@ def _child(function: Callable[[], Any], rank: int, num_ranks: int, port: int, qu
             dist.destroy_process_group()
 
 
-def _free_port() -> int:
+def rank_environment(rank: int, num_ranks: int, port: int) -> dict[str, str]:
+    """What torchrun would set for a rank on this machine."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(num_ranks),
+        "LOCAL_WORLD_SIZE": str(num_ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "test",
+        "GROUP_RANK": "0",
+    }
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,5 +1,6 @@
 """Two processes train what one trains at equal global batch."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -33,6 +34,21 @@ def test_c3_two_ranks_resume_exactly(tmp_path: Path) -> None:
     for steps in (5, 8):
         run_ranks(lambda steps=steps: _two_ranks(tmp_path / "parts", steps, 3), 2)
     assert_equal(state(tmp_path / "whole"), state(tmp_path / "parts"))
+
+
+def test_ranks_that_see_different_checkpoints_are_stopped(tmp_path: Path) -> None:
+    """As on machines that do not share their output_dir."""
+    train(tmp_path / "0", 2)
+
+    def rank() -> str:
+        try:
+            _two_ranks(tmp_path / os.environ["RANK"], 4)
+        except RuntimeError as error:
+            return str(error)
+        return "nothing was raised"
+
+    for said in run_ranks(rank, 2):
+        assert "the ranks start at steps [2, 0]" in said
 
 
 def _assert_close(one: Path, other: Path) -> None:

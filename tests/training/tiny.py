@@ -1,6 +1,7 @@
 """A tiny module and data for tests of training: milliseconds a step, and chance in every place it
 can be."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,11 @@ from torch import Tensor, nn
 from mmdiff.data.batch import LatentBatch
 from mmdiff.data.datamodule import DataModule
 from mmdiff.diffusion.noise import keyed_noise, keyed_uniform
+from mmdiff.testing.fault_plan import spoiled
 from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
-from mmdiff.training.checkpoint_folder import latest_checkpoint
+from mmdiff.training.checkpoint_folder import latest_checkpoint, read_checkpoint, sweep
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
+from mmdiff.training.checkpoint_state import split_state
 from mmdiff.training.optimizers import MuonAdamW
 from mmdiff.training.schedules import OneCycle
 from mmdiff.training.training_module import TrainingModule
@@ -79,10 +82,12 @@ class TinyModule(TrainingModule):
         assert x is not None
         self.seen.append(batch.sample_ids)
         noise = keyed_noise(key, "noise", (6,)) * keyed_uniform(key, "time")[:, None]
-        loss = ((self.trained(x + noise) - x) ** 2).mean()
+        error = (self.trained(x + noise) - x) ** 2
+        audio = spoiled(error[:, 4:].mean(), "train.loss.audio", self.global_step)
+        loss = error.mean() + 0 * audio  # as in a sum of terms: NaN in one is NaN in all
         if self.spoil is not None:
             loss = loss * self.spoil(self.global_step)
-        return self.log_losses({"loss": loss})
+        return self.log_losses({"loss": loss, "audio": audio})
 
     def components(self, batches: Any) -> dict[str, Any]:
         return {}
@@ -101,6 +106,7 @@ def train(
     module: Any = None,
     global_seed: int = 0,
     dataset: Any = None,
+    save: SaveCheckpoints | None = None,
     **trainer: Any,
 ) -> Any:
     """Train, from the newest checkpoint in `folder` if there is one; the global seed must not
@@ -109,7 +115,7 @@ def train(
     module = module or TinyModule()
     torch.manual_seed(global_seed)
     data = DataModule(dataset or TinyData(), batch_size, seed=3, num_workers=workers)
-    save = SaveCheckpoints(str(folder), every_n_steps=every, keep_last=3)
+    save = save or SaveCheckpoints(str(folder), every_n_steps=every, keep_last=3)
     settings: dict[str, Any] = dict(  # noqa: C408
         accelerator="cpu",
         max_steps=steps,
@@ -124,21 +130,26 @@ def train(
     fit = pl.Trainer(
         **{**settings, **trainer}, plugins=[SafeCheckpointIO()], callbacks=[*callbacks, save]
     )
-    path = latest_checkpoint(folder) if resume and folder.is_dir() else None
+    path = None
+    if resume and folder.is_dir():
+        sweep(folder)
+        path = latest_checkpoint(folder)
     fit.fit(module, data, ckpt_path=path)
     return module
 
 
 def state(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of the newest checkpoint: weights, averages, optimizer."""
-    from mmdiff.training.checkpoint_folder import read_checkpoint
-    from mmdiff.training.checkpoint_state import split_state
-
+    """Everything in the newest checkpoint that a step depends on: weights, averages, optimizer,
+    schedule and place in the data; what is no tensor as the bytes of its JSON."""
     path = latest_checkpoint(folder, strict=True)
     assert path is not None
     content = read_checkpoint(path)
-    keys = ("state_dict", "optimizer_states", "lr_schedulers")
-    return split_state({key: content[key] for key in keys})[1]
+    keys = ("global_step", "state_dict", "optimizer_states", "lr_schedulers")
+    kept = {key: content[key] for key in keys}
+    kept["place"] = content["loops"]["fit_loop"]["state_dict"]["combined_loader"]
+    document, tensors = split_state(kept)
+    del document["state_dict"]  # nothing but tensors
+    return {**tensors, "rest": torch.tensor(list(json.dumps(document).encode()))}
 
 
 def assert_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:

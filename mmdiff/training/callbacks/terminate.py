@@ -25,7 +25,8 @@ class TerminateWithCheckpoint(Callback):
     """The signal sets a flag, nothing else; at the end of an optimizer step all ranks agree, save
     and exit together.
 
-    Lightning's own handler would end with exit code 0 and, by default, without a checkpoint.
+    Lightning's own handler would end with exit code 0 and, by default, without a checkpoint. A
+    signal that comes before the first step is kept until its end.
     """
 
     def __init__(self, folder: str, *, keep_last: int = 3) -> None:
@@ -33,9 +34,13 @@ class TerminateWithCheckpoint(Callback):
         self._is_asked = False
         self._previous: dict[signal.Signals, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._is_asked = False
         self._previous = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for number in _SIGNALS:  # Lightning has put its own in front meanwhile
+            signal.signal(number, self._ask)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

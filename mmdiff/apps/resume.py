@@ -1,0 +1,91 @@
+"""Where a run goes on: the checkpoint it is resumed from, and whether it may be."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdiff.apps.changed_settings import Change, changed_settings, is_of_the_model, without_copies
+from mmdiff.apps.usage_error import UsageError
+from mmdiff.training.checkpoint_folder import (
+    checkpoints_in,
+    latest_checkpoint,
+    read_configuration,
+    sweep,
+)
+
+_log = logging.getLogger(__name__)
+
+
+def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
+    """The checkpoint that `resume` means, or None to start anew.
+
+    auto (or `ckpt_path=last`): the newest valid one of the run, if any; null: none; or the path
+    of a checkpoint or of a run.
+
+    Raises UsageError for a path without a checkpoint, for a run whose model has other settings
+    than the checkpoint's, and for one that would leave two histories in one folder.
+    """
+    asked = config["resume"] if config.get("ckpt_path") is None else config["ckpt_path"]
+    own = Path(config["output_dir"]) / "checkpoints"
+    if own.is_dir() and int(os.environ.get("RANK", 0)) == 0:
+        sweep(own)
+    is_strict = bool(config["strict_resume"])
+    if asked in ("auto", "last"):
+        found = latest_checkpoint(own, strict=is_strict) if own.is_dir() else None
+    else:
+        found = None if asked is None else _checkpoint_at(Path(asked), strict=is_strict)
+        _check_history(own, found)
+    if found is not None:
+        _check_same_model(found, config)
+    return found
+
+
+def tell_changes(checkpoint: Path, config: Mapping[str, Any]) -> None:
+    """Log what is configured otherwise than when `checkpoint` was saved."""
+    for change in without_copies(_changes(checkpoint, config)):
+        _log.info("changed since %s: %s", checkpoint.name, change)
+
+
+def _check_same_model(checkpoint: Path, config: Mapping[str, Any]) -> None:
+    changes = _changes(checkpoint, config)
+    refused = without_copies(change for change in changes if is_of_the_model(change.key))
+    if refused:
+        raise UsageError(
+            f"{checkpoint} is of another model: {'; '.join(map(str, refused))}",
+            key=refused[0].key,
+            cure="give these keys their old values, or another output_dir to start anew",
+        )
+
+
+def _changes(checkpoint: Path, config: Mapping[str, Any]) -> list[Change]:
+    saved = read_configuration(checkpoint)
+    return [] if saved is None else changed_settings(saved, config)
+
+
+def _checkpoint_at(path: Path, *, strict: bool) -> Path:
+    if (path / "manifest.json").is_file():
+        return path
+    folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    found = latest_checkpoint(folder, strict=strict) if folder.is_dir() else None
+    if found is None:
+        raise UsageError(
+            f"{path} is no checkpoint, nor a run with a valid one",
+            key="resume",
+            got=f"resume={path}",
+            cure="resume=auto for the newest of output_dir, or .../checkpoints/step_00001000",
+        )
+    return found
+
+
+def _check_history(own: Path, found: Path | None) -> None:
+    """Newer checkpoints of a run that goes back would outlive those that it saves from now on."""
+    start = found.name if found is not None else ""
+    newer = [path for path in checkpoints_in(own) if path.name > start]
+    if newer:
+        raise UsageError(
+            f"{own} holds {newer[0].name}, which is newer than where this run would start",
+            key="resume",
+            cure="resume=auto to go on from there, or another output_dir",
+        )

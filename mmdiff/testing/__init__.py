@@ -1,0 +1,1 @@
+"""Faults planned by tests at named points of the real code."""

@@ -1,0 +1,161 @@
+"""A folder is there whole or not at all, whatever happens while it is written or deleted."""
+
+import json
+import logging
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mmdiff.training.checkpoint_folder import (
+    CheckpointNotSaved,
+    checkpoints_in,
+    latest_checkpoint,
+    read_checkpoint,
+    read_configuration,
+    retain,
+    sweep,
+    verify_checkpoint,
+    write_checkpoint,
+)
+from tests.training.forked import exit_code, fork
+
+POINTS = ("write", "written", "flush", "manifest", "publish", "replace", "published")
+
+
+def _state(step: int, size: int = 500) -> dict[str, Any]:
+    return {
+        "global_step": step,
+        "state_dict": {"weight": torch.full((size,), float(step))},
+        "optimizer_states": [{"momentum": torch.full((size,), float(-step))}],
+    }
+
+
+def _write(folder: Path, step: int, **changed: int) -> None:
+    write_checkpoint(_state(step, **changed), folder / f"step_{step:08d}")
+
+
+def _step(folder: Path) -> int:
+    """Of the newest checkpoint, which must hold the numbers of its step; after what a start does
+    first."""
+    sweep(folder)
+    newest = latest_checkpoint(folder, strict=True)
+    assert newest is not None
+    content = read_checkpoint(newest)
+    assert (content["state_dict"]["weight"] == content["global_step"]).all()
+    return int(content["global_step"])
+
+
+def _refused(folder: Path) -> None:
+    """Write step 2 where the disk refuses, and check what is said."""
+    with pytest.raises(CheckpointNotSaved) as error:
+        _write(folder, 2)
+    said = str(error.value)
+    assert str(folder / "step_00000002") in said and "earlier checkpoints are untouched" in said
+    needed = int(said.split("it needs ")[1].split(" bytes")[0].replace(",", ""))
+    assert 4000 <= needed <= 5000
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_c1_killed_at_each_point_of_a_save(tmp_path: Path, point: str, is_there: bool) -> None:
+    """Also where a folder of the same step is replaced."""
+    _write(tmp_path, 1)
+    if is_there:
+        _write(tmp_path, 2)
+    for hit in (1, 2, 3):
+        plan = f"kill checkpoint.{point} step=2 hit={hit}"
+        if exit_code(fork(lambda: _write(tmp_path, 2), faults=plan)) == 0:
+            assert hit > 1  # no third passage
+            break
+        is_new = is_there or point == "published"
+        assert _step(tmp_path) == (2 if is_new else 1)
+        assert [path.suffix for path in tmp_path.iterdir()] == [""] * len(list(tmp_path.iterdir()))
+    _write(tmp_path, 3)
+    assert _step(tmp_path) == 3
+
+
+@pytest.mark.parametrize("point", POINTS[:-1])
+def test_c6_a_full_disk_at_each_point(
+    tmp_path: Path, point: str, faults: Callable[[str], None]
+) -> None:
+    _write(tmp_path, 1)
+    for hit in (1, 2, 3) if point in ("write", "written", "flush") else (1,):
+        faults(f"enospc checkpoint.{point} step=2 hit={hit}")
+        _refused(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["step_00000001"]
+    faults("")
+    _write(tmp_path, 2)
+    assert _step(tmp_path) == 2 and len(list(tmp_path.iterdir())) == 2
+
+
+def test_c6_a_full_disk_while_a_folder_is_replaced(
+    tmp_path: Path, faults: Callable[[str], None]
+) -> None:
+    _write(tmp_path, 2)
+    faults("enospc checkpoint.replace")
+    _refused(tmp_path)
+    faults("")
+    assert [path.name for path in tmp_path.iterdir()] == ["step_00000002"]
+    assert _step(tmp_path) == 2
+
+
+def test_c6_files_may_not_grow_at_ten_cut_points(tmp_path: Path) -> None:
+    """The kernel refuses in the middle of a file, as a full disk does."""
+    _write(tmp_path, 1)
+    largest = max(path.stat().st_size for path in (tmp_path / "step_00000001").iterdir())
+
+    def limited(num_bytes: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
+        _refused(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["step_00000001"]
+
+    for cut in range(10):
+        size = cut * (largest - 1) // 9
+        assert exit_code(fork(lambda size=size: limited(size))) == 0
+    assert _step(tmp_path) == 1
+
+
+def test_an_error_that_no_disk_made_keeps_its_type(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="callbacks"):
+        write_checkpoint({"callbacks": object()}, tmp_path / "step_00000001")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("point", ["delete", "deleting"])
+@pytest.mark.parametrize("hit", [1, 2])
+def test_c7_killed_while_deleting(tmp_path: Path, point: str, hit: int) -> None:
+    for step in (1, 2, 3, 4):
+        _write(tmp_path, step)
+    plan = f"kill checkpoint.{point} hit={hit}"
+    assert exit_code(fork(lambda: retain(tmp_path, 2), faults=plan)) == -9
+    assert _step(tmp_path) == 4
+    assert len(checkpoints_in(tmp_path)) >= 2
+    for path in checkpoints_in(tmp_path):
+        assert verify_checkpoint(path)
+    retain(tmp_path, 2)
+    assert [path.name[-1] for path in checkpoints_in(tmp_path)] == ["4", "3"]
+
+
+def test_c13_leftovers_are_swept_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(tmp_path, 1)
+    for name in ("step_00000002.tmp", "step_00000003.tmp", "step_00000001.old"):
+        (tmp_path / name).mkdir()
+    with caplog.at_level(logging.INFO, logger="mmdiff"):
+        sweep(tmp_path)
+    assert "removed 3 unfinished" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["step_00000001"]
+
+
+def test_the_configuration_lies_beside_and_is_digested(tmp_path: Path) -> None:
+    folder = tmp_path / "step_00000001"
+    write_checkpoint(_state(1), folder, configuration={"backbone": {"num_layers": 2}})
+    assert read_configuration(folder) == {"backbone": {"num_layers": 2}}
+    (folder / "configuration.json").write_text(json.dumps({"backbone": {"num_layers": 3}}))
+    with pytest.raises(ValueError, match=r"configuration\.json"):
+        verify_checkpoint(folder)

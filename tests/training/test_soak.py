@@ -1,0 +1,69 @@
+"""Faults in random order for a time, and the state of a run that had none; only with `-m soak`.
+
+MMDIFF_SOAK_SECONDS says for how long, MMDIFF_SOAK_SEED which faults.
+"""
+
+import logging
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mmdiff.training.callbacks.finite_guard import FiniteGuard
+from mmdiff.training.callbacks.terminate import TerminateWithCheckpoint
+from tests.training.forked import CountSteps, exit_code, fork, newest_step, wait_until
+from tests.training.tiny import TinyModule, assert_equal, state, train
+
+INTERVAL = 20  # steps from save to save; a fault about every 100
+ENDS = {"kill": -signal.SIGKILL, "term": 143, "disk": 1, "nan": 1}
+_log = logging.getLogger("mmdiff")
+
+
+@pytest.mark.soak
+def test_random_faults_end_where_no_fault_ends(tmp_path: Path) -> None:
+    seconds = float(os.environ.get("MMDIFF_SOAK_SECONDS", 120))
+    chance = random.Random(int(os.environ.get("MMDIFF_SOAK_SEED", 0)))
+    folder, struck, deadline = tmp_path / "faults", Counter[str](), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        kind = chance.choice(list(ENDS))
+        _strike(folder, kind, newest_step(folder) + chance.randint(1, 200), chance)
+        struck[kind] += 1
+    end = newest_step(folder) + INTERVAL
+    assert exit_code(fork(lambda: _train(folder, end, CountSteps()))) == 0
+    train(tmp_path / "whole", end, every=None, module=TinyModule(steps=100_000))
+    assert_equal(state(folder), state(tmp_path / "whole"))
+    assert not list(folder.glob("*.*"))
+    _log.warning("%d steps with faults: %s", end, dict(struck))
+
+
+def _train(folder: Path, steps: int, counter: CountSteps) -> None:
+    callbacks = [counter, FiniteGuard(), TerminateWithCheckpoint(str(folder))]
+    module = TinyModule(steps=100_000)
+    train(folder, steps, every=INTERVAL, module=module, callbacks=callbacks)
+
+
+def _strike(folder: Path, kind: str, step: int, chance: random.Random) -> None:
+    """Go on, until a fault of this kind strikes at `step`; little is lost, and nothing is
+    broken."""
+    counter, before = CountSteps(), newest_step(folder)
+    child = fork(lambda: _train(folder, 10**6, counter), faults=_plan(kind, step, chance))
+    if kind in ("kill", "term"):
+        wait_until(child, lambda: counter.done.value >= step)
+        time.sleep(chance.uniform(0, 0.03))
+        os.kill(child, signal.SIGKILL if kind == "kill" else signal.SIGTERM)
+    assert exit_code(child) == ENDS[kind], kind
+    after, done = newest_step(folder), counter.done.value
+    assert before <= after and done - after <= (0 if kind == "term" else INTERVAL)
+
+
+def _plan(kind: str, step: int, chance: random.Random) -> str:
+    if kind == "nan":
+        return f"nan train.{chance.choice(('loss', 'loss.audio', 'gradient'))} step={step}"
+    if kind == "disk":
+        point = chance.choice(("write", "written", "flush", "manifest", "publish", "replace"))
+        return f"enospc checkpoint.{point} step={-(-step // INTERVAL) * INTERVAL}"
+    return "slow checkpoint.* seconds=0.002"
