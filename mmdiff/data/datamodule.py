@@ -1,6 +1,7 @@
 """The Lightning data module: one endless training loader, cut into equal parts over the ranks."""
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from lightning.pytorch import LightningDataModule
 
@@ -9,12 +10,21 @@ from mmdiff.data.loader import NumberedDataset, ResumableLoader
 from mmdiff.data.order import EndlessOrder
 
 
+@runtime_checkable
+class OrderedDataset(Protocol):
+    """A dataset that says itself in which order it is trained on."""
+
+    def order(
+        self, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
+    ) -> EndlessOrder: ...
+
+
 class DataModule(LightningDataModule):
     """Endless, resumable batches of `dataset`.
 
     batch_size: global, the samples of one training step (of one accumulation step) over all ranks;
         or one for each bucket by name, where the dataset has clips of several kinds.
-    probabilities: of the buckets, by name; None: by what they hold.
+    probabilities: of the buckets, by name; None: those of the dataset, or by what they hold.
 
     Give the trainer `use_distributed_sampler=False`.
     """
@@ -50,16 +60,11 @@ class DataModule(LightningDataModule):
 
     def order(self, *, rank: int, world_size: int) -> EndlessOrder | BucketOrder:
         """The order of the samples; ValueError where the dataset is smaller than a batch."""
+        place = {"seed": self.seed, "rank": rank, "world_size": world_size}
+        if isinstance(self.dataset, OrderedDataset) and isinstance(self.batch_size, int):
+            return self.dataset.order(self.batch_size, **place)
         buckets = getattr(self.dataset, "buckets", {})
-        if isinstance(self.batch_size, int) and self.probabilities is None and len(buckets) < 2:
-            return EndlessOrder(
-                len(self.dataset), self.batch_size, seed=self.seed, rank=rank, world_size=world_size
-            )
-        return BucketOrder(
-            buckets,
-            self.batch_size,
-            seed=self.seed,
-            probabilities=self.probabilities,
-            rank=rank,
-            world_size=world_size,
-        )
+        probabilities = self.probabilities or getattr(self.dataset, "probabilities", None)
+        if isinstance(self.batch_size, int) and probabilities is None and len(buckets) < 2:
+            return EndlessOrder(len(self.dataset), self.batch_size, **place)
+        return BucketOrder(buckets, self.batch_size, probabilities=probabilities, **place)

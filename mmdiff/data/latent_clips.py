@@ -1,5 +1,6 @@
 """Cached latents behind the endless order, with captions drawn anew each time."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,8 +35,11 @@ class LatentClips:
     that must have made the cache; None is not checked. `modalities`: the halves to read; clips
     that have none of them are an error.
 
+    weights: shares of the batches by source, where several filled the cache: the name of its source
+        stands before the key of each clip. Buckets are then of one source each.
     contexts: the captions as a frozen text encoder read them, handed out with the latents.
     buckets: the clips by the shapes of their latents, for `BucketOrder`.
+    probabilities: of the buckets, where there are weights.
     halves: what the clips have between them.
     """
 
@@ -47,6 +51,7 @@ class LatentClips:
         captions: CaptionDraw | None = None,
         seed: int = 0,
         modalities: Sequence[str] = MODALITIES,
+        weights: Mapping[str, float] | None = None,
         contexts: ContextCache | None = None,
     ) -> None:
         cache = LatentCache(folder)
@@ -54,10 +59,12 @@ class LatentClips:
         self.entries: list[SampleFacts] = cache.entries()
         self.modalities = tuple(modalities)
         self.captions, self.seed, self.contexts = captions, seed, contexts
+        self.weights = weights
         self.shards: list[Shard] = []
         self.buckets: dict[str, list[int]] = {}
         self.halves: set[Modality] = set()
         self._places = self._find(cache)
+        self.probabilities = None if weights is None else self._shares(weights)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -83,6 +90,20 @@ class LatentClips:
             sample_ids=tuple(item.number for item in items),
             context=None if self.contexts is None else self.contexts.context(captions),
         )
+
+    def _shares(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Of each bucket: the weight of its source, shared by what its buckets hold."""
+        counts = Counter(map(_source, self.entries))
+        if set(weights) != set(counts):
+            raise ValueError(
+                f"weights are of {', '.join(sorted(weights))}, and the sources of the cache are "
+                f"{', '.join(sorted(counts))}; name each of them"
+            )
+        shares = {}
+        for name, indices in self.buckets.items():
+            source = _source(self.entries[indices[0]])
+            shares[name] = weights[source] * len(indices) / counts[source]
+        return shares
 
     def _find(self, cache: LatentCache) -> list[tuple[int, int]]:
         """Shard and row of every clip; StaleCache for a damaged shard or latents that are gone."""
@@ -117,4 +138,9 @@ class LatentClips:
             names.append("x".join(map(str, shapes["video"][1:])))
         if "audio" in shapes:
             names.append(f"sound{shapes['audio'][1]}")
-        return "+".join(names)
+        name = "+".join(names)
+        return name if self.weights is None else f"{_source(self.entries[index])}/{name}"
+
+
+def _source(entry: SampleFacts) -> str:
+    return entry.key.split("/", 1)[0]

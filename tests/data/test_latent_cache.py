@@ -1,6 +1,7 @@
 """Latents come back as they were, and never when stale."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder, to_unit_range
 from mmdiff.data import encode as encode_room
 from mmdiff.data import latent_cache as cache_room
+from mmdiff.data.datamodule import DataModule
 from mmdiff.data.encode import encode
 from mmdiff.data.latent_cache import LatentCache, StaleCache
 from mmdiff.data.latent_clips import LatentClip, LatentClips
@@ -248,6 +250,27 @@ def test_clips_of_all_kinds_lie_in_buckets(tmp_path: Path, parts: dict[str, str]
     assert batch.sample_ids == (2, 14)
     with pytest.raises(ValueError, match="'0/2' has audio alone, and video is asked for"):
         LatentClips(str(tmp_path / "cache"), modalities=["video"])
+
+
+def test_sources_are_mixed_by_weight(tmp_path: Path, parts: dict[str, str]) -> None:
+    class Sources(Kinds):
+        """Six clips of the source a, two of b."""
+
+        def facts(self, index: int) -> SampleFacts:
+            facts = super().facts(index)
+            return replace(facts, key=f"{'a' if index < 6 else 'b'}/{index}")
+
+    _encode(tmp_path / "cache", parts, Sources(8))
+    clips = LatentClips(str(tmp_path / "cache"), weights={"a": 1, "b": 3})
+    assert clips.probabilities is not None
+    of_b = [name for name in clips.buckets if name.startswith("b/")]
+    assert {index for name in of_b for index in clips.buckets[name]} == {6, 7}
+    assert sum(clips.probabilities[name] for name in of_b) == pytest.approx(3)
+    order = DataModule(clips, 1, seed=0).order(rank=0, world_size=1)
+    drawn = [numbers[0] % 8 for numbers in islice(order, 2000)]
+    assert sum(index >= 6 for index in drawn) / 2000 == pytest.approx(0.75, abs=0.03)
+    with pytest.raises(ValueError, match="weights are of a, and the sources of the cache are a, b"):
+        LatentClips(str(tmp_path / "cache"), weights={"a": 1})
 
 
 def test_what_does_not_fit_into_memory_is_encoded_in_parts(

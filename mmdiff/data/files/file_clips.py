@@ -11,8 +11,9 @@ from torch.utils.data import get_worker_info
 from mmdiff.data.batch import ClipBatch
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
-from mmdiff.data.order import keyed_seed
+from mmdiff.data.order import EndlessOrder, keyed_seed
 from mmdiff.media.rejection import Reason, Rejection, printable
+from mmdiff.testing.fault_plan import fault_point
 from mmdiff.values.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class FileClips:
         return len(self.clips.entries)
 
     def __getitem__(self, number: int) -> tuple[int, Sample]:
+        fault_point("data.read", number)
         attempt = 0
         while True:
             self.check()
@@ -58,6 +60,14 @@ class FileClips:
             if sample is not None:
                 return number, sample
             attempt += 1
+
+    def order(
+        self, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
+    ) -> EndlessOrder:
+        """The endless order of the samples, by weight where there are several sources."""
+        if self.clips.mixture is not None:
+            return self.clips.mixture.order(batch_size, seed=seed, rank=rank, world_size=world_size)
+        return EndlessOrder(len(self), batch_size, seed=seed, rank=rank, world_size=world_size)
 
     def collate(self, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
         return ClipBatch.collate(items)

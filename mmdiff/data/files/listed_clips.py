@@ -12,8 +12,9 @@ from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.fit_clip import FittedClip, fit_clip
 from mmdiff.data.files.read_entry import read_entry
 from mmdiff.data.sources.clip_entry import ClipEntry, Media, Source
+from mmdiff.data.sources.weighted_sources import WeightedSources
 from mmdiff.media.limits import Limits
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, Rejection, printable
 from mmdiff.values.sample import Sample, SampleFacts
 
 FITTING = 1  # raise it when other pixels or samples come out of the same file and spec
@@ -26,10 +27,13 @@ class ListedClips:
 
     Item i is a function of the file and the spec alone: what the spec leaves to chance is drawn
     from the name of the clip.
+
+    mixture  the weights of the sources, where there are several
     """
 
     def __init__(self, source: Source, spec: ClipSpec, *, limits: Limits | None = None) -> None:
-        self.listing = source.listing()
+        self.mixture = source.mixture() if isinstance(source, WeightedSources) else None
+        self.listing = source.listing() if self.mixture is None else self.mixture.listing
         self.spec, self.limits = spec, limits or Limits()
 
     @property
@@ -67,11 +71,10 @@ class ListedClips:
                     digest.update(part)
                 digest.update(b"|")
         except FileNotFoundError:
-            return Rejection(
-                entry.key, Reason.MISSING, "open", f"{entry.key} is not there any more"
-            )
+            text = f"{printable(entry.key)} is not there any more"
+            return Rejection(entry.key, Reason.MISSING, "open", text)
         except (OSError, ValueError) as error:
-            text = f"{entry.key} cannot be read: {error}"
+            text = printable(f"{entry.key} cannot be read: {error}")
             return Rejection(entry.key, Reason.UNREADABLE, "open", text)
         return SampleFacts(entry.key, entry.caption, digest.hexdigest())
 

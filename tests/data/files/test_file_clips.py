@@ -7,12 +7,14 @@ import os
 import signal
 import time
 from fractions import Fraction
+from itertools import islice
 
 import pytest
 import torch
 
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.file_clips import FileClips, ReadingFailed, TooManyBadFiles
+from mmdiff.data.files.file_data import several
 from mmdiff.data.files.fit_clip import fit_clip
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.loader import ResumableLoader
@@ -331,3 +333,16 @@ def test_a_first_stretch_of_a_long_clip_is_the_same_read_whole_or_not(folder):
     whole = fit_clip(Clip.load(folder / "g0.mp4"), spec, caption="g0.mp4", key="g0.mp4").sample
     assert torch.equal(sample.frames, whole.frames)
     torch.testing.assert_close(sample.waveform, whole.waveform, atol=1e-6, rtol=0)
+
+
+def test_sources_are_mixed_by_weight(folder):
+    sources = {
+        "a": Listed(folder, ["g0.mp4", "g1.mp4", "g2.mp4"]),
+        "b": Listed(folder, ["g3.mp4"]),
+    }
+    data = several(sources, seed=0, batch_size=2, weights={"a": 1, "b": 3}, spec=SPEC)
+    order = data.order(rank=0, world_size=1)
+    drawn = [number % 4 for numbers in islice(order, 400) for number in numbers]
+    assert drawn.count(3) / len(drawn) == pytest.approx(0.75, abs=0.01)
+    _, sample = data.dataset[3]
+    assert sample.key == "b/g3.mp4"
