@@ -31,6 +31,19 @@ class ClipEncoder(nn.Module):
         super().__init__()
         self.vae, self.audio_vae, self.mel, self.grid = vae, audio_vae, mel, grid
 
+    @classmethod
+    def from_folders(
+        cls, vae: str, audio_vae: str, mel: nn.Module, grid: LatentGrid | None = None
+    ) -> "ClipEncoder":
+        """Of the autoencoders in these folders, ready to encode."""
+        encoder = cls(
+            VideoAutoencoder.from_pretrained(vae),
+            AudioAutoencoder.from_pretrained(audio_vae),
+            mel,
+            grid or LatentGrid(),
+        )
+        return encoder.eval()
+
     @torch.no_grad()
     def forward(self, batch: ClipBatch) -> ClipLatents:
         """Raises ValueError for sound that lasts longer than its picture's slices."""

@@ -17,7 +17,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from mmdiff.data.latent_cache import PRECISIONS, StaleCache, component_digest, digest_of, sha256_of
+from mmdiff.data.latent_cache import (
+    StaleCache,
+    component_digest,
+    digest_of,
+    precision_of,
+    sha256_of,
+)
 from mmdiff.media.atomic import atomic_write
 from mmdiff.text.encoder import encode_prompts, saved_text_encoder
 from mmdiff.values.context import Context
@@ -51,22 +57,26 @@ class ContextCache:
 
     def __getitem__(self, caption: str) -> torch.Tensor:
         """l d, of one caption; StaleCache if it was never encoded."""
-        if caption not in self.places:
-            raise StaleCache(
-                f"the caption {caption[:80]!r} is not in {self.path.parent}; "
-                "run `mmdiff encode` again, or train without drawing captions anew"
-            )
-        first, last = self.places[caption]
-        with safe_open(self.path, framework="pt") as file:
-            tokens: torch.Tensor = file.get_slice("tokens")[first:last]
-        return tokens
+        return self._read([caption])[0]
 
     def context(self, captions: Sequence[str]) -> Context:
         """Of a batch, padded to the longest, in fp32."""
-        rows = [self[caption].float() for caption in captions]
+        rows = [row.float() for row in self._read(captions)]
         return Context.cat(
             [Context(row[None], torch.ones(1, len(row), dtype=torch.bool)) for row in rows]
         )
+
+    def _read(self, captions: Sequence[str]) -> list[torch.Tensor]:
+        """The rows of several captions, with the file opened once."""
+        for caption in captions:
+            if caption not in self.places:
+                raise StaleCache(
+                    f"the caption {caption[:80]!r} is not in {self.path.parent}; "
+                    "run `mmdiff encode` again, or train without drawing captions anew"
+                )
+        with safe_open(self.path, framework="pt") as file:
+            tokens = file.get_slice("tokens")
+            return [tokens[slice(*self.places[caption])] for caption in captions]
 
 
 def fill_contexts(
@@ -90,7 +100,8 @@ def fill_contexts(
     known: dict[str, torch.Tensor] = {}
     if facts is not None and facts["encoder"] == encoder_digest:
         before = ContextCache(folder)
-        known = {caption: before[caption] for caption in before.places}
+        captions_before = list(before.places)
+        known = dict(zip(captions_before, before._read(captions_before), strict=True))
     missing = [caption for caption in wanted if caption not in known]
     if not missing:
         return
@@ -101,7 +112,7 @@ def fill_contexts(
         with torch.no_grad():
             context = encode_prompts(tokenizer, encoder, part, max_length=max_length)
         for caption, tokens, mask in zip(part, context.tokens, context.mask, strict=True):
-            known[caption] = tokens[mask].to("cpu", PRECISIONS[precision])
+            known[caption] = tokens[mask].to("cpu", precision_of(precision))
     _write(folder, known, {"encoder": encoder_digest, "max_length": max_length})
     _log.info("%d captions in %s, %d of them new", len(known), folder, len(missing))
 

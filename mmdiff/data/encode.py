@@ -12,12 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
-from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.batch import ClipBatch
 from mmdiff.data.clip_encoder import ClipEncoder
 from mmdiff.data.clips import CheckedClips
-from mmdiff.data.latent_cache import PRECISIONS, LatentCache, StaleCache, cache_spec
+from mmdiff.data.latent_cache import LatentCache, StaleCache, cache_spec, precision_of
 from mmdiff.data.rejected_clips import RejectedClips, check_bad_fraction
 from mmdiff.data.shard_writer import ShardWriter
 from mmdiff.media.rejection import Rejection
@@ -58,23 +56,16 @@ def encode(
     are bad.
     """
     cache = LatentCache(folder)
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision}; possible are {', '.join(PRECISIONS)}")
+    kept = precision_of(precision)
     if overwrite and world_size > 1:
         raise ValueError("overwrite=true needs a single process; delete the folder instead")
     spec = cache_spec({"vae": vae, "audio_vae": audio_vae}, precision=precision)
     _prepare(cache, spec, overwrite=overwrite)
     facts = [dataset.facts(index) for index in range(len(dataset))]
     todo = _missing(facts, cache, rank=rank, world_size=world_size)
-    encoder = ClipEncoder(
-        VideoAutoencoder.from_pretrained(vae),
-        AudioAutoencoder.from_pretrained(audio_vae),
-        mel,
-        grid or LatentGrid(),
-    )
-    encoder = encoder.to(device).eval()
+    encoder = ClipEncoder.from_folders(vae, audio_vae, mel, grid).to(device)
     rejected = RejectedClips.of(facts, rank=rank, world_size=world_size)
-    writer = ShardWriter(cache, shard_size=shard_size, precision=PRECISIONS[precision])
+    writer = ShardWriter(cache, shard_size=shard_size, precision=kept)
     reader = _read(
         dataset,
         todo,

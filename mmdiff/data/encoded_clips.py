@@ -5,11 +5,9 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
-from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.batch import ClipBatch, LatentBatch
 from mmdiff.data.clip_encoder import ClipEncoder
-from mmdiff.data.latent_cache import PRECISIONS
+from mmdiff.data.latent_cache import precision_of
 from mmdiff.values.shapes import LatentGrid
 
 
@@ -40,16 +38,9 @@ class EncodedClips:
         grid: LatentGrid | None = None,
         precision: str = "float32",
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision is {precision}; possible are {', '.join(PRECISIONS)}")
-        self.dataset, self.precision = dataset, PRECISIONS[precision]
-        encoder = ClipEncoder(
-            VideoAutoencoder.from_pretrained(vae),
-            AudioAutoencoder.from_pretrained(audio_vae),
-            mel,
-            grid or LatentGrid(),
-        )
-        self.encoder = encoder.eval().requires_grad_(False)
+        self.dataset, self.precision = dataset, precision_of(precision)
+        encoder = ClipEncoder.from_folders(vae, audio_vae, mel, grid)
+        self.encoder = encoder.requires_grad_(False)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -36,6 +36,13 @@ class StaleCache(ValueError):  # noqa: N818
     which, and the cure."""
 
 
+def precision_of(name: str) -> torch.dtype:
+    """The dtype of latents by its name; ValueError where there is none of that name."""
+    if name not in PRECISIONS:
+        raise ValueError(f"precision is {name}; possible are {', '.join(PRECISIONS)}")
+    return PRECISIONS[name]
+
+
 def digest_of(*parts: Any) -> str:
     """sha256 of plain values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
