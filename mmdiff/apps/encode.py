@@ -73,7 +73,7 @@ def start(config: dict[str, Any]) -> int:
 
 def chosen_clips(config: dict[str, Any]) -> "CheckedClips":
     """Those of `data`, where it is chosen; otherwise `dataset`."""
-    if config["data"] is None:
+    if config.get("data") is None:  # a group that is not chosen leaves no key
         clips: CheckedClips = built(config["dataset"])
         return clips
     files = built(config["data"]).dataset
