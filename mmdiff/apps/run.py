@@ -165,6 +165,8 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     errors: list[type[BaseException]] = [ValueError, OSError, MemoryError, HydraException]
     if "safetensors" in sys.modules:
         errors.append(sys.modules["safetensors"].SafetensorError)
+    if "mmdiff.values.finite" in sys.modules:
+        errors.append(sys.modules["mmdiff.values.finite"].NonFiniteOutput)
     return tuple(errors)
 
 

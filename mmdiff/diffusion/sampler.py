@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mmdiff.diffusion.release import plan_release
 from mmdiff.diffusion.scheduler import MatchedScheduler
+from mmdiff.values.finite import finite_halves
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 
@@ -57,7 +58,8 @@ def sample(
     generators: one per row; the start is drawn from them, and what stochastic schedulers add.
     noise: unit noise to start from instead of drawing it.
     callback: after each call that is made: (its index among all calls of the schedulers, state).
-    Raises ValueError if the schedulers, generators or noise do not fit the state.
+    Raises ValueError if the schedulers, generators or noise do not fit the state, and
+    NonFiniteOutput, which names the step, once an estimate or a latent is NaN or infinite.
     """
     num_calls = _num_calls(schedulers, state.latents)
     noise = draw_noise(state.latents, generators) if noise is None else noise
@@ -72,8 +74,11 @@ def sample(
     for index in range(release.first, num_calls):
         if is_interrupted():
             break
-        clean = state.hold(denoise(state.latents, state.time(_levels(schedulers, state, index))))
+        place = f"step {index + 1} of {num_calls}: "
+        made = denoise(state.latents, state.time(_levels(schedulers, state, index)))
+        clean = state.hold(finite_halves(made, "the denoiser", place=place))
         latents = _step(schedulers, state, clean, index=index, generators=generators)
+        latents = finite_halves(latents, "the scheduler", place=place)
         state = state.with_latents(release.hold(latents, index + 1))
         if callback is not None:
             state = callback(index, state) or state

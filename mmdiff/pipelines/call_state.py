@@ -28,6 +28,19 @@ class CallState:
     _current_timestep: Tensor | None
     _attention_kwargs: dict[str, Any] | None
     _interrupt: bool
+    config: Any
+
+    def _before_first_call(self) -> None:
+        """As a call without arguments begins: `check_inputs` may be asked before any call."""
+        self._guidance_scale = self.config.default_guidance_scale
+        self._guidance_rescale = self.config.default_guidance_rescale
+        self._audio_guidance_scale = self.config.default_audio_guidance_scale
+        self._frame_consistency_scale = self.config.default_frame_consistency_scale
+        self._modality_scale = self.config.default_modality_scale
+        self._guidance = ()
+        self._num_timesteps = 0
+        self._attention_kwargs = self._current_timestep = None
+        self._interrupt = False
 
     def _begin_call(
         self, request: GenerationRequest, attention_kwargs: dict[str, Any] | None

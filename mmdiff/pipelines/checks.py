@@ -33,7 +33,7 @@ def check_integer(name: str, value: Any, lowest: int, highest: int) -> None:
 def check_number(name: str, value: Any, lowest: float, highest: float) -> None:
     """Raise ValueError unless `value` is a finite number from `lowest` to `highest`."""
     legal = f"a number from {lowest:g} to {highest:g}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise ValueError(f"{name} is {value!r}; it must be {legal}")
     if not lowest <= value <= highest:
         raise ValueError(
@@ -55,10 +55,11 @@ def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> t
 
     By default both, but a still image has no sound.
 
-    Raises ValueError for unknown or repeated modalities.
+    Raises ValueError for unknown or repeated modalities, TypeError for what is no list of names.
     """
     if value is None:
         return ("video",) if num_frames == 1 else MODALITIES
+    check_names("modalities", value)
     names = [value] if isinstance(value, str) else list(value)
     if not names:
         raise ValueError(
@@ -69,6 +70,12 @@ def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> t
     if len(set(names)) < len(names):
         raise ValueError(f"modalities is {tuple(names)}; each may be named once")
     return tuple(name for name in MODALITIES if name in names)
+
+
+def check_names(name: str, value: Any) -> None:
+    """Raise TypeError unless `value` is a string, or a list of something."""
+    if not isinstance(value, (str, list, tuple)):
+        raise TypeError(f"{name} is a {type(value).__name__}; it must be a name or a list of names")
 
 
 def check_attention_kwargs(value: Any) -> None:

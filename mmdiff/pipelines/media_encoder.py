@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with_preroll
 from mmdiff.autoencoders.mel import LogMel
+from mmdiff.values.finite import finite
 from mmdiff.values.shapes import ClipShape, LatentGrid
 
 MEL_FACTS = ("f_min", "f_max", "floor", "ceiling")
@@ -20,6 +21,8 @@ class MediaEncoder:
 
     shape   of the clip that is made
     device  of the latents
+
+    Raises NonFiniteOutput where an encoder makes NaN or infinity.
     """
 
     vae: Any
@@ -32,7 +35,8 @@ class MediaEncoder:
     def video(self, frames: Tensor) -> Tensor:
         """1 c f h w, unit variance, of  frames height width 3, uint8:  1 + 4k frames."""
         x = rearrange(frames, "f h w c -> 1 f h w c")
-        return video_latents(self.vae, x).to(self.device)
+        latents = video_latents(self.vae, x)
+        return finite(latents, "the video encoder (vae)").to(self.device)
 
     def audio(self, waveform: Tensor) -> Tensor:
         """1 c t m, unit variance, of  1 samples  as long as the clip; the pre-roll is silence."""
@@ -42,7 +46,8 @@ class MediaEncoder:
         padded = with_preroll(
             waveform, preroll_samples=grid.preroll_samples, num_samples=num_samples
         )
-        return audio_latents(self.audio_vae, self._mel(), padded).to(self.device)
+        latents = audio_latents(self.audio_vae, self._mel(), padded)
+        return finite(latents, "the audio encoder (audio_vae)").to(self.device)
 
     def _mel(self) -> LogMel:
         """The log-mel that the vocoder inverts."""

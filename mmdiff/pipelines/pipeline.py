@@ -103,6 +103,7 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
             default_frame_consistency_scale=default_frame_consistency_scale,
             default_modality_scale=default_modality_scale,
         )
+        self._before_first_call()
         grid = grid_of(vae, audio_vae, vocoder, frame_rate=frame_rate)
         self.latent_grid = grid
         self.vae_scale_factor_temporal = grid.time_compression
@@ -245,13 +246,15 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
         )
         self._begin_call(request, attention_kwargs)
         check_request(request, self._limits())
-        context, negative_context = self._encode(request)
-        generators = one_generator_each(generator, request.batch_size)
-        made = self._made(
-            request, generators, given=given, context=context, negative_context=negative_context
-        )
-        output = self._output(request, made)
-        self.maybe_free_model_hooks()
+        try:
+            context, negative_context = self._encode(request)
+            generators = one_generator_each(generator, request.batch_size)
+            made = self._made(
+                request, generators, given=given, context=context, negative_context=negative_context
+            )
+            output = self._output(request, made)
+        finally:  # what a call that ends early left in caches must not reach the next
+            self.maybe_free_model_hooks()
         return output if return_dict else (output.frames, output.audio)
 
     def _or_default(self, name: str, value: Any) -> Any:

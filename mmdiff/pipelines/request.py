@@ -147,7 +147,9 @@ def _check_settings(request: GenerationRequest, limits: ModelLimits) -> None:
     checks.check_integer("num_inference_steps", request.num_inference_steps, 1, MAX_STEPS)
     _check_guidance(request, limits)
     checks.check_choice("output_type", request.output_type, checks.OUTPUT_TYPES)
-    for name in request.callback_on_step_end_tensor_inputs:
+    names = request.callback_on_step_end_tensor_inputs
+    checks.check_names("callback_on_step_end_tensor_inputs", names)
+    for name in names:
         checks.check_choice("callback_on_step_end_tensor_inputs", name, limits.callback_tensors)
 
 

@@ -15,7 +15,8 @@ from mmdiff.pipelines.media_encoder import MediaEncoder
 from mmdiff.pipelines.request import GenerationRequest, ModelLimits, check_request
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.values.context import Context
-from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.finite import finite
+from mmdiff.values.latents import ClipLatents
 from mmdiff.values.shapes import ClipShape, LatentGrid
 
 
@@ -43,7 +44,7 @@ class CallStages(CallState):
         *,
         frame_rate: float,
         num_inference_steps: int,
-        modalities: Sequence[Modality],
+        modalities: str | Sequence[str] | None,
         num_videos_per_prompt: int = 1,
         generator: checks.Generators = None,
         latents: Tensor | None = None,
@@ -69,10 +70,10 @@ class CallStages(CallState):
             num_frames=num_frames,
             frame_rate=frame_rate,
             num_inference_steps=num_inference_steps,
-            modalities=tuple(modalities),
+            modalities=checks.legal_modalities(modalities, num_frames=num_frames),
             guidance_scale=self.guidance_scale,
             guidance_rescale=self.guidance_rescale,
-            audio_guidance_scale=self.audio_guidance_scale,
+            audio_guidance_scale=self._audio_guidance_scale,
             num_videos_per_prompt=num_videos_per_prompt,
             generator=generator,
             latents=latents,
@@ -163,6 +164,7 @@ class CallStages(CallState):
             context = encode_prompts(
                 self.tokenizer, self.text_encoder, prompts, max_length=max_length
             )
+            finite(context.tokens, "the text encoder")
         else:
             whole = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
             context = Context(embeds, whole if mask is None else mask.bool())

@@ -36,7 +36,8 @@ def apply_callback(
     """Call the user's callback, if there is one, after step `index`. What it returns replaces
     latents at once; embeddings, and scales that it sets, count from the next step on.
 
-    Raises ValueError where it returns a name that was not asked for, or another shape.
+    Raises ValueError where it returns a name that was not asked for, another shape, or
+    numbers that are not finite.
     """
     if request.callback_on_step_end is None:
         return state
@@ -69,6 +70,11 @@ def _check_returned(returned: dict[str, Tensor], handed_out: dict[str, Tensor]) 
             raise ValueError(
                 f"callback_on_step_end returned {name} of shape {tuple(tensor.shape)}; "
                 f"it must stay {tuple(handed_out[name].shape)}"
+            )
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(
+                f"callback_on_step_end returned {name} with NaN or infinity; all values must be "
+                "finite"
             )
 
 

@@ -88,6 +88,57 @@ def test_i2_i4_wrong_types(pipe: MMDiffPipeline, name: str, value: Any, message:
         pipe(**({"prompt": "red"} | {name: value}))
 
 
+ASKED = {
+    "prompt": "red",
+    "negative_prompt": None,
+    "height": 32,
+    "width": 32,
+    "num_frames": 9,
+    "frame_rate": 16.0,
+    "num_inference_steps": 2,
+    "modalities": ("video", "audio"),
+}
+ODD: list[Any] = [
+    *(None, True, -1, 10**400, float("nan"), "x", b"x", [], {}, object(), [None], (1, 2)),
+    *(torch.zeros(2), torch.zeros(()), [torch.zeros(1)], torch.Generator, lambda: None),
+]
+ARGUMENTS = [
+    *ASKED,
+    *("num_videos_per_prompt", "generator", "latents", "audio_latents", "prompt_embeds"),
+    *("prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask"),
+    *("output_type", "callback_on_step_end_tensor_inputs", "max_sequence_length"),
+]
+
+
+@pytest.mark.parametrize("modalities", [None, "video", ["audio"], ("audio", "video")])
+def test_i4_inputs_can_be_checked_before_any_call(modalities: Any) -> None:
+    pipe = tiny_pipeline(default_guidance_scale=3.0)
+    assert pipe.check_inputs(**(ASKED | {"prompt": ["red", "blue"], "modalities": modalities})) == 2
+    assert pipe.guidance_scale == pipe.audio_guidance_scale == 3.0
+    assert pipe.do_classifier_free_guidance and not pipe.interrupt
+    assert pipe.current_timestep is None and pipe.num_timesteps == 0
+    with pytest.raises(ValueError, match="height is 40"):
+        pipe.check_inputs(**(ASKED | {"height": 40}))
+
+
+def refusal(pipe: MMDiffPipeline, given: dict[str, Any]) -> str | None:
+    """What a user is told; None where all of it is legal. Other errors are faults of ours."""
+    try:
+        pipe.check_inputs(**given)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_i4_whatever_is_given_is_legal_or_refused_by_its_name(name: str) -> None:
+    pipe = tiny_pipeline()
+    for value in ODD:
+        given = ASKED | ({"prompt": None} if name == "prompt_embeds" else {}) | {name: value}
+        said = refusal(pipe, given)
+        assert said is None or name.removesuffix("_embeds") in said, (value, said)
+
+
 def test_i4_embeddings_of_another_width_or_all_masked(pipe: MMDiffPipeline) -> None:
     with pytest.raises(
         ValueError, match=r"prompt_embeds has shape .*; it must be \(any, any, 16\)"

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from mmdiff.media.clip import Clip
 from mmdiff.media.storyboard import save_storyboard, storyboard
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
+from mmdiff.values.finite import NonFiniteOutput
 
 _log = logging.getLogger(__name__)
 PipelinePartial = Callable[..., Any]
@@ -46,7 +47,10 @@ class SampleClips(Callback):
     ) -> None:
         is_due = trainer.global_step % self.every_n_steps == 0
         if is_due and has_stepped(trainer, batch_idx) and trainer.is_global_zero:
-            self.save(trainer, self.make(pl_module))
+            try:
+                self.save(trainer, self.make(pl_module))
+            except NonFiniteOutput as error:  # FiniteGuard judges the training, not one sample
+                _log.warning("no samples at step %d: %s", trainer.global_step, error)
 
     @torch.no_grad()
     def make(self, module: LightningModule) -> list[Clip]:
