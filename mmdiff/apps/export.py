@@ -107,11 +107,12 @@ def load_component(name: str, folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     from mmdiff.pipelines.pipeline import MMDiffPipeline
+    from mmdiff.values.saved_component import saved_component
 
     if name == "tokenizer":
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     component = get_type_hints(MMDiffPipeline.__init__)[name]
-    return component.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+    return saved_component(component, folder)
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

@@ -11,6 +11,7 @@ from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.batch import ClipBatch
 from mmdiff.values.latents import ClipLatents
+from mmdiff.values.saved_component import saved_component
 from mmdiff.values.shapes import LatentGrid
 
 _log = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ class ClipEncoder(nn.Module):
     ) -> "ClipEncoder":
         """Of the autoencoders in these folders, ready to encode."""
         encoder = cls(
-            VideoAutoencoder.from_pretrained(vae),
-            AudioAutoencoder.from_pretrained(audio_vae),
+            saved_component(VideoAutoencoder, vae),
+            saved_component(AudioAutoencoder, audio_vae),
             mel,
             grid or LatentGrid(),
         )

@@ -12,6 +12,7 @@ from transformers import (
 )
 
 from mmdiff.values.context import Context
+from mmdiff.values.saved_component import saved_component
 
 MAX_CHARACTERS = 100_000  # tokenizing more costs seconds, and no encoder reads as much
 CUT_TEXT_SHOWN = 80
@@ -136,5 +137,5 @@ def _warn_if_cut(
 def saved_text_encoder(folder: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """The tokenizer in `folder`/tokenizer and the T5 encoder in `folder`/text_encoder."""
     tokenizer = AutoTokenizer.from_pretrained(f"{folder}/tokenizer", local_files_only=True)
-    encoder = T5EncoderModel.from_pretrained(f"{folder}/text_encoder", local_files_only=True)
+    encoder: PreTrainedModel = saved_component(T5EncoderModel, f"{folder}/text_encoder")
     return tokenizer, encoder

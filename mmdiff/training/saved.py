@@ -5,18 +5,22 @@ from pathlib import Path
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.autoencoders.vocoder import Vocoder
+from mmdiff.values.saved_component import saved_component
 
 
 def saved_video_autoencoder(folder: str) -> VideoAutoencoder:
-    return VideoAutoencoder.from_pretrained(_existing(folder)).eval()
+    autoencoder: VideoAutoencoder = saved_component(VideoAutoencoder, _existing(folder))
+    return autoencoder.eval()
 
 
 def saved_audio_autoencoder(folder: str) -> AudioAutoencoder:
-    return AudioAutoencoder.from_pretrained(_existing(folder)).eval()
+    autoencoder: AudioAutoencoder = saved_component(AudioAutoencoder, _existing(folder))
+    return autoencoder.eval()
 
 
 def saved_vocoder(folder: str) -> Vocoder:
-    return Vocoder.from_pretrained(_existing(folder)).eval()
+    vocoder: Vocoder = saved_component(Vocoder, _existing(folder))
+    return vocoder.eval()
 
 
 def _existing(folder: str) -> str:

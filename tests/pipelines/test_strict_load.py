@@ -116,6 +116,15 @@ def with_nan(weights: dict[str, torch.Tensor]) -> None:
     next(value for value in weights.values() if value.ndim == 2)[0, 0] = torch.nan
 
 
+def with_infinity(weights: dict[str, torch.Tensor]) -> None:
+    next(value for value in weights.values() if value.ndim == 1)[-1] = -torch.inf
+
+
+def other_names(weights: dict[str, torch.Tensor]) -> None:
+    for name in list(weights):
+        weights[f"model.{name}"] = weights.pop(name)
+
+
 def other_shape(weights: dict[str, torch.Tensor]) -> None:
     weights["text_embed.0.weight"] = torch.zeros(3, 3)
 
@@ -157,6 +166,17 @@ DAMAGES: list[tuple[str, Damage, str]] = [
         "nan in text",
         edit_weights(with_nan, "text_encoder/model.safetensors"),
         "text_encoder/model.safetensors: .* NaN",
+    ),
+    ("infinity", edit_weights(with_infinity), "holds NaN or infinity"),
+    (
+        "all keys by other names",
+        edit_weights(other_names),
+        r"weights missing: .* and \d+ more; unexpected: model\..* and \d+ more",
+    ),
+    (
+        "negative width in a list",
+        edit_json("vae/config.json", encoder_widths=[8, -8, 8]),
+        "encoder_widths is -8; it must be from 0",
     ),
     ("truncated", cut(0.5), "diffusion_pytorch_model.safetensors is damaged"),
     ("empty", cut(0.0), "diffusion_pytorch_model.safetensors is damaged"),
@@ -287,16 +307,43 @@ DAMAGES: list[tuple[str, Damage, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"), [case[1:] for case in DAMAGES], ids=[case[0] for case in DAMAGES]
-)
-def test_s2_s3_s4_damage_is_refused_with_file_and_cure(
-    copy: Path, damage: Damage, message: str
-) -> None:
+BY_NAME = {name: (damage, message) for name, damage, message in DAMAGES}
+OF_S2 = ["truncated", "empty", "huge header", "no weights"]
+OF_S4 = [
+    *("os", "antigravity", "no component", "not installed", "entry of one", "remote code"),
+    *("target in a config", "kernels of the hub", "an adapter in a component", "other class"),
+    *("a pipeline as scheduler", "module below a library"),
+]
+OF_S3 = [name for name in BY_NAME if name not in (*OF_S2, *OF_S4)]
+
+
+def is_refused(copy: Path, name: str) -> None:
+    damage, message = BY_NAME[name]
     damage(copy)
     with pytest.raises(CheckpointError, match=message) as caught:
         MMDiffPipeline.from_pretrained(copy)
     assert str(copy) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", OF_S2)
+def test_s2_damaged_weights_are_refused_with_file_and_cure(copy: Path, name: str) -> None:
+    is_refused(copy, name)
+
+
+@pytest.mark.parametrize("name", OF_S3)
+def test_s3_what_does_not_fit_is_refused_with_file_and_cure(copy: Path, name: str) -> None:
+    is_refused(copy, name)
+
+
+@pytest.mark.parametrize("name", OF_S4)
+def test_s4_what_names_code_is_refused_with_file_and_cure(copy: Path, name: str) -> None:
+    is_refused(copy, name)
+
+
+def test_s3_pickles_are_not_read_without_the_checks_either(copy: Path) -> None:
+    only_bin(copy)
+    with pytest.raises(OSError, match=r"diffusion_pytorch_model\.safetensors"):
+        MMDiffPipeline.from_pretrained(copy, strict=False)
 
 
 @pytest.mark.parametrize("name", ["x.py", "x.h5", "x.msgpack"])
