@@ -1,11 +1,15 @@
 """S11: what mmdiff depends on has floors, and excludes the releases that are known to be bad."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())
@@ -55,3 +59,25 @@ def test_s11_torch_and_torchaudio_move_together():
 def test_s11_nothing_is_installed_from_anywhere_else():
     text = re.sub(r"#.*", "", (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())
     assert not re.search(r"git\+|https?://", text)
+
+
+def test_what_is_imported_is_asked_for_by_name():
+    # what only comes along with another library may leave with its next release
+    asked = {canonicalize_name(name) for name in DEPENDENCIES} | {
+        canonicalize_name(one.name) for one in EXTRAS
+    }
+    of_library = packages_distributions()
+    for path in sorted((Path(__file__).resolve().parents[1] / "mmdiff").rglob("*.py")):
+        for library in _imported(path) - set(sys.stdlib_module_names) - {"mmdiff"}:
+            names = {canonicalize_name(name) for name in of_library.get(library, [library])}
+            assert names & asked, f"{path} imports {library}, which pyproject.toml does not name"
+
+
+def _imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
