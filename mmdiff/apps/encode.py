@@ -32,7 +32,6 @@ def start(config: dict[str, Any]) -> int:
     """Check the configuration, keep it beside the log, fill the cache."""
     from mmdiff.data.context_cache import fill_contexts
     from mmdiff.data.encode import encode
-    from mmdiff.values.sample import SampleFacts
 
     arguments = {key: value for key, value in config.items() if key not in _NOT_FOR_ENCODE}
     check_arguments(encode, {**arguments, "dataset": config["dataset"]})
@@ -55,16 +54,14 @@ def start(config: dict[str, Any]) -> int:
     rank, world_size = (
         int(os.environ.get(name, n)) for name, n in (("RANK", 0), ("WORLD_SIZE", 1))
     )
-    clips = chosen_clips(config)
-    encode(
-        clips,
+    facts = encode(
+        chosen_clips(config),
         **{key: built(value) for key, value in arguments.items()},
         rank=rank,
         world_size=world_size,
     )
     if config["text_folder"] is not None and rank == 0:
-        facts = [clips.facts(index) for index in range(len(clips))]
-        captions = [one.caption for one in facts if isinstance(one, SampleFacts)]
+        captions = [one.caption for one in facts]
         fill_contexts(
             config["folder"], captions, text=config["text_folder"], device=config["device"]
         )

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
+from mmdiff.media.file_digest import sha256_of_all
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -151,16 +153,5 @@ def model(checkpoint: str | None) -> Finding:
         return Finding(name, "broken", reason, cure)
     files = sorted(Path(folder).rglob("*.safetensors"))
     size = sum(file.stat().st_size for file in files) / 1e6
-    return Finding(name, "ok", f"{len(files)} files, {size:.1f} MB, sha256 {digest(files)[:16]}")
-
-
-def digest(files: list[Path]) -> str:
-    from hashlib import sha256
-
-    total = sha256()
-    for file in files:
-        total.update(file.name.encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()
+    digest = sha256_of_all(files)[:16]
+    return Finding(name, "ok", f"{len(files)} files, {size:.1f} MB, sha256 {digest}")

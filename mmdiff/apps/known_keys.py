@@ -37,9 +37,10 @@ def groups() -> tuple[str, ...]:
 
 @cache
 def options(group: str) -> tuple[str, ...]:
-    """The options of a group, those in sub-folders too: `bounce/diffusion` of `experiment`."""
+    """The options of a group, those in sub-folders too: `bounce/diffusion` of `experiment`. A file
+    whose name begins with _ is what several options share, and none by itself."""
     folder = configuration_folder() / group
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*.yaml"))
+    files = sorted(path.relative_to(folder) for path in folder.rglob("[!_]*.yaml"))
     return tuple(path.with_suffix("").as_posix() for path in files)
 
 
@@ -122,8 +123,22 @@ def home_of(key: str, *, verb: str, choices: Mapping[str, str] | None = None) ->
     for group in sorted(choices, key=len, reverse=True):
         dotted = group.rsplit("@", 1)[-1].replace("/", ".")
         if choices[group] and (key == dotted or key.startswith(f"{dotted}.")):
-            return f"conf/{group.split('@')[0]}/{choices[group]}.yaml"
+            option = _setting_option(group.split("@")[0], choices[group], key[len(dotted) + 1 :])
+            return f"conf/{group.split('@')[0]}/{option or choices[group]}.yaml"
     return f"conf/{verb}.yaml"
+
+
+def _setting_option(group: str, option: str, key: str) -> str | None:
+    """Which file of a group sets a key: that of the option, or one that it takes in."""
+    path = configuration_folder() / group / f"{option}.yaml"
+    config = OmegaConf.load(path) if path.is_file() else None
+    if not isinstance(config, DictConfig):
+        return None
+    if key in leaves(config):
+        return option
+    inner = [entry for entry in config.get("defaults", ()) if isinstance(entry, str)]
+    others = (_setting_option(group, name, key) for name in inner if name != "_self_")
+    return next((name for name in others if name is not None), None)
 
 
 def elsewhere(key: str) -> str:

@@ -36,14 +36,20 @@ class ClipBatch:
     def picture(self) -> Tensor:
         """The frames; ValueError where the clips have none."""
         if self.frames is None:
-            raise ValueError("these clips have no picture, and what is trained on them needs one")
+            raise ValueError(
+                "these clips have no picture, and what is trained on them needs one: leave such "
+                "clips out, with data.spec.picture=required where the data are files"
+            )
         return self.frames
 
     @property
     def sound(self) -> Tensor:
         """The waveform; ValueError where the clips have none."""
         if self.waveform is None:
-            raise ValueError("these clips have no sound, and what is trained on them needs it")
+            raise ValueError(
+                "these clips have no sound, and what is trained on them needs it: leave such clips "
+                "out, with data.spec.sound=required where the data are files"
+            )
         return self.waveform
 
     def to(self, *args: Any, **kwargs: Any) -> ClipBatch:

@@ -17,14 +17,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from mmdiff.data.latent_cache import (
-    StaleCache,
-    component_digest,
-    digest_of,
-    precision_of,
-    sha256_of,
-)
+from mmdiff.data.latent_cache import StaleCache, component_digest, digest_of, precision_of
 from mmdiff.media.atomic import atomic_write
+from mmdiff.media.file_digest import sha256_of
 from mmdiff.text.encoder import encode_prompts, saved_text_encoder
 from mmdiff.values.context import Context
 

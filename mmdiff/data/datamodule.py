@@ -16,7 +16,7 @@ class OrderedDataset(Protocol):
 
     def order(
         self, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
-    ) -> EndlessOrder: ...
+    ) -> EndlessOrder | BucketOrder: ...
 
 
 class DataModule(LightningDataModule):

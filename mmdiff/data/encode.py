@@ -5,19 +5,18 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
+from mmdiff.data.bad_clips import are_too_many, too_many
 from mmdiff.data.batch import ClipBatch
 from mmdiff.data.clip_encoder import ClipEncoder
 from mmdiff.data.clips import CheckedClips
 from mmdiff.data.latent_cache import LatentCache, StaleCache, cache_spec, precision_of
-from mmdiff.data.rejected_clips import RejectedClips, check_bad_fraction
+from mmdiff.data.rejected_clips import RejectedClips
 from mmdiff.data.shard_writer import ShardWriter
+from mmdiff.data.watched_clips import WatchedClips, read_clips
 from mmdiff.media.rejection import Rejection
 from mmdiff.values.sample import Sample, SampleFacts
 from mmdiff.values.shapes import LatentGrid
@@ -45,15 +44,16 @@ def encode(
     overwrite: bool = False,
     rank: int = 0,
     world_size: int = 1,
-) -> None:
+) -> list[SampleFacts]:
     """Fill the cache in `folder` with the latents of `dataset`; what is there is kept.
 
     Clips of other sizes and lengths, with sound or without, go to shards of their own. Of several
     processes each takes every `world_size`-th clip; the last one to end completes the cache.
+    Returns, in each of them, what is known of all clips but those that could not even be opened.
 
     vae, audio_vae: folders of the autoencoders. Raises StaleCache if `folder` holds latents of
-    other autoencoders, unless `overwrite`; ValueError if more than `max_bad_fraction` of the clips
-    are bad.
+    other autoencoders, unless `overwrite`; TooManyBadFiles if more than `max_bad_fraction` of the
+    clips are bad; ReadingFailed, which names the file, for a worker that is killed or hangs.
     """
     cache = LatentCache(folder)
     kept = precision_of(precision)
@@ -66,9 +66,8 @@ def encode(
     encoder = ClipEncoder.from_folders(vae, audio_vae, mel, grid).to(device)
     rejected = RejectedClips.of(facts, rank=rank, world_size=world_size)
     writer = ShardWriter(cache, shard_size=shard_size, precision=kept)
-    reader = _read(
-        dataset,
-        todo,
+    reader = read_clips(
+        WatchedClips(dataset, todo, [_name_of(facts[index]) for index in todo]),
         batch_size=batch_size,
         num_workers=num_workers,
         timeout_seconds=timeout_seconds,
@@ -83,6 +82,7 @@ def encode(
     writer.flush()
     rejected.write(cache.folder)
     _complete(cache, facts, world_size=world_size, max_bad_fraction=max_bad_fraction)
+    return [one for one in facts if isinstance(one, SampleFacts)]
 
 
 def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) -> None:
@@ -119,35 +119,8 @@ def _missing(
     return missing
 
 
-def _read(
-    dataset: CheckedClips,
-    indices: Sequence[int],
-    *,
-    batch_size: int,
-    num_workers: int,
-    timeout_seconds: float,
-) -> Iterator[tuple[int, Sample | Rejection]]:
-    loader: DataLoader[Any] = DataLoader(
-        _Numbered(dataset, indices),  # type: ignore[arg-type]
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=list,
-        timeout=timeout_seconds if num_workers else 0,
-    )
-    for items in loader:
-        yield from items
-
-
-@dataclass(frozen=True)
-class _Numbered:
-    dataset: CheckedClips
-    indices: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, place: int) -> tuple[int, Sample | Rejection]:
-        return self.indices[place], self.dataset[self.indices[place]]
+def _name_of(facts: SampleFacts | Rejection) -> str:
+    return facts.file if isinstance(facts, Rejection) else facts.key
 
 
 def _alike(
@@ -189,7 +162,9 @@ def _complete(
     if any(isinstance(one, Rejection) or one.identity not in made for one in entries):
         _log.info("other processes still encode; the last one completes the cache")
         return
-    check_bad_fraction(bad, len(facts), max_bad_fraction=max_bad_fraction)
+    if are_too_many(len(bad), len(facts), max_bad_fraction):
+        names = [(one.file, one.reason) for one in bad.values()]
+        raise too_many(names, len(facts), max_bad_fraction)
     cache.write_index([one for one in entries if isinstance(one, SampleFacts)])
     _log.info("%d clips in %s, %d left out", len(entries), cache.folder, len(bad))
 

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mmdiff.media.atomic import atomic_write
+from mmdiff.media.file_digest import sha256_of, sha256_of_all
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.sample import SampleFacts
 
@@ -50,16 +51,12 @@ def digest_of(*parts: Any) -> str:
 
 def component_digest(folder: str | Path) -> str:
     """sha256 over the configuration and the weights of a component saved by `save_pretrained`."""
-    digest = hashlib.sha256()
     files = sorted(
         path for path in Path(folder).glob("*") if path.suffix in (".json", ".safetensors")
     )
     if not any(path.suffix == ".safetensors" for path in files):
         raise FileNotFoundError(f"{folder} holds no component: no .safetensors in it")
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return sha256_of_all(files)
 
 
 def cache_spec(components: dict[str, str], **facts: Any) -> dict[str, Any]:
@@ -187,8 +184,3 @@ class LatentCache:
     def _write_json(self, name: str, document: dict[str, Any]) -> None:
         with atomic_write(self.folder / name) as path:
             path.write_text(json.dumps(document, indent=1))
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch.utils.data import DataLoader
 
-from mmdiff.data.files.reading_watch import watched
+from mmdiff.data.files.reading_watch import legal_timeout, watched
 
 ENDLESS = (
     10**9
@@ -55,7 +55,7 @@ class ResumableLoader(DataLoader[Any]):
             batch_sampler=order,  # type: ignore[arg-type]
             num_workers=num_workers,
             collate_fn=collate,
-            timeout=timeout_seconds if num_workers else 0,
+            timeout=legal_timeout(timeout_seconds) if num_workers else 0,
             pin_memory=pin_memory,
         )
         self._order = order

@@ -1,7 +1,7 @@
 """What was left out of a latent cache, told by every process that filled it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -9,8 +9,6 @@ from mmdiff.data.latent_cache import digest_of
 from mmdiff.media.atomic import atomic_write
 from mmdiff.media.rejection import Reason, Rejection
 from mmdiff.values.sample import SampleFacts
-
-NAMES_SHOWN = 5
 
 
 @dataclass
@@ -56,21 +54,6 @@ class RejectedClips:
                 index = row.pop("index")
                 bad[index] = Rejection(**{**row, "reason": Reason(row["reason"])})
         return bad
-
-
-def check_bad_fraction(
-    bad: Mapping[int, Rejection], count: int, *, max_bad_fraction: float
-) -> None:
-    """Raise ValueError, with names, where more than the fraction of `count` clips is bad."""
-    if len(bad) <= max_bad_fraction * count and len(bad) < count:
-        return
-    shown = [f"  {one.message}" for one in list(bad.values())[:NAMES_SHOWN]]
-    rest = len(bad) - len(shown)
-    lines = [*shown, f"  and {rest} more"] if rest else shown
-    raise ValueError(
-        f"{len(bad)} of {count} clips are bad, more than max_bad_fraction {max_bad_fraction:g}; "
-        "`mmdiff data-check` lists them all with the cure:\n" + "\n".join(lines)
-    )
 
 
 def _listing(facts: Sequence[SampleFacts | Rejection]) -> str:

@@ -12,7 +12,6 @@ It is written as `step_00001200.tmp`, flushed to disk, and renamed. A folder wit
 manifest does not exist.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mmdiff.media.file_digest import sha256_of
 from mmdiff.testing.fault_plan import fault_point
 from mmdiff.training.checkpoint_state import join_state, split_state
 
@@ -226,9 +226,7 @@ def _not_saved(folder: Path, reason: str, num_bytes: int) -> str:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _flush(path: Path) -> None:

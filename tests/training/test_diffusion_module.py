@@ -14,47 +14,22 @@ from mmdiff.data.datamodule import DataModule
 from mmdiff.data.latent_cache import SCHEMA, LatentCache
 from mmdiff.data.latent_clips import LatentClips
 from mmdiff.diffusion.noise import NoiseKey
-from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
 from mmdiff.training.callbacks.save_components import SaveComponents
 from mmdiff.training.checkpoint_folder import latest_checkpoint
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
 from mmdiff.training.diffusion_module import DiffusionModule
-from mmdiff.training.optimizers import MuonAdamW
 from mmdiff.training.schedules import WarmupDecay
-from mmdiff.training.text_model import small_text_model
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.sample import SampleFacts
 from tests.training.tiny import assert_equal, state
-
-
-class Captions:
-    def captions(self) -> list[str]:
-        return ["a red circle", "a blue square"]
+from tests.training.tiny_diffusion import tiny_diffusion
 
 
 def _module(*, caption_dropout_given: float | None = None) -> DiffusionModule:
-    torch.manual_seed(0)
-    text = small_text_model(
-        Captions(), 260, d_model=16, num_layers=1, num_heads=2, d_kv=8, d_ff=16, max_length=16
-    )
-    transformer = DiffusionTransformer(
-        num_attention_heads=2,
-        attention_head_dim=12,
-        num_layers=2,
-        text_dim=16,
-        video_channels=4,
-        audio_channels=2,
-        audio_rows=4,
-    )
-    return DiffusionModule(
-        transformer,
-        text,
-        DiffusionObjective(),
-        optimizer=partial(MuonAdamW, lr=3e-3, adamw_lr=3e-3),
+    return tiny_diffusion(
         lr_scheduler=partial(WarmupDecay, total_steps=100, warmup_steps=1),
-        seed=0,
         ema_decay=0.9,
         caption_dropout=0.3,
         caption_dropout_given=caption_dropout_given,

@@ -10,19 +10,14 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.data.batch import LatentBatch
-from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.diffusion_module import DiffusionModule
 from mmdiff.training.finite import NonFinite
-from mmdiff.training.optimizers import MuonAdamW
 from mmdiff.training.schedules import Constant
-from mmdiff.training.text_model import small_text_model
 from mmdiff.values.latents import ClipLatents
 from tests.training.tiny import train
-
-CAPTIONS = ["a red circle", "a blue square"]
+from tests.training.tiny_diffusion import CAPTIONS, tiny_diffusion
 
 
 class Latents:
@@ -30,9 +25,6 @@ class Latents:
 
     def __len__(self) -> int:
         return 24
-
-    def captions(self) -> list[str]:
-        return CAPTIONS
 
     def __getitem__(self, number: int) -> tuple[int, ClipLatents]:
         generator = torch.Generator().manual_seed(number % 24)
@@ -47,31 +39,8 @@ class Latents:
 
 
 def _module() -> DiffusionModule:
-    """The smallest model; what starts at zero is moved, so that all of it has a gradient."""
-    torch.manual_seed(0)
-    text = small_text_model(
-        Latents(), 260, d_model=16, num_layers=1, num_heads=2, d_kv=8, d_ff=16, max_length=16
-    )
-    transformer = DiffusionTransformer(
-        num_attention_heads=2,
-        attention_head_dim=12,
-        num_layers=2,
-        text_dim=16,
-        video_channels=4,
-        audio_channels=2,
-        audio_rows=4,
-    )
-    with torch.no_grad():
-        for parameter in transformer.parameters():
-            parameter += 0.02 * torch.randn_like(parameter)
-    return DiffusionModule(
-        transformer,
-        text,
-        DiffusionObjective(),
-        optimizer=partial(MuonAdamW, lr=3e-3, adamw_lr=3e-3),
-        lr_scheduler=partial(Constant),
-        seed=0,
-    )
+    """What starts at zero is moved, so that all of it has a gradient."""
+    return tiny_diffusion(perturbation=0.02, lr_scheduler=partial(Constant))
 
 
 class KeepGradient(Callback):

@@ -59,7 +59,12 @@ class _Worker:
         if not self.process.is_alive():
             self._start()
         self.index, self.since = index, time.monotonic()
-        self.pipe.send(index)
+        try:
+            self.pipe.send(index)
+        except ConnectionError:  # it ended between two items
+            self.stop()
+            self._start()
+            self.pipe.send(index)
         return True
 
     def row(self, *, is_ready: bool) -> tuple[int, ClipReport] | None:

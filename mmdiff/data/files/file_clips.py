@@ -8,21 +8,22 @@ from types import TracebackType
 from torch import Generator
 from torch.utils.data import get_worker_info
 
+from mmdiff.data.bad_clips import are_too_many, too_many
 from mmdiff.data.batch import ClipBatch
+from mmdiff.data.buckets import BucketOrder
+from mmdiff.data.files.clip_kinds import ClipKinds, Halves
+from mmdiff.data.files.kinds_order import kinds_order
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
 from mmdiff.data.order import EndlessOrder, keyed_seed
 from mmdiff.media.rejection import Reason, Rejection, printable
 from mmdiff.testing.fault_plan import fault_point
+from mmdiff.values.latents import Modality
 from mmdiff.values.sample import Sample
 
 _log = logging.getLogger(__name__)
 
-NAMES_IN_LOG, NAMES_IN_ERROR = 3, 20
-
-
-class TooManyBadFiles(ValueError):  # noqa: N818 (so it is said)
-    """More of the listed clips are bad than `max_bad_fraction` allows; the message lists them."""
+NAMES_IN_LOG = 3
 
 
 class ReadingFailed(RuntimeError):  # noqa: N818
@@ -37,6 +38,9 @@ class FileClips:
     is trained on does not depend on workers, ranks or on where a run was resumed. Bad clips count
     once each, out of all that were listed.
 
+    In the order of `order` each batch is of clips with the same halves; a clip is then replaced by
+    another with its halves.
+
     Raises TooManyBadFiles where more than `max_bad_fraction` of them, or all, are known to be bad.
     """
 
@@ -46,6 +50,8 @@ class FileClips:
         self.clips, self.seed, self.max_bad_fraction = clips, seed, max_bad_fraction
         self.ledger = ReadingLedger(len(clips.entries))
         self._num_told, self._told = 0, frozenset[str]()
+        self.kinds: ClipKinds | None = None  # None before `order`: clips are taken to be alike
+        self._alike: dict[Halves, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self.clips.entries)
@@ -63,11 +69,24 @@ class FileClips:
 
     def order(
         self, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
-    ) -> EndlessOrder:
-        """The endless order of the samples, by weight where there are several sources."""
-        if self.clips.mixture is not None:
-            return self.clips.mixture.order(batch_size, seed=seed, rank=rank, world_size=world_size)
-        return EndlessOrder(len(self), batch_size, seed=seed, rank=rank, world_size=world_size)
+    ) -> EndlessOrder | BucketOrder:
+        """The endless order of the samples, by weight where there are several sources.
+
+        ValueError where there are fewer clips of a kind than make a batch.
+        """
+        self.kinds = ClipKinds.of(self.clips)
+        self._alike = self.kinds.buckets()
+        mixture, place = self.clips.mixture, {"seed": seed, "rank": rank, "world_size": world_size}
+        if len(self._alike) > 1:
+            return kinds_order(self._alike, batch_size, mixture=mixture, **place)
+        if mixture is not None:
+            return mixture.order(batch_size, **place)
+        return EndlessOrder(len(self), batch_size, **place)
+
+    @property
+    def halves(self) -> set[Modality] | None:
+        """What the clips have between them; None before `order`."""
+        return {half for halves in self._alike for half in halves} or None
 
     def collate(self, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
         return ClipBatch.collate(items)
@@ -76,15 +95,20 @@ class FileClips:
         """Which entry of the listing is read for a sample, in place of `attempt` bad ones."""
         if attempt == 0:
             return number % len(self)
-        return keyed_seed("substitute", self.seed, number, attempt) % len(self)
+        drawn = keyed_seed("substitute", self.seed, number, attempt)
+        if self.kinds is None:
+            return drawn % len(self)
+        alike = self._alike[self.kinds.halves[number % len(self)]]
+        return alike[drawn % len(alike)]
 
     def _sample(self, number: int, attempt: int, entry: int) -> Sample | None:
         if self.ledger.reason(entry) is not None:
             return None
         generator = Generator().manual_seed(keyed_seed("fit", self.seed, number, attempt))
         key = self.clips.entries[entry].key
-        with self.ledger.reading(number, entry), _NamedFailure(number, key):
-            fitted = self.clips.fitted(entry, generator)
+        with self.ledger.reading(number, entry), NamedFailure(number, key):
+            spec = None if self.kinds is None else self.kinds.spec(entry, self.clips.spec)
+            fitted = self.clips.fitted(entry, generator, spec)
         if isinstance(fitted, Rejection):
             self.ledger.mark(entry, fitted.reason)
             return None
@@ -102,25 +126,8 @@ class FileClips:
 
     def check(self) -> None:
         """Raise TooManyBadFiles as soon as it is known; in any process."""
-        num_bad, num_listed = self.num_bad, self.num_listed
-        if not num_listed:
-            raise TooManyBadFiles("the source lists no clips at all; `mmdiff data-check` says why")
-        if num_bad < num_listed and num_bad <= self.max_bad_fraction * num_listed:
-            return
-        names = self._bad_names()
-        rest = len(names) - NAMES_IN_ERROR
-        more = [f"and {rest} more"] if rest > 0 else []
-        raise TooManyBadFiles(
-            "\n".join(
-                [
-                    f"{num_bad} of {num_listed} clips are bad ({num_bad / num_listed:.2%}), more "
-                    f"than max_bad_fraction={self.max_bad_fraction:g}; `mmdiff data-check` lists "
-                    "all of them with the cure",
-                    *(f"{reason:<12} {name}" for name, reason in names[:NAMES_IN_ERROR]),
-                    *more,
-                ]
-            )
-        )
+        if are_too_many(self.num_bad, self.num_listed, self.max_bad_fraction):
+            raise too_many(self._bad_names(), self.num_listed, self.max_bad_fraction)
 
     def tell(self) -> None:
         """Log what became known to be bad since the last call; raises as `check` does."""
@@ -155,7 +162,7 @@ class FileClips:
 
 
 @dataclass(frozen=True)
-class _NamedFailure:
+class NamedFailure:
     """Whatever the gate does not expect travels to the main process as one picklable error that
     names worker, sample and file."""
 

@@ -1,6 +1,8 @@
 """Data modules of files, flat as a user writes them: data=folder data.root=..."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mmdiff.data.datamodule import DataModule
 from mmdiff.data.files.clip_spec import ClipSpec
@@ -14,134 +16,81 @@ from mmdiff.data.sources.weighted_sources import WeightedSources
 from mmdiff.media.limits import Limits
 
 
-def folder(
-    root: str,
-    *,
-    seed: int,
-    batch_size: int,
-    metadata: str | None = None,
-    allow_external: bool = False,
-    spec: ClipSpec | None = None,
-    limits: Limits | None = None,
-    max_bad_fraction: float = 0.01,
-    num_workers: int = 1,
-    timeout_seconds: float = 120,
-    pin_memory: bool = False,
-) -> DataModule:
+@dataclass(kw_only=True, eq=False, repr=False)
+class FileData(DataModule, ABC):
+    """What all data modules of files take; each adds what its source takes.
+
+    spec              what every clip is brought to
+    limits            what one file may cost
+    max_bad_fraction  of the listed clips; more are an error
+    the others        as in `DataModule`
+    """
+
+    seed: int
+    batch_size: int
+    spec: ClipSpec = field(default_factory=ClipSpec)
+    limits: Limits = field(default_factory=Limits)
+    max_bad_fraction: float = 0.01
+    num_workers: int = 1
+    timeout_seconds: float = 120
+    pin_memory: bool = False
+
+    def __post_init__(self) -> None:
+        clips = ListedClips(self.source(), self.spec, limits=self.limits)
+        super().__init__(
+            FileClips(clips, seed=self.seed, max_bad_fraction=self.max_bad_fraction),
+            self.batch_size,
+            seed=self.seed,
+            num_workers=self.num_workers,
+            timeout_seconds=self.timeout_seconds,
+            pin_memory=self.pin_memory,
+        )
+
+    @abstractmethod
+    def source(self) -> Source: ...
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class FolderData(FileData):
     """Clips of a `ClipFolder`."""
-    return _data_module(
-        ClipFolder(root, metadata, allow_external),
-        spec,
-        limits,
-        seed=seed,
-        batch_size=batch_size,
-        max_bad_fraction=max_bad_fraction,
-        num_workers=num_workers,
-        timeout_seconds=timeout_seconds,
-        pin_memory=pin_memory,
-    )
+
+    root: str
+    metadata: str | None = None
+    allow_external: bool = False
+
+    def source(self) -> Source:
+        return ClipFolder(self.root, self.metadata, self.allow_external)
 
 
-def pairs(
-    root: str,
-    *,
-    seed: int,
-    batch_size: int,
-    prompts: str = "prompts.txt",
-    videos: str = "videos.txt",
-    allow_external: bool = False,
-    spec: ClipSpec | None = None,
-    limits: Limits | None = None,
-    max_bad_fraction: float = 0.01,
-    num_workers: int = 1,
-    timeout_seconds: float = 120,
-    pin_memory: bool = False,
-) -> DataModule:
+@dataclass(kw_only=True, eq=False, repr=False)
+class PairsData(FileData):
     """Clips of `PairLists`."""
-    return _data_module(
-        PairLists(root, prompts, videos, allow_external),
-        spec,
-        limits,
-        seed=seed,
-        batch_size=batch_size,
-        max_bad_fraction=max_bad_fraction,
-        num_workers=num_workers,
-        timeout_seconds=timeout_seconds,
-        pin_memory=pin_memory,
-    )
+
+    root: str
+    prompts: str = "prompts.txt"
+    videos: str = "videos.txt"
+    allow_external: bool = False
+
+    def source(self) -> Source:
+        return PairLists(self.root, self.prompts, self.videos, self.allow_external)
 
 
-def shards(
-    urls: str | list[str],
-    *,
-    seed: int,
-    batch_size: int,
-    spec: ClipSpec | None = None,
-    limits: Limits | None = None,
-    max_bad_fraction: float = 0.01,
-    num_workers: int = 1,
-    timeout_seconds: float = 120,
-    pin_memory: bool = False,
-) -> DataModule:
+@dataclass(kw_only=True, eq=False, repr=False)
+class ShardsData(FileData):
     """Clips of `Shards`."""
-    return _data_module(
-        Shards(urls),
-        spec,
-        limits,
-        seed=seed,
-        batch_size=batch_size,
-        max_bad_fraction=max_bad_fraction,
-        num_workers=num_workers,
-        timeout_seconds=timeout_seconds,
-        pin_memory=pin_memory,
-    )
+
+    urls: str | list[str]
+
+    def source(self) -> Source:
+        return Shards(self.urls)
 
 
-def several(
-    sources: Mapping[str, Source],
-    *,
-    seed: int,
-    batch_size: int,
-    weights: Mapping[str, float] | None = None,
-    spec: ClipSpec | None = None,
-    limits: Limits | None = None,
-    max_bad_fraction: float = 0.01,
-    num_workers: int = 1,
-    timeout_seconds: float = 120,
-    pin_memory: bool = False,
-) -> DataModule:
+@dataclass(kw_only=True, eq=False, repr=False)
+class SeveralData(FileData):
     """Clips of several sources, mixed by weight."""
-    return _data_module(
-        WeightedSources(sources, weights),
-        spec,
-        limits,
-        seed=seed,
-        batch_size=batch_size,
-        max_bad_fraction=max_bad_fraction,
-        num_workers=num_workers,
-        timeout_seconds=timeout_seconds,
-        pin_memory=pin_memory,
-    )
 
+    sources: Mapping[str, Source]
+    weights: Mapping[str, float] | None = None
 
-def _data_module(
-    source: Source,
-    spec: ClipSpec | None,
-    limits: Limits | None,
-    *,
-    seed: int,
-    batch_size: int,
-    max_bad_fraction: float,
-    num_workers: int,
-    timeout_seconds: float,
-    pin_memory: bool,
-) -> DataModule:
-    clips = ListedClips(source, spec or ClipSpec(), limits=limits)
-    return DataModule(
-        FileClips(clips, seed=seed, max_bad_fraction=max_bad_fraction),
-        batch_size,
-        seed=seed,
-        num_workers=num_workers,
-        timeout_seconds=timeout_seconds,
-        pin_memory=pin_memory,
-    )
+    def source(self) -> Source:
+        return WeightedSources(self.sources, self.weights)

@@ -47,15 +47,21 @@ class ListedClips:
         fitted = self.fitted(index)
         return fitted.sample if isinstance(fitted, FittedClip) else fitted
 
-    def fitted(self, index: int, generator: Generator | None = None) -> FittedClip | Rejection:
-        """Read and fit; with a generator, what the spec leaves to chance comes from it."""
+    def fitted(
+        self, index: int, generator: Generator | None = None, spec: ClipSpec | None = None
+    ) -> FittedClip | Rejection:
+        """Read and fit; with a generator, what the spec leaves to chance comes from it.
+
+        spec  in place of that of the others, with other halves
+        """
         if index >= len(self.entries):
             return self.listing.rejections[index - len(self.entries)]
         entry = self.entries[index]
         clip = read_entry(entry, self.limits, seconds=self._needed_seconds())
         if isinstance(clip, Rejection):
             return clip
-        return fit_clip(clip, self.spec, caption=entry.caption, key=entry.key, generator=generator)
+        spec = spec or self.spec
+        return fit_clip(clip, spec, caption=entry.caption, key=entry.key, generator=generator)
 
     def facts(self, index: int) -> SampleFacts | Rejection:
         """Name, caption and a digest of all that the sample depends on; reads the file, decodes

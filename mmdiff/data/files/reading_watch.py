@@ -3,12 +3,22 @@ out."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
-from mmdiff.data.files.file_clips import FileClips, ReadingFailed, TooManyBadFiles
+from mmdiff.data.bad_clips import TooManyBadFiles
+from mmdiff.data.files.file_clips import FileClips, ReadingFailed
+from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
+
+
+class WatchedReading(Protocol):
+    """What can be asked which file a worker was reading."""
+
+    ledger: ReadingLedger
+
+    def where(self, reading: Reading) -> str: ...
 
 
 def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
@@ -19,7 +29,7 @@ def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
     files = file_clips_of(dataset)
     for one in files:
         one.check()
-    with _killed_workers_told(files):
+    with workers_watched(files):
         while True:
             try:
                 batch = next(batches)
@@ -30,7 +40,7 @@ def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
                     one.check()  # the same list without the traceback of a worker
                 raise
             except RuntimeError as error:  # torch: killed, exited or timed out
-                raise _failure(error, files) from error
+                raise worker_failure(error, files) from error
             for one in files:
                 one.tell()
             yield batch
@@ -45,7 +55,7 @@ def file_clips_of(dataset: object) -> list[FileClips]:
 
 
 @contextmanager
-def _killed_workers_told(files: list[FileClips]) -> Iterator[None]:
+def workers_watched(files: Sequence[WatchedReading]) -> Iterator[None]:
     """torch raises for a killed worker from a signal handler, so anywhere, such as in the middle of
     a training step: there too the error is to say what the worker was reading."""
     if not files or threading.current_thread() is not threading.main_thread():
@@ -58,7 +68,7 @@ def _killed_workers_told(files: list[FileClips]) -> Iterator[None]:
             try:
                 before(number, frame)
             except RuntimeError as error:
-                raise _failure(error, files) from error
+                raise worker_failure(error, files) from error
 
     signal.signal(signal.SIGCHLD, told)
     try:
@@ -68,7 +78,16 @@ def _killed_workers_told(files: list[FileClips]) -> Iterator[None]:
             signal.signal(signal.SIGCHLD, before)
 
 
-def _failure(error: RuntimeError, files: list[FileClips]) -> RuntimeError:
+def legal_timeout(seconds: float) -> float:
+    """`seconds` that a worker may keep silent; ValueError unless positive: 0 waits forever."""
+    if not seconds > 0:
+        raise ValueError(
+            f"timeout_seconds is {seconds}; with it a worker that hangs is never told: 120"
+        )
+    return seconds
+
+
+def worker_failure(error: RuntimeError, files: Sequence[WatchedReading]) -> RuntimeError:
     """With the reading of the worker whose process the error names, or those of all."""
     if not files or isinstance(error, ReadingFailed):
         return error

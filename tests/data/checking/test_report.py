@@ -1,6 +1,7 @@
 """Every listed clip has one row, whatever became of it; rows survive the file they are kept in."""
 
 import math
+import multiprocessing
 import os
 import signal
 import time
@@ -23,23 +24,9 @@ from mmdiff.data.sources.clip_entry import ClipEntry, Listing
 from mmdiff.media.clip import Clip
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, Rejection
+from tests.data.listed import Listed
 
 SPEC = ClipSpec(num_frames=5, height=16, width=16, frame_rate=8, sample_rate=16000)
-
-
-class Listed:
-    """A source that lists the files of a folder, and some that could not be listed."""
-
-    def __init__(self, folder, names, *, num_unlisted=0):
-        self.folder, self.names, self.num_unlisted = folder, names, num_unlisted
-
-    def listing(self):
-        entries = tuple(ClipEntry(name, f"clip {name}", self.folder / name) for name in self.names)
-        rejections = tuple(
-            Rejection(f"row {i}", Reason.BAD_ROW, "list", f"row {i} has no file name; write one")
-            for i in range(self.num_unlisted)
-        )
-        return Listing(entries, rejections)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +114,7 @@ class _Entries(tuple):
 PARENT = os.getpid()
 
 
-def test_a_file_that_kills_or_blocks_a_process_is_a_row_too(folder, monkeypatch):
+def test_v5_a_file_that_kills_or_blocks_a_process_is_a_row_too(folder, monkeypatch):
     monkeypatch.setattr(check_workers, "GRACE_SECONDS", 0.0)
     names = ("kept.mp4", "large.mp4", "short.mp4", "sound.wav", "gone.mp4")
     clips = Killing(Listed(folder, names), SPEC, limits=Limits(max_seconds=2))
@@ -138,6 +125,18 @@ def test_a_file_that_kills_or_blocks_a_process_is_a_row_too(folder, monkeypatch)
     assert "SIGKILL" in killed.message
     assert (blocked.status, blocked.reason) == ("dropped", Reason.TOO_SLOW)
     assert [report.rows[index].status for index in (0, 2, 4)] == ["kept", "dropped", "dropped"]
+
+
+def test_v5_a_process_that_ends_between_two_files_is_replaced(folder):
+    clips = ListedClips(Listed(folder, ("kept.mp4", "large.mp4")), SPEC)
+    rows = check_all(clips, num_workers=1)
+    first, row = next(rows)
+    (worker,) = (one for one in multiprocessing.active_children() if one.daemon)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    rest = dict(rows)
+    assert (first, row.status) == (0, "kept")
+    assert list(rest) == [1] and rest[1].status == "adapted"
 
 
 @pytest.mark.parametrize(

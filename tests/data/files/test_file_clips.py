@@ -12,34 +12,21 @@ from itertools import islice
 import pytest
 import torch
 
+from mmdiff.data.bad_clips import TooManyBadFiles
 from mmdiff.data.files.clip_spec import ClipSpec
-from mmdiff.data.files.file_clips import FileClips, ReadingFailed, TooManyBadFiles
-from mmdiff.data.files.file_data import several
+from mmdiff.data.files.file_clips import FileClips, ReadingFailed
+from mmdiff.data.files.file_data import SeveralData
 from mmdiff.data.files.fit_clip import fit_clip
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.loader import ResumableLoader
 from mmdiff.data.order import EndlessOrder
 from mmdiff.data.sources.clip_entry import ClipEntry, Listing
 from mmdiff.media.clip import Clip
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason
 from mmdiff.values.sample import SampleFacts
+from tests.data.listed import Listed
 
 SPEC = ClipSpec(2, 16, 16, frame_rate=8, sample_rate=8000, crop="random", stretch="random")
-
-
-class Listed:
-    """A source that lists names of a folder, and some that could not be listed."""
-
-    def __init__(self, folder, names, *, num_unlisted=0):
-        self.folder, self.names, self.num_unlisted = folder, names, num_unlisted
-
-    def listing(self):
-        entries = tuple(ClipEntry(name, name, self.folder / name) for name in self.names)
-        rejections = tuple(
-            Rejection(f"row {i}", Reason.BAD_ROW, "list", f"row {i} has no file name; write one")
-            for i in range(self.num_unlisted)
-        )
-        return Listing(entries, rejections)
 
 
 @pytest.fixture(scope="module")
@@ -236,10 +223,10 @@ class Faulty(FileClips):
 class FaultyClips(ListedClips):
     fault = None
 
-    def fitted(self, index, generator=None):
+    def fitted(self, index, generator=None, spec=None):
         if self.fault is not None:
             self.fault()
-        return super().fitted(index, generator)
+        return super().fitted(index, generator, spec)
 
 
 def _unpicklable():
@@ -340,7 +327,7 @@ def test_sources_are_mixed_by_weight(folder):
         "a": Listed(folder, ["g0.mp4", "g1.mp4", "g2.mp4"]),
         "b": Listed(folder, ["g3.mp4"]),
     }
-    data = several(sources, seed=0, batch_size=2, weights={"a": 1, "b": 3}, spec=SPEC)
+    data = SeveralData(sources=sources, seed=0, batch_size=2, weights={"a": 1, "b": 3}, spec=SPEC)
     order = data.order(rank=0, world_size=1)
     drawn = [number % 4 for numbers in islice(order, 400) for number in numbers]
     assert drawn.count(3) / len(drawn) == pytest.approx(0.75, abs=0.01)
