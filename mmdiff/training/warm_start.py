@@ -1,10 +1,15 @@
 """Parts of an earlier run to start the next one from."""
 
+import json
 from pathlib import Path
 
+from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
+from mmdiff.autoencoders.autoencoder import Autoencoder
+from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.text.encoder import saved_text_encoder
 from mmdiff.training.text_model import TextModel
+from mmdiff.values.saved_component import saved_component
 
 
 def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTransformer:
@@ -13,7 +18,7 @@ def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTra
     What is new starts at zero, so at first the grown one predicts exactly what the saved one
     does. ValueError if it would lose attention that the saved one has.
     """
-    saved = DiffusionTransformer.from_pretrained(Path(folder) / "transformer")
+    saved = saved_component(DiffusionTransformer, Path(folder) / "transformer")
     before = saved.config.time_attention_every
     if before % time_attention_every:
         raise ValueError(
@@ -25,6 +30,25 @@ def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTra
     missing, unexpected = grown.load_state_dict(saved.state_dict(), strict=False)
     assert not unexpected and all("_time." in name for name in missing)
     return grown
+
+
+def saved_autoencoder(folder: str) -> Autoencoder:
+    """The video or audio autoencoder saved in `folder`, to be trained further.
+
+    FileNotFoundError if there is none; ValueError for a component of another kind.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no config.json; give the folder of an autoencoder, which a run writes "
+            "under components/ and a pipeline holds as vae/ and audio_vae/"
+        )
+    kind = json.loads(path.read_text(encoding="utf-8")).get("_class_name")
+    for autoencoder in (VideoAutoencoder, AudioAutoencoder):
+        if kind == autoencoder.__name__:
+            model: Autoencoder = saved_component(autoencoder, folder)
+            return model.float().train()
+    raise ValueError(f"{folder} holds a {kind}, not a VideoAutoencoder or an AudioAutoencoder")
 
 
 def saved_text_model(folder: str, *, max_length: int = 64) -> TextModel:

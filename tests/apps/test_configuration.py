@@ -12,6 +12,7 @@ from mmdiff.apps.known_keys import (
     configuration_folder,
     groups,
     groups_of,
+    home_of,
     keys_of_files,
     options,
     options_of,
@@ -21,9 +22,11 @@ from mmdiff.guidance.energy import Energy
 from mmdiff.guidance.guider import Guider
 
 FILL = {  # values that only the user knows
-    "export": ["vae_run=a", "audio_vae_run=b", "vocoder_run=c", "diffusion_run=d"],
-    "encode": ["vae=a", "audio_vae=b"],
+    "export": ["diffusion_run=a"],
     "data-check": ["data.root=a"],
+    "finetune/video_autoencoder": ["data.root=a"],
+    "finetune/audio_autoencoder": ["data.root=a"],
+    "finetune/diffusion": ["data.dataset.folder=a"],
 }
 EXPERIMENTS = [
     (verb, name) for verb in ("train", "evaluate") for name in options_of(verb, "experiment")
@@ -43,7 +46,7 @@ def test_every_verb_composes(verb):
 
 @pytest.mark.parametrize("verb, experiment", EXPERIMENTS)
 def test_every_experiment_composes(verb, experiment):
-    config = plain(verb, f"experiment={experiment}")
+    config = plain(verb, f"experiment={experiment}", *FILL.get(experiment, []))
     check_nodes(config)
     path = configuration_folder() / "experiment" / f"{experiment}.yaml"
     assert len(path.read_text().splitlines()) <= 40
@@ -138,6 +141,17 @@ def test_every_key_and_group_is_known():
     assert keys_of_files()["num_inference_steps"] == "conf/evaluate.yaml"
     assert keys_of_files()["scheduler.flow_shift"].startswith("conf/scheduler/")
     assert {"scheduler", "guidance", "experiment", "trainer"} <= set(groups())
+
+
+def test_what_options_share_is_no_option_and_is_where_its_keys_belong():
+    assert "folder" in options("data") and "_files" not in options("data")
+    homes = {"data.root": "folder", "data.spec.height": "_files", "data.no_such_key": "folder"}
+    for key, name in homes.items():
+        assert home_of(key, verb="train", choices={"data": "folder"}) == f"conf/data/{name}.yaml"
+    data = plain("data-check", "data.spec.height=96", "data.batch_size=2")["data"]
+    assert (data["root"], data["spec"]["height"], data["spec"]["width"]) == ("a", 96, 64)
+    with pytest.raises(UsageError, match=r"data\._target_"):
+        plain("train", "data=_files")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,0 +1,70 @@
+"""The five commands of the README's "On your own clips", and the clip that comes out."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from mmdiff.__main__ import main
+from mmdiff.apps.compose import composed, resolved
+from mmdiff.data.latent_cache import LatentCache
+from mmdiff.media.reader import read_clip
+from tools.write_bounce import write_bounce
+
+SPEC = ["data.spec.num_frames=9", "data.spec.height=32", "data.spec.width=32"]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four clips of the bounce world and one of which only the start is there."""
+    root = tmp_path_factory.mktemp("clips")
+    write_bounce(root, num_clips=4)
+    whole = (root / "00000.mp4").read_bytes()
+    (root / "cut_off.mp4").write_bytes(whole[: len(whole) // 2])
+    with (root / "metadata.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(["cut_off.mp4", "a clip that is not all there"])
+    return root
+
+
+@pytest.mark.slow
+def test_from_a_folder_of_clips_to_a_clip_of_its_model(clips: Path, tmp_path: Path) -> None:
+    files = ["data=folder", f"data.root={clips}", "data.max_bad_fraction=0.5", *SPEC]
+    small = ["data.batch_size=2", "data.num_workers=0", "max_steps=2", "trainer.precision=32-true"]
+    assert main(["data-check", *files, "num_workers=1", f"output_dir={tmp_path / 'check'}"]) == 0
+
+    vae_run, cache, run = (tmp_path / name for name in ("vae", "cache", "own"))
+    words = ["train", "experiment=finetune/video_autoencoder", *files, *small]
+    assert main([*words, f"output_dir={vae_run}"]) == 0
+
+    words = [f"vae={vae_run / 'components/vae'}", f"folder={cache}", "max_bad_fraction=0.5"]
+    assert main(["encode", *files, *words, f"output_dir={tmp_path / 'encode'}"]) == 0
+    assert len(LatentCache(cache).entries()) == 4
+
+    words = ["train", "experiment=finetune/diffusion", f"data.dataset.folder={cache}", *small]
+    assert main([*words, f"output_dir={run}"]) == 0
+
+    pipeline, clip = tmp_path / "pipeline", tmp_path / "clip.mp4"
+    words = [f"vae_run={vae_run}", f"diffusion_run={run}", f"output_dir={pipeline}"]
+    assert main(["export", *words]) == 0
+    words = [f"checkpoint={pipeline}", "prompt=a red circle", f"output={clip}", "num_frames=9"]
+    sizes = ["height=32", "width=32", "num_inference_steps=2"]
+    assert main(["generate", *words, *sizes, f"output_dir={tmp_path / 'generate'}"]) == 0
+    made = read_clip(clip)
+    assert made.frames.shape == (9, 32, 32, 3) and made.waveform is not None
+
+
+def test_the_bounce_world_is_encoded_where_no_data_is_chosen(tmp_path: Path) -> None:
+    words = [f"folder={tmp_path}", "dataset.num_clips=2", f"output_dir={tmp_path / 'encode'}"]
+    assert main(["encode", "batch_size=2", *words]) == 0
+    assert len(LatentCache(tmp_path).entries()) == 2
+
+
+def test_what_is_not_given_comes_from_the_bundled_model(tmp_path: Path) -> None:
+    config = resolved(composed("encode"), "encode")
+    assert Path(config["vae"]).is_dir() and Path(config["audio_vae"]).is_dir()
+    words = [f"diffusion_run={tmp_path}", f"output_dir={tmp_path / 'out'}"]
+    config = resolved(composed("export", words), "export")
+    assert (Path(config["vocoder_run"]) / "vocoder/config.json").is_file()
+    words = ["experiment=finetune/audio_autoencoder", "data.root=clips"]
+    config = resolved(composed("train", words), "train")
+    assert (Path(config["autoencoder"]["folder"]) / "config.json").is_file()
