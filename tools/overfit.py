@@ -23,6 +23,8 @@ from mmdiff.evaluation.reconstruction import psnr
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from mmdiff.values.sample import Sample
 
+SAMPLES_A_STEP = 16  # of diffusion: each is another noise level
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -71,7 +73,8 @@ def train(arguments: argparse.Namespace, *, num_clips: int) -> Path:
     if not (own / "components").is_dir():
         steps = f"max_steps={arguments.diffusion_steps}"
         words = ["experiment=finetune/diffusion", f"data.dataset.folder={cache}", steps]
-        mmdiff("train", *words, "data.batch_size=16", "task=joint", f"output_dir={own}")
+        several = f"trainer.accumulate_grad_batches={SAMPLES_A_STEP // min(num_clips, 8)}"
+        mmdiff("train", *words, batch, several, "task=joint", f"output_dir={own}")
     words = [f"vae_run={vae}", f"diffusion_run={own}", f"output_dir={pipeline}", "overwrite=true"]
     defaults = [f"default_{name}={value}" for name, value in sizes.items()]
     mmdiff("export", *words, *defaults, "dtype=float32", "default_guidance_scale=1.0")
