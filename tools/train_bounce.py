@@ -23,6 +23,7 @@ RUNS = {
     "diffusion": "bounce/diffusion",
     "motion": "bounce/motion",
     "tasks": "bounce/tasks",
+    "refinement": "bounce/refinement",
 }
 PAUSE_SECONDS = 300
 """A longer gap between two log entries is time in which the run did not run."""
@@ -53,12 +54,12 @@ def main() -> int:
     )
     on_cache = [threads, f"data.dataset.folder={cache}", *arguments.overrides]
     train(folder, "diffusion", on_cache)
-    for earlier, later in (("diffusion", "motion"), ("motion", "tasks")):
+    for earlier, later in pairwise(("diffusion", "motion", "tasks", "refinement")):
         started_from = folder / earlier / "components"
         train(folder, later, [f"backbone.folder={started_from}", *on_cache])
     pipeline = folder / "pipeline"
     runs = [f"{name}_run={folder / name}" for name in ("vae", "audio_vae", "vocoder")]
-    runs.append(f"diffusion_run={folder / 'tasks'}")
+    runs.append(f"diffusion_run={folder / 'refinement'}")
     sampling = (
         "scheduler.shift=4.0",
         "default_num_inference_steps=20",
