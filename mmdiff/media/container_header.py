@@ -51,7 +51,7 @@ def container_of(file: MediaFile) -> Container | None:
 
 def check_claims(file: MediaFile, container: Container | None) -> None:
     """Raise RejectedMedia for an mp4 that claims to hold more samples than it has bytes, or that
-    lost a track.
+    lost a track, or the end of its index: FFmpeg makes do with the tracks in front of it.
 
     FFmpeg reserves 24 bytes for each claimed sample: 200 bytes of a file could ask for gigabytes.
     And it skips what it does not know: one flipped bit in a name, and a clip has no picture.
@@ -61,6 +61,9 @@ def check_claims(file: MediaFile, container: Container | None) -> None:
     num_tracks = num_track_headers = 0
     for box in _boxes(file, 0, file.size):
         num_tracks += box.name == b"trak"
+        if box.name == b"moov" and box.end > file.size:
+            text = "is truncated: it ends within its index; fetch it again"
+            raise rejected(file.name, Reason.TRUNCATED, "open", text)
         if box.name == b"moov":
             size = min(box.end - box.start, LARGEST_INDEX)
             num_track_headers += _bytes_at(file, box.start, size).count(b"tkhd")

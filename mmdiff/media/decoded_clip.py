@@ -46,7 +46,9 @@ def decode_media(
         file, "r", options=options, metadata_errors="replace", timeout=(left, left)
     ) as opened:
         file.check()
-        decoding = _Decoding.of(file, opened, span, is_entered=enter_at is not None)
+        decoding = _Decoding.of(
+            file, opened, span, is_cut_off=is_cut_off, is_entered=enter_at is not None
+        )
         for stream in decoding.streams:
             stream.codec_context.thread_count = 1  # workers are forked, and bytes must not vary
             stream.codec_context.options = {**STRICT, **max_pixels}
@@ -76,12 +78,16 @@ class _Decoding:
         container: av.container.InputContainer,
         span: Span,
         *,
+        is_cut_off: bool,
         is_entered: bool,
     ) -> "_Decoding":
         videos = [stream for stream in container.streams.video if not _is_cover(stream)][:1]
         audios = list(container.streams.audio)[:1]
         if not videos and not audios:
             text = "holds neither picture nor sound"
+            if is_cut_off:
+                text = f"{text}, and states that it is longer: fetch it again"
+                raise rejected(file.name, Reason.TRUNCATED, "open", text)
             raise rejected(file.name, Reason.EMPTY, "open", text)
         streams: list[AnyStream] = [*videos, *audios]
         for stream in streams:

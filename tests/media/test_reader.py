@@ -1,3 +1,4 @@
+import io
 import random
 from fractions import Fraction
 
@@ -8,6 +9,8 @@ import torch
 
 from mmdiff.media.clip import Clip
 from mmdiff.media.decoded_pictures import even_grid
+from mmdiff.media.reader import decode_clip
+from mmdiff.media.rejection import Reason, Rejection
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +154,16 @@ def test_what_is_no_media_file_is_refused(good, tmp_path, content):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=name):
             Clip.load(tmp_path / name)
+
+
+def test_an_mp4_that_is_cut_off_anywhere_is_truncated(good):
+    # also within the index, which lies at the end: without a look at it, the sound is just gone
+    whole = good.read_bytes()
+    index_at = whole.index(b"moov")
+    for cut in [*range(64, index_at, 997), *range(index_at + 4, len(whole), 31), len(whole) - 1]:
+        outcome = decode_clip(io.BytesIO(whole[:cut]), name="cut.mp4")
+        assert isinstance(outcome, Rejection), cut
+        assert outcome.reason is Reason.TRUNCATED, (cut, outcome.message)
 
 
 def test_an_image_named_mp4_is_refused(small_clip, tmp_path):
