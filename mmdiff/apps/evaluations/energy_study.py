@@ -1,13 +1,13 @@
 """Energies: what each one measures of the finished clip, without it and with it."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from mmdiff.apps.evaluations.study import Stage, Study
-from mmdiff.apps.evaluations.truth import Truth
+from mmdiff.apps.evaluations.truth import SILENT, Truth
 from mmdiff.apps.evaluations.variant import BASELINE, Variant, guiders_of
 from mmdiff.evaluation.adherence import WANTED, adherence
 from mmdiff.evaluation.plot import save_bars
@@ -33,10 +33,13 @@ class EnergyStudy(Study):
     """Equal prompts and seeds; an energy is lower where the clips are better.
 
     energies: by name; each at the scale that it has.
+    sounding: names of those that are read from the prompts with a ping: a silent clip has nothing
+        that sync could bring together, and measures 1 whatever is done.
     wanted_down: percent of its own measure that each has to take away.
     """
 
     energies: Mapping[str, Energy]
+    sounding: Collection[str] = ()
     num_clips: int = 64
     wanted_down: float = 20.0
 
@@ -46,14 +49,20 @@ class EnergyStudy(Study):
         base = list(batches(stage, truths, Variant()))
         for name, energy in self.energies.items():
             led = list(batches(stage, truths, Variant(guiders=[energy])))
-            before, after = (measured(stage, energy, truths, made) for made in (base, led))
+            read = [
+                index
+                for index, truth in enumerate(truths)
+                if name not in self.sounding or truth.event.sound != SILENT
+            ]
+            of_each = [measured(stage, energy, truths, made) for made in (base, led)]
+            before, after = (mean([found[index] for index in read]) for found in of_each)
             down[name] = 100 * (before - after) / abs(before) if before else float("nan")
             count, seconds = len(truths), [sum(one.seconds for one in made) for made in (base, led)]
             right = [attributes(stage, truths, made) for made in (base, led)]
             figures = (
-                Figure("its own measure, without", before, count=count),
-                Figure("its own measure, with", after, better="lower", count=count),
-                Figure("down by", down[name], "%", self.wanted_down, count=count),
+                Figure("its own measure, without", before, count=len(read)),
+                Figure("its own measure, with", after, better="lower", count=len(read)),
+                Figure("down by", down[name], "%", self.wanted_down, count=len(read)),
                 Figure("adherence, without", right[0], "%", count=count),
                 Figure("adherence, with", right[1], "%", count=count),
                 Figure(f"time over {BASELINE}", seconds[1] / seconds[0], "", better="lower"),
@@ -64,6 +73,10 @@ class EnergyStudy(Study):
             stage.run.folder / "energies.png",
             title=f"Energies, {len(truths)} clips",
         )
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
 
 
 def batches(stage: Stage, truths: Sequence[Truth], variant: Variant) -> Iterator[Sampled]:
@@ -85,8 +98,8 @@ def batches(stage: Stage, truths: Sequence[Truth], variant: Variant) -> Iterator
 @torch.no_grad()
 def measured(
     stage: Stage, energy: Energy, truths: Sequence[Truth], made: Sequence[Sampled]
-) -> float:
-    """The mean energy of the finished clips."""
+) -> list[float]:
+    """The energy of each finished clip."""
     pipe = stage.run.pipe
     decode = EnergyDecode(pipe.vae, pipe.audio_vae, pipe.vocoder, pipe.latent_grid)
     prompts = iter([truth.prompt for truth in truths])
@@ -95,7 +108,7 @@ def measured(
         rows = [next(prompts) for _ in range(batch.latents.batch_size)]
         settled = batch.latents.map(lambda half: torch.zeros_like(half[:, :1]))
         found += energy.energy(batch.latents, EnergyInput(settled, decode, rows)).tolist()
-    return sum(found) / len(found)
+    return found
 
 
 @torch.no_grad()
