@@ -40,11 +40,14 @@ def write_bounce(
     if metadata.exists() and not overwrite:
         raise FileExistsError(f"{metadata} exists; give another folder or --overwrite")
     folder.mkdir(parents=True, exist_ok=True)
+    datasets = {
+        shape: BounceDataset(num_clips, seed, shape=shape) for shape in (ClipShape(), *SHAPES)
+    }
     rows = []
     for index in range(num_clips):
         name, odd = f"{index:05d}.mp4", index - (num_clips - num_odd)
         shape = ClipShape() if odd < 0 else SHAPES[odd % len(SHAPES)]
-        sample = BounceDataset(num_clips, seed, shape=shape)[index]
+        sample = datasets[shape][index]
         clip = Clip(sample.frames, shape.frame_rate, sample.waveform, shape.sample_rate)
         content = encode_mp4(clip) if odd < 0 else odd_file(clip, odd)
         (folder / name).write_bytes(content)  # metadata.csv says when all are there

@@ -7,7 +7,6 @@ it.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,17 @@ from mmdiff.apps.targets import resolve_target
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.secret_values import secret_in
 
-# ${bundled:vae}: the folder of a component of the bundled model; ${bundled:}: that of all of it
-OmegaConf.register_new_resolver(
-    "bundled",
-    lambda part="": str(Path(str(resources.files("mmdiff"))) / "pretrained/bounce" / part),
-)
 _HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
+
+
+def _bundled(part: str = "") -> str:
+    """${bundled:vae}: the folder of a component of the bundled model; ${bundled:}: all of it."""
+    from mmdiff.pipelines.folder import pipeline_folder
+
+    return str(pipeline_folder(None) / part)
+
+
+OmegaConf.register_new_resolver("bundled", _bundled)
 
 
 def composed(

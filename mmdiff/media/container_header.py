@@ -61,10 +61,10 @@ def check_claims(file: MediaFile, container: Container | None) -> None:
     num_tracks = num_track_headers = 0
     for box in _boxes(file, 0, file.size):
         num_tracks += box.name == b"trak"
-        if box.name == b"moov" and box.end > file.size:
-            text = "is truncated: it ends within its index; fetch it again"
-            raise rejected(file.name, Reason.TRUNCATED, "open", text)
         if box.name == b"moov":
+            if box.end > file.size:
+                text = "is truncated: it ends within its index; fetch it again"
+                raise rejected(file.name, Reason.TRUNCATED, "open", text)
             size = min(box.end - box.start, LARGEST_INDEX)
             num_track_headers += _bytes_at(file, box.start, size).count(b"tkhd")
         offset = COUNT_AT.get(box.name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mmdiff.apps.evaluations.study import Stage, Study
+from mmdiff.apps.evaluations.study import Stage, Study, mean
 from mmdiff.apps.evaluations.truth import SILENT, Truth
 from mmdiff.apps.evaluations.variant import BASELINE, Variant, guiders_of
 from mmdiff.evaluation.adherence import WANTED, adherence
@@ -47,6 +47,7 @@ class EnergyStudy(Study):
         truths = stage.truths(at_most=self.num_clips)
         down: dict[str, float] = {}
         base = list(batches(stage, truths, Variant()))
+        right = attributes(stage, truths, base)
         for name, energy in self.energies.items():
             led = list(batches(stage, truths, Variant(guiders=[energy])))
             read = [
@@ -58,13 +59,12 @@ class EnergyStudy(Study):
             before, after = (mean([found[index] for index in read]) for found in of_each)
             down[name] = 100 * (before - after) / abs(before) if before else float("nan")
             count, seconds = len(truths), [sum(one.seconds for one in made) for made in (base, led)]
-            right = [attributes(stage, truths, made) for made in (base, led)]
             figures = (
                 Figure("its own measure, without", before, count=len(read)),
                 Figure("its own measure, with", after, better="lower", count=len(read)),
                 Figure("down by", down[name], "%", self.wanted_down, count=len(read)),
-                Figure("adherence, without", right[0], "%", count=count),
-                Figure("adherence, with", right[1], "%", count=count),
+                Figure("adherence, without", right, "%", count=count),
+                Figure("adherence, with", attributes(stage, truths, led), "%", count=count),
                 Figure(f"time over {BASELINE}", seconds[1] / seconds[0], "", better="lower"),
             )
             yield Result(f"energy_{name}", f"Energy: {name}", figures)
@@ -73,10 +73,6 @@ class EnergyStudy(Study):
             stage.run.folder / "energies.png",
             title=f"Energies, {len(truths)} clips",
         )
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
 
 
 def batches(stage: Stage, truths: Sequence[Truth], variant: Variant) -> Iterator[Sampled]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmdiff.apps.evaluations.study import Asked, Stage, Study
+from mmdiff.apps.evaluations.study import Asked, Stage, Study, mean
 from mmdiff.apps.evaluations.truth import SILENT, Truth
 from mmdiff.apps.evaluations.variant import BASELINE, Variant, gathered, side_by_side
 from mmdiff.evaluation.adherence import WANTED, adherence
@@ -196,10 +196,6 @@ def floor(frames: Sequence[Tensor]) -> dict[str, float]:
         "warp error": mean([warp_error(one) for one in frames]),
         "flicker": mean([flicker(one) for one in frames]),
     }
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
 
 
 def ask(truth: Truth) -> Asked:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmdiff.apps.evaluations.study import Asked, Stage, Study
+from mmdiff.apps.evaluations.study import Asked, Stage, Study, mean
 from mmdiff.apps.evaluations.truth import Truth
 from mmdiff.evaluation.adherence import WANTED, adherence
 from mmdiff.evaluation.plot import Curve, save_curves
@@ -134,10 +134,6 @@ def bounded(bound: Bound, found: Scores) -> list[Figure]:
     relation = "away from" if bound.is_agreement else "below"
     name = f"{bound.sampler} at {bound.steps} {relation} {best} at {bound.other_steps}"
     return [Figure(name, points, "points", bound.points, "lower", count)]
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def ask(truth: Truth) -> Asked:

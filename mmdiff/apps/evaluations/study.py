@@ -141,3 +141,8 @@ def _as_read(clip: Clip, path: Path) -> Clip:
     if read.waveform is None:
         return replace(clip, frames=frames)
     return replace(clip, frames=frames, waveform=read.waveform[:, : clip.num_samples])
+
+
+def mean(values: Sequence[float]) -> float:
+    """NaN of nothing."""
+    return sum(values) / len(values) if values else float("nan")
