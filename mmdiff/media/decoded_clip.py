@@ -98,10 +98,17 @@ class _Decoding:
         if videos:
             start = videos[0].start_time if is_entered else None
             pictures = DecodedPictures(
-                file.name, videos[0], span=span, limits=file.limits, start_pts=start
+                file.name,
+                videos[0],
+                span=span,
+                limits=file.limits,
+                start_pts=start,
+                is_cut_off=is_cut_off,
             )
         if audios:
-            sound = DecodedSound(file.name, audios[0], span=span, limits=file.limits)
+            sound = DecodedSound(
+                file.name, audios[0], span=span, limits=file.limits, is_cut_off=is_cut_off
+            )
         return cls(file, span, streams, pictures, sound, is_entered)
 
     def check_claims(self, container: av.container.InputContainer) -> None:
@@ -120,8 +127,9 @@ class _Decoding:
     def enter(self, container: av.container.InputContainer, seconds: Fraction) -> None:
         """Go to the last key frame before `seconds` from the start."""
         stream = self.streams[0]
-        if stream.start_time is None or not stream.time_base:
-            text = "does not state when it starts"
+        is_timed = self.pictures is None or self.pictures.is_timed
+        if stream.start_time is None or not stream.time_base or not is_timed:
+            text = "does not state when it starts, or when its frames are shown"
             raise rejected(self.file.name, Reason.DAMAGED, "decode", text)
         container.seek(stream.start_time + int(seconds / stream.time_base), stream=stream)
 
@@ -134,6 +142,8 @@ class _Decoding:
             if half is None or half.is_done:
                 continue
             half.num_packets += 1
+            if isinstance(half, DecodedPictures):
+                half.expect(packet)
             for frame in packet.decode():
                 if isinstance(frame, av.VideoFrame) and self.pictures is not None:
                     self.pictures.add(frame)

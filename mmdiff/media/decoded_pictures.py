@@ -25,9 +25,11 @@ class DecodedPictures:
 
     Takes from the stream what it needs at once: its fields are gone when the file is closed. Times
     are integers, in ticks of the stream, as long as frames come: fractions would cost a tenth of
-    the decoding of small frames.
+    the decoding of small frames. An AVI knows no time but the order of its packets, which is that
+    of decoding: the first picture is shown at the time of the first packet, and so on.
 
-    start_pts  when the first picture of the file is shown; None: with the first that comes
+    start_pts   when the first picture of the file is shown; None: with the first that comes
+    is_cut_off  whether the file states that it is longer than it is: its index may be missing
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class DecodedPictures:
         span: Span,
         limits: Limits,
         start_pts: int | None = None,
+        is_cut_off: bool = False,
     ) -> None:
         self.name = name
         self.limits = limits
@@ -47,13 +50,15 @@ class DecodedPictures:
         self.rate = exact_rate(rate)
         self.time_base = stream.time_base
         self.span = span.on_grid(self.rate)
-        self.stated_frames = _stated_frames(stream, limits)
+        self.stated_frames = _stated_frames(stream, limits, is_cut_off)
         self.stated_size = (stream.height, stream.width)
+        self.is_timed = not _is_avi(stream) or not stream.codec_context.has_b_frames
         self.is_done = False
         self.num_packets = 0
         self.num_bytes = 0
         self._pixels: deque[np.ndarray] = deque()
         self._pts: list[int] = []
+        self._slots: deque[int] | None = deque() if _is_avi(stream) else None
         self._reformatter = VideoReformatter()  # one for all frames: setting it up costs the most
         self._size: tuple[int, int] | None = None
         self._orientation = UPRIGHT
@@ -101,7 +106,14 @@ class DecodedPictures:
             expected = max(expected, self.stated_frames)
         self._check_size(max(expected, 1), self.stated_size, "open")
 
+    def expect(self, packet: av.Packet) -> None:
+        """Before each packet is decoded."""
+        if self._slots is not None and packet.size and packet.dts is not None:
+            self._slots.append(packet.dts)
+
     def add(self, frame: av.VideoFrame) -> None:
+        if self._slots is not None:
+            frame.pts = self._slots.popleft() if self._slots else None
         count, pts = len(self._pts), frame.pts
         if frame.is_corrupt:
             raise self._refusal(Reason.DAMAGED, f"is damaged: frame {count} is corrupt")
@@ -249,10 +261,18 @@ def even_grid(times: list[Fraction], rate: Fraction, *, num_ticks: int | None = 
     return [max(int(index), 0) for index in indices]
 
 
-def _stated_frames(stream: av.VideoStream, limits: Limits) -> int:
-    """0 where the container does not say; an mp4 also counts frames that its edit list cuts off."""
+def _is_avi(stream: av.VideoStream) -> bool:
+    return stream.container.format.name == "avi"
+
+
+def _stated_frames(stream: av.VideoStream, limits: Limits, is_cut_off: bool) -> int:
+    """0 where the container does not say; the header of an mp4 also counts frames that its edit
+    list cuts off, that of an AVI empty packets, which repeat a frame."""
     entries = stream.index_entries
-    is_mp4 = "mp4" in stream.container.format.name
-    if not stream.frames or not is_mp4 or not 0 < len(entries) <= limits.max_frames:
+    if not stream.frames or not 0 < len(entries) <= limits.max_frames:
+        return stream.frames
+    if _is_avi(stream):
+        return stream.frames if is_cut_off else len(entries)
+    if "mp4" not in stream.container.format.name:
         return stream.frames
     return sum(not entry.is_discard for entry in entries)

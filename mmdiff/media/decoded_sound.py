@@ -13,6 +13,7 @@ from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
 from mmdiff.media.span import Span
 
 LARGEST_FILLING = 2048  # one frame of the widest codec
+SMALLEST_CODED = 576  # samples of a frame: half of one of MPEG's
 MOST_CHANNELS = 8  # of a Clip
 LARGEST_JITTER = Fraction(1, 30)  # seconds: stored times are rounded; more is a gap
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31}
@@ -22,9 +23,19 @@ class DecodedSound:
     """Collects the samples of a span; what is wrong with them is a RejectedMedia.
 
     Takes from the stream what it needs at once: its fields are gone when the file is closed.
+
+    is_cut_off  whether the file states that it is longer than it is: its index may be missing
     """
 
-    def __init__(self, name: str, stream: av.AudioStream, *, span: Span, limits: Limits) -> None:
+    def __init__(
+        self,
+        name: str,
+        stream: av.AudioStream,
+        *,
+        span: Span,
+        limits: Limits,
+        is_cut_off: bool = False,
+    ) -> None:
         self.name = name
         self.limits = limits
         self.sample_rate = stream.rate
@@ -34,7 +45,7 @@ class DecodedSound:
         self.stream_start: Fraction | None = None
         if stream.start_time is not None:
             self.stream_start = stream.start_time * self.time_base
-        self.stated_seconds = _stated_ticks(stream) * self.time_base  # 0: it does not say
+        self.stated_seconds = _stated_ticks(stream, is_cut_off) * self.time_base  # 0: unknown
         self.is_done = False
         self.num_packets = 0
         self.num_samples = 0
@@ -182,7 +193,13 @@ def _as_float(frame: av.AudioFrame) -> np.ndarray:
     return ((samples.astype(np.float64) - zero) / full_scale).astype(np.float32)
 
 
-def _stated_ticks(stream: av.AudioStream) -> int:
-    """In ticks of the stream; what stands there for a matroska is the length of the whole file."""
-    is_own = "matroska" not in stream.container.format.name
-    return stream.duration or 0 if is_own else 0
+def _stated_ticks(stream: av.AudioStream, is_cut_off: bool) -> int:
+    """In ticks of the stream; what stands there for a matroska is the length of the whole file,
+    and an AVI whose ticks are coded frames also counts empty ones."""
+    kind, ticks = stream.container.format.name, stream.duration or 0
+    if "matroska" in kind:
+        return 0
+    is_coded = stream.time_base and stream.time_base * stream.rate >= SMALLEST_CODED
+    if kind == "avi" and is_coded and not is_cut_off:
+        return min(ticks, len(stream.index_entries) or ticks)
+    return ticks

@@ -241,6 +241,8 @@ def _containers_and_codecs(corpus: Corpus) -> None:
     corpus.good("vp9.webm", codec="libvpx-vp9", codec_options=fast, **opus)
     corpus.good("vp8.webm", codec="libvpx", codec_options=fast, **opus)
     corpus.good("plain.avi", codec="mpeg4", **pcm)
+    corpus.good("bidirectional.avi", codec="mpeg4", codec_options={"bf": "2"}, **pcm)
+    corpus.good("h264.avi", codec_options={"crf": "8", "bf": "3"}, **pcm)
     corpus.good("mjpeg.avi", codec="mjpeg", pix_fmt="yuvj420p", **pcm)
     quiet = {"preset": "ultrafast", "x265-params": "log-level=none:crf=10:pools=1"}
     corpus.good("hevc.mp4", codec="libx265", codec_options=quiet)
@@ -261,7 +263,8 @@ def _containers_and_codecs(corpus: Corpus) -> None:
 
 
 def _cut_off(corpus: Corpus) -> None:
-    for name in ("plain.mp4", "plain.mkv", "vp9.webm", "plain.avi", "sound.wav", "sound.flac"):
+    pictures = ("plain.mp4", "plain.mkv", "vp9.webm", "plain.avi", "h264.avi")
+    for name in (*pictures, "sound.wav", "sound.flac"):
         data = (corpus.folder / name).read_bytes()
         for percent in (10, 50, 90):
             content = data[: len(data) * percent // 100]

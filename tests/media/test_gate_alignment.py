@@ -67,6 +67,24 @@ def test_v8_flash_and_click_stay_together(tmp_path, kind, late, span):
     assert _error_seconds(clip) <= Fraction(1, 15)
 
 
+@pytest.mark.parametrize("span", [(None, None), (0.61, 2.97)], ids=["whole", "span"])
+@pytest.mark.parametrize("sound", [PCM, {"sound_codec": "libmp3lame"}], ids=["pcm", "mp3"])
+@pytest.mark.parametrize("bidirectional", [0, 2])
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_v8_an_avi_knows_only_the_order_of_its_packets(tmp_path, codec, bidirectional, sound, span):
+    """And holds empty packets where a frame is repeated, which its header counts."""
+    path = tmp_path / "clip.avi"
+    options = {"bf": str(bidirectional)}
+    _write_flash_and_click(
+        path, times=_even_times(4), rate=44_100, codec=codec, codec_options=options, **sound
+    )
+    clip = decode_clip(path, start_seconds=span[0], end_seconds=span[1])
+    assert _error_seconds(clip) <= Fraction(1, 24)  # one of the frames that were given
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.frames > len(stream.index_entries) == len(_even_times(4))
+
+
 def test_v8_a_gap_in_the_sound_is_silence_not_a_shift(tmp_path):
     """Half a second of packets is left out, as a recorder does that could not keep up."""
     path, cut = tmp_path / "whole.mkv", tmp_path / "gap.mkv"
