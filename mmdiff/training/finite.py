@@ -1,26 +1,13 @@
-"""What must not go on: numbers that are not finite."""
+"""Training on numbers that are not finite stops."""
 
-from collections.abc import Iterable, Mapping
+from torch import nn
 
-import torch
-from torch import Tensor, nn
+from mmdiff.values.finite import names_of_non_finite
 
 
 class NonFinite(ArithmeticError):  # noqa: N818
     """A loss, a gradient or a weight is NaN or infinite; the message says which, at which step, and
     for which samples where it can be told."""
-
-
-def are_finite(tensors: Iterable[Tensor]) -> Tensor:
-    """One bool per tensor: whether all of it is finite. Nothing is waited for."""
-    flags = [tensor.detach().isfinite().all() for tensor in tensors]
-    return torch.stack(flags) if flags else torch.ones(0, dtype=torch.bool)
-
-
-def names_of_non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """The names of those that are NaN or infinite anywhere."""
-    flags = are_finite(tensors.values()).tolist()
-    return [name for name, is_finite in zip(tensors, flags, strict=True) if not is_finite]
 
 
 def non_finite_weights(module: nn.Module) -> list[str]:

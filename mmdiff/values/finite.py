@@ -1,5 +1,8 @@
-"""What must not become a picture or a sound: numbers that are not finite."""
+"""What must not go on, nor become a picture or a sound: numbers that are not finite."""
 
+from collections.abc import Iterable, Mapping
+
+import torch
 from torch import Tensor
 
 from mmdiff.values.latents import ClipLatents
@@ -10,6 +13,18 @@ CLIPS_SHOWN = 5
 class NonFiniteOutput(ArithmeticError):  # noqa: N818
     """A component made NaN or infinity of finite input; the message names the step, the component
     and the clips."""
+
+
+def are_finite(tensors: Iterable[Tensor]) -> Tensor:
+    """One bool per tensor: whether all of it is finite. Nothing is waited for."""
+    flags = [tensor.detach().isfinite().all() for tensor in tensors]
+    return torch.stack(flags) if flags else torch.ones(0, dtype=torch.bool)
+
+
+def names_of_non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The names of those that are NaN or infinite anywhere."""
+    flags = are_finite(tensors.values()).tolist()
+    return [name for name, is_finite in zip(tensors, flags, strict=True) if not is_finite]
 
 
 def finite(values: Tensor, component: str, *, place: str = "") -> Tensor:

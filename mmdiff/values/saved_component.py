@@ -3,6 +3,8 @@
 from os import PathLike
 from typing import Any
 
+from mmdiff.values.finite import names_of_non_finite
+
 NAMES_SHOWN = 3
 
 
@@ -21,11 +23,9 @@ def saved_component(kind: Any, folder: str | PathLike[str]) -> Any:
     faults = {
         "missing": found["missing_keys"],
         "of nothing in its config.json": found["unexpected_keys"],
-        "NaN or infinite": [
-            name
-            for name, value in model.named_parameters()
-            if not value.is_meta and not bool(value.isfinite().all())  # meta: missing
-        ],
+        "NaN or infinite": names_of_non_finite(
+            {name: value for name, value in model.named_parameters() if not value.is_meta}
+        ),  # meta: missing
     }
     told = [f"{_listed(sorted(names))} {fault}" for fault, names in faults.items() if names]
     if told:

@@ -9,7 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mmdiff.training.finite import NonFinite, are_finite, names_of_non_finite
+from mmdiff.training.finite import NonFinite
+from mmdiff.values.finite import are_finite, names_of_non_finite
 
 _TEXT_BYTES = 500  # of what a rank tells the others
 _log = logging.getLogger(__name__)
