@@ -36,7 +36,13 @@ def _bundled(part: str = "") -> str:
     return str(pipeline_folder(None) / part)
 
 
+def _given(value: Any, otherwise: Any) -> Any:
+    """${given:${components.vae},${bundled:vae}}: the first, unless that is null."""
+    return otherwise if value is None else value
+
+
 OmegaConf.register_new_resolver("bundled", _bundled)
+OmegaConf.register_new_resolver("given", _given)
 
 
 def composed(

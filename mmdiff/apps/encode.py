@@ -4,18 +4,15 @@ Several processes share the work where torchrun starts them: torchrun --nproc_pe
 encode ...
 """
 
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.logging import RichHandler
-
 from mmdiff.apps.compose import built, check_nodes, save_resolved
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
+from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.apps.usage_error import UsageError
 
 if TYPE_CHECKING:
@@ -46,11 +43,7 @@ def start(config: dict[str, Any]) -> int:
             )
     if os.environ.get("RANK", "0") == "0":
         save_resolved(config, Path(config["output_dir"]))
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
-    )
+    log_to_terminal()
     rank, world_size = (
         int(os.environ.get(name, n)) for name, n in (("RANK", 0), ("WORLD_SIZE", 1))
     )

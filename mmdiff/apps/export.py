@@ -10,7 +10,8 @@ from typing import Any, Literal, get_type_hints
 from rich.console import Console
 
 from mmdiff.apps.run import run_call
-from mmdiff.apps.run_folder import component_folders, trained_for
+from mmdiff.apps.run_folder import component_folders, latents_trained_on, trained_for
+from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.apps.usage_error import UsageError
 
 
@@ -38,10 +39,12 @@ def export(
     default_modality_scale: float = 0.0,
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     overwrite: bool = False,
+    check_latents: bool = True,
     output_dir: str,
     paths: dict[str, str] | None = None,
 ) -> int:
     """Collect the components of four runs, write them as one pipeline, print its size."""
+    log_to_terminal()
     target = Path(output_dir)
     check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +72,8 @@ def export(
         folders: dict[str, Path] = {}
         for key, (run, names) in runs.items():
             folders |= component_folders(Path(run), names, key=key, workspace=workspace / "parts")
+        if check_latents:
+            _check_latents(folders, {name: run for run, names in runs.values() for name in names})
         finished = workspace / "pipeline"
         _save(folders, finished, dtype, scheduler, audio_scheduler, facts)
         _publish(finished, target)
@@ -78,6 +83,24 @@ def export(
         line = f"  {part.name:<14} {megabytes(part):6.2f} MB"
         console.print(line, markup=False, highlight=False, style="dim")
     return 0
+
+
+def _check_latents(folders: dict[str, Path], runs: dict[str, str]) -> None:
+    """UsageError where the transformer has learned the latents of other autoencoders: all it makes
+    would be decoded wrongly."""
+    from mmdiff.data.latent_cache import component_digest
+
+    diffusion_run = runs["transformer"]
+    for name, digest in latents_trained_on(Path(diffusion_run)).items():
+        if component_digest(folders[name]) != digest:
+            raise UsageError(
+                f"diffusion_run={diffusion_run} was trained on latents of another {name} than that "
+                f"in {runs[name]}",
+                key=f"{name}_run",
+                got=f"{name}_run={runs[name]}",
+                cure=f"{name}_run=RUN of the {name} that the latents were encoded with; "
+                "check_latents=false if it is the same one, saved anew",
+            )
 
 
 def _save(

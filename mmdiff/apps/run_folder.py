@@ -70,19 +70,40 @@ def _from_checkpoint(
 
 def trained_for(run: Path) -> dict[str, str]:
     """Noise schedule and parameterization of a diffusion run, by the names the pipeline knows."""
-    for folder in (run, run.parent):
-        path = folder / "resolved.yaml"
-        if path.is_file():
-            objective = load_resolved(path).get("objective") or {}
-            break
-    else:
-        raise UsageError(
-            f"diffusion_run={run} has no resolved.yaml, so what it was trained for is not known",
-            key="diffusion_run",
-            cure="give the output_dir of the run",
-        )
+    objective = _configuration(run).get("objective") or {}
     schedule = (objective.get("noise_schedule") or {}).get("_target_", "Flow")
     return {
         "noise_schedule": str(schedule).rsplit(".", 1)[-1].lower(),
         "parameterization": str(objective.get("parameterization", "velocity")),
     }
+
+
+def latents_trained_on(run: Path) -> dict[str, str]:
+    """The digests of the autoencoders that made the latents of a diffusion run, by name; none, and
+    a warning, where neither its cache nor they are there any more."""
+    from mmdiff.data.latent_cache import LatentCache, StaleCache, cache_spec
+
+    config = _configuration(run)
+    dataset = (config.get("data") or {}).get("dataset") or {}
+    cache = dataset.get("folder")
+    inputs = (config.get("module") or {}).get("inputs") or {}
+    folders = {name: inputs[name] for name in ("vae", "audio_vae") if name in inputs}
+    try:
+        spec = cache_spec(folders) if cache is None else LatentCache(cache).spec()
+    except (OSError, StaleCache) as error:
+        _log.warning("whose latents %s was trained on cannot be checked: %s", run, error)
+        return {}
+    return {str(name): str(digest) for name, digest in spec["components"].items()}
+
+
+def _configuration(run: Path) -> dict[str, Any]:
+    """The resolved.yaml of a run, given as its output_dir or its `components` folder."""
+    for folder in (run, run.parent):
+        path = folder / "resolved.yaml"
+        if path.is_file():
+            return load_resolved(path)
+    raise UsageError(
+        f"diffusion_run={run} has no resolved.yaml, so what it was trained for is not known",
+        key="diffusion_run",
+        cure="give the output_dir of the run",
+    )

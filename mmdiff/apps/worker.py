@@ -16,12 +16,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, Timer
-from rich.console import Console
-from rich.logging import RichHandler
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from mmdiff.apps.compose import instantiate, load_resolved
 from mmdiff.apps.resume import find_checkpoint, tell_changes
+from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.distributed.signals import die_with_parent
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
 
@@ -75,20 +74,6 @@ def _callbacks(config: Mapping[str, Any]) -> list[Callback]:
 
 def _values(nodes: Mapping[str, Any] | None) -> list[Any]:
     return [instantiate(node) for node in (nodes or {}).values() if node is not None]
-
-
-def log_to_terminal() -> None:
-    """Send the log of the package to the terminal, unless somebody already takes it; less from
-    Lightning's."""
-    logger = logging.getLogger("mmdiff")
-    if logger.handlers or logging.getLogger().handlers:
-        return
-    width = None if sys.stderr.isatty() else 160
-    handler = RichHandler(console=Console(stderr=True, width=width), show_path=False)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 @record

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from mmdiff.data.batch import LatentBatch
+from mmdiff.data.batch import ClipBatch, LatentBatch
 from mmdiff.data.task_mixture import TaskMixture
 from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
 from mmdiff.diffusion.objective import DiffusionObjective
+from mmdiff.training.inputs import LatentsInput
 from mmdiff.training.prompt_reader import PromptReader
 from mmdiff.training.task_losses import task_losses
 from mmdiff.training.text_model import TextModel
@@ -21,7 +22,7 @@ from mmdiff.values.latents import Modality
 
 class DiffusionModule(TrainingModule[nn.ModuleDict]):
     """Trains `transformer`, and the text encoder along with it unless that is frozen, on latents
-    and captions.
+    and captions; on clips, where `inputs` makes latents of them.
 
     Each sample has its own task, drawn from `tasks`; a `caption_dropout` part of the captions is
     replaced by the empty prompt, which guidance needs, and `caption_dropout_given` of those whose
@@ -37,6 +38,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         objective: DiffusionObjective,
         *,
         tasks: TaskMixture | None = None,
+        inputs: LatentsInput | None = None,
         optimizer: Callable[..., Optimizer],
         lr_scheduler: Callable[[Optimizer], LRScheduler],
         seed: int,
@@ -61,9 +63,10 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         self.prompts = PromptReader(text)
         self.objective = objective
         self.caption_dropout, self.caption_dropout_given = caption_dropout, given
-        self.tasks = tasks or TaskMixture()
+        self.tasks, self.inputs = tasks or TaskMixture(), inputs
 
-    def training_step(self, batch: LatentBatch, batch_index: int) -> dict[str, Any]:
+    def training_step(self, batch: ClipBatch | LatentBatch, batch_index: int) -> dict[str, Any]:
+        batch = self.latents_of(batch)
         key = self.key(batch)
         tasks = self.tasks.draw(batch.latents, key, self.halves_of_data)
         dropped = self.dropped_captions(key, tasks.gives)
@@ -72,6 +75,16 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
             self.objective, self.trained["transformer"], tasks, context, key
         )
         return {"loss": self.log_losses(losses), "samples": samples}
+
+    def latents_of(self, batch: ClipBatch | LatentBatch) -> LatentBatch:
+        """Raises ValueError for clips, where no autoencoders are there to encode them."""
+        if self.inputs is not None:
+            return self.inputs(batch, self.device)
+        if isinstance(batch, ClipBatch):
+            raise ValueError(
+                "these are clips; give latents of a cache, or inputs=LatentsInput(...)"
+            )
+        return batch
 
     @property
     def halves_of_data(self) -> Collection[Modality] | None:

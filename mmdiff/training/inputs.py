@@ -1,4 +1,6 @@
-"""Clips of a batch -> what an autoencoder or a vocoder takes."""
+"""Clips of a batch -> what an autoencoder, a vocoder or a diffusion transformer takes."""
+
+from functools import cached_property
 
 import torch
 from einops import rearrange
@@ -6,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmdiff.autoencoders.video_autoencoder import to_unit_range
-from mmdiff.data.batch import ClipBatch
+from mmdiff.data.batch import ClipBatch, LatentBatch
+from mmdiff.data.clip_encoder import ClipEncoder
 
 
 class FramesInput(nn.Module):
@@ -39,3 +42,28 @@ class MelInput(nn.Module):
     def forward(self, batch: ClipBatch) -> Tensor:
         with torch.autocast(batch.sound.device.type, enabled=False):  # a mel in bf16 is too coarse
             return rearrange(self.mel(self.waveform(batch)), "b t m -> b 1 t m")
+
+
+class LatentsInput:
+    """Latents as the transformer takes them: those of a cache as they are, clips through their
+    frozen autoencoders, at every step anew: for more crops and moments than a cache can hold.
+
+    The latents are those that `mmdiff encode precision=float32` writes. No module: its weights are
+    neither trained nor saved.
+
+    vae, audio_vae: folders of the autoencoders, read when the first clips come.
+    """
+
+    def __init__(self, vae: str, audio_vae: str, mel: nn.Module) -> None:
+        self.vae, self.audio_vae, self.mel = vae, audio_vae, mel
+
+    @cached_property
+    def encoder(self) -> ClipEncoder:
+        return ClipEncoder.from_folders(self.vae, self.audio_vae, self.mel)
+
+    def __call__(self, batch: ClipBatch | LatentBatch, device: torch.device) -> LatentBatch:
+        if isinstance(batch, LatentBatch):
+            return batch
+        with torch.autocast(device.type, enabled=False):
+            latents = self.encoder.to(device)(batch)
+        return LatentBatch(latents, batch.captions, batch.sample_ids)

@@ -1,12 +1,15 @@
 """Runs become a pipeline folder, which makes clips, is measured, and passes the doctor."""
 
 import json
+import shutil
 
 import pytest
+import torch
 import yaml
 
 from mmdiff.apps import doctor, evaluate, export, generate
 from mmdiff.apps.run_folder import trained_for
+from mmdiff.data.latent_cache import LatentCache, cache_spec
 from tests.pipelines.tiny import tiny_components
 
 PARTS = {
@@ -73,6 +76,49 @@ def test_a_wrong_run_is_told_with_its_neighbour(runs, tmp_path, capsys):
     shown = capsys.readouterr().err
     assert f"nearest  vocoder_run={runs / 'vocoder'}" in shown
     assert not (tmp_path / "x").exists()
+
+
+@pytest.fixture
+def cached(runs, tmp_path):
+    """A copy of the runs, whose diffusion run names the cache that the returned function fills."""
+    copy = tmp_path / "runs"
+    shutil.copytree(runs, copy, ignore=shutil.ignore_patterns("pipeline"))
+    path = copy / "diffusion" / "resolved.yaml"
+    config = {**yaml.safe_load(path.read_text()), "data": {"dataset": {"folder": str(copy / "c")}}}
+    path.write_text(yaml.safe_dump(config))
+
+    def fill(vae):
+        parts = {"vae": str(vae), "audio_vae": str(copy / "audio/components/audio_vae")}
+        LatentCache(copy / "c").write_spec(cache_spec(parts))
+        return copy
+
+    return fill
+
+
+def test_latents_of_the_same_autoencoders_pass(cached, runs, tmp_path):
+    copy = cached(runs / "vae/components/vae")
+    assert export.main(words(copy, tmp_path / "out")) == 0
+
+
+def test_latents_of_another_autoencoder_are_told(cached, tmp_path, capsys):
+    torch.manual_seed(5)
+    other = tiny_components()["vae"]
+    torch.nn.init.normal_(other.decoder.head.weight)
+    other.save_pretrained(tmp_path / "other")
+    copy = cached(tmp_path / "other")
+    assert export.main(words(copy, tmp_path / "out")) == 2
+    shown = capsys.readouterr().err
+    assert f"latents of another vae than that in {copy / 'vae'}" in shown
+    assert "vae_run=RUN of the vae" in shown and "check_latents=false" in shown
+    assert not (tmp_path / "out").exists()
+    assert export.main([*words(copy, tmp_path / "out"), "check_latents=false"]) == 0
+
+
+def test_a_cache_that_is_gone_is_told(cached, runs, tmp_path, caplog):
+    copy = cached(runs / "vae/components/vae")
+    shutil.rmtree(copy / "c")
+    assert export.main(words(copy, tmp_path / "out")) == 0
+    assert "cannot be checked" in caplog.text
 
 
 def test_what_it_was_trained_for(runs):

@@ -1,7 +1,6 @@
 """What must not change the numbers, and what must not make them overflow."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from mmdiff.data.batch import LatentBatch
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.diffusion_module import DiffusionModule
 from mmdiff.training.finite import NonFinite
-from mmdiff.training.schedules import Constant
 from mmdiff.values.latents import ClipLatents
 from tests.training.tiny import train
 from tests.training.tiny_diffusion import CAPTIONS, tiny_diffusion
@@ -40,7 +38,7 @@ class Latents:
 
 def _module() -> DiffusionModule:
     """What starts at zero is moved, so that all of it has a gradient."""
-    return tiny_diffusion(perturbation=0.02, lr_scheduler=partial(Constant))
+    return tiny_diffusion(perturbation=0.02)
 
 
 class KeepGradient(Callback):

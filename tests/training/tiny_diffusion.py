@@ -10,6 +10,7 @@ from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.training.diffusion_module import DiffusionModule
 from mmdiff.training.optimizers import MuonAdamW
+from mmdiff.training.schedules import Constant
 from mmdiff.training.text_model import small_text_model
 
 CAPTIONS = ("a red circle", "a blue square")
@@ -41,6 +42,5 @@ def tiny_diffusion(*, perturbation: float = 0.0, **settings: Any) -> DiffusionMo
             for parameter in transformer.parameters():
                 parameter += perturbation * torch.randn_like(parameter)
     optimizer = partial(MuonAdamW, lr=3e-3, adamw_lr=3e-3)
-    return DiffusionModule(
-        transformer, text, DiffusionObjective(), optimizer=optimizer, seed=0, **settings
-    )
+    chosen = {"optimizer": optimizer, "lr_scheduler": Constant, "seed": 0, **settings}
+    return DiffusionModule(transformer, text, DiffusionObjective(), **chosen)

@@ -1,4 +1,4 @@
-"""Training from the cache is training with encoding on the fly."""
+"""Training from a cache is training with encoding on the fly."""
 
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.clips import NumberedClips
 from mmdiff.data.datamodule import DataModule
 from mmdiff.data.encode import encode
-from mmdiff.data.encoded_clips import EncodedClips
 from mmdiff.data.latent_clips import LatentClips
+from mmdiff.training.inputs import LatentsInput
 from mmdiff.values.shapes import ClipShape
 from mmdiff.world.dataset import BounceDataset
+from tests.training.tiny_diffusion import tiny_diffusion
 
 SHAPE = ClipShape(5, 16, 16)
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -35,9 +37,12 @@ def test_the_cache_gives_what_encoding_on_the_fly_gives(
     mel, folder = LogMel(), str(tmp_path / "cache")
     encode(clips, folder, mel=mel, batch_size=3, shard_size=4, precision="float32", **parts)
     cached = DataModule(LatentClips(folder), 2, seed=5).train_dataloader()
-    encoded = EncodedClips(NumberedClips(clips), mel=mel, **parts)
-    fresh = DataModule(encoded, 2, seed=5).train_dataloader()
-    for _, ours, theirs in zip(range(6), cached, fresh, strict=False):
+    fresh = DataModule(NumberedClips(clips), 2, seed=5).train_dataloader()
+    inputs = LatentsInput(**parts, mel=mel)
+    for _, ours, clip_batch in zip(range(6), cached, fresh, strict=False):
+        with torch.autocast("cpu", torch.bfloat16):  # of the trainer: not of the autoencoders
+            theirs = inputs(clip_batch, CPU)
+        assert inputs(ours, CPU) is ours
         assert ours.sample_ids == theirs.sample_ids and ours.captions == theirs.captions
         for name in ("video", "audio"):
             one, two = ours.latents.get(name), theirs.latents.get(name)
@@ -45,10 +50,19 @@ def test_the_cache_gives_what_encoding_on_the_fly_gives(
             torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
 
 
-def test_precision_is_that_of_the_cache(tmp_path: Path, parts: dict[str, str]) -> None:
-    clips = BounceDataset(2, seed=3, shape=SHAPE)
-    encoded = EncodedClips(NumberedClips(clips), mel=LogMel(), precision="float16", **parts)
-    batch = encoded.collate([encoded[0], encoded[1]])
-    assert batch.latents.video.dtype == torch.float16
-    with pytest.raises(ValueError, match="precision is float8; possible are float16, float32"):
-        EncodedClips(NumberedClips(clips), mel=LogMel(), precision="float8", **parts)
+def test_the_weights_of_the_autoencoders_are_no_part_of_what_is_trained(
+    parts: dict[str, str],
+) -> None:
+    with_inputs = tiny_diffusion(inputs=LatentsInput(**parts, mel=LogMel()))
+    assert list(with_inputs.state_dict()) == list(tiny_diffusion().state_dict())
+    clip = BounceDataset(1, seed=3, shape=SHAPE)[0]
+    batch = NumberedClips([clip]).collate([(0, clip)])
+    assert with_inputs.latents_of(batch).latents.video.shape == (1, 4, 2, 2, 2)
+    assert list(with_inputs.state_dict()) == list(tiny_diffusion().state_dict())
+
+
+def test_clips_without_autoencoders_are_told() -> None:
+    clip = BounceDataset(1, seed=3, shape=SHAPE)[0]
+    batch = NumberedClips([clip]).collate([(0, clip)])
+    with pytest.raises(ValueError, match="these are clips; give latents of a cache"):
+        tiny_diffusion().training_step(batch, 0)

@@ -1,0 +1,32 @@
+"""What a verb that takes its time writes on the screen while it runs."""
+
+import logging
+import os
+import sys
+import warnings
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+
+def log_to_terminal() -> None:
+    """Send the log of the package to the terminal, unless somebody already takes it; and nothing of
+    the libraries that is no news to a user."""
+    _quieten_libraries()
+    logger = logging.getLogger("mmdiff")
+    if logger.handlers or logging.getLogger().handlers:
+        return
+    width = None if sys.stderr.isatty() else 160
+    handler = RichHandler(console=Console(stderr=True, width=width), show_path=False)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _quieten_libraries() -> None:
+    """No bars for files that are read in a second; nothing of what libraries owe each other."""
+    if "transformers" in sys.modules:
+        sys.modules["transformers"].utils.logging.disable_progress_bar()
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec", append=True)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
