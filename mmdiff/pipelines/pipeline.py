@@ -281,11 +281,13 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
         )
         run = schedulers[request.modalities[0]]
         self._num_timesteps = run.num_calls
+        times = list(run.scheduler.timesteps)
+        self._current_timestep = times[0]
         with self.progress_bar(total=run.num_calls) as progress_bar:
 
             def after_step(index: int, state: LatentState, guided: GuidedDenoiser) -> LatentState:
-                self._current_timestep = run.scheduler.timesteps[index]
                 state = apply_callback(request, self, index=index, state=state, guided=guided)
+                self._current_timestep = times[min(index + 1, len(times) - 1)]
                 progress_bar.update()
                 return state
 

@@ -5,26 +5,35 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers.hooks import FirstBlockCacheConfig, MagCacheConfig, TaylorSeerCacheConfig
+from diffusers.hooks import (
+    FirstBlockCacheConfig,
+    MagCacheConfig,
+    PyramidAttentionBroadcastConfig,
+    TaylorSeerCacheConfig,
+)
 
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_pipeline
 
 STEPS = 6
-CACHES: dict[str, Callable[[], Any]] = {
-    "first block": lambda: FirstBlockCacheConfig(threshold=0.5),
-    "magnitude": lambda: MagCacheConfig(
+CACHES: dict[str, Callable[[MMDiffPipeline], Any]] = {
+    "first block": lambda pipe: FirstBlockCacheConfig(threshold=0.5),
+    "magnitude": lambda pipe: MagCacheConfig(
         threshold=0.5, num_inference_steps=STEPS, mag_ratios=[1.0] * STEPS
     ),
-    "taylor": lambda: TaylorSeerCacheConfig(
+    "taylor": lambda pipe: TaylorSeerCacheConfig(
         cache_interval=2, disable_cache_before_step=1, max_order=1
+    ),
+    "pyramid": lambda pipe: PyramidAttentionBroadcastConfig(
+        spatial_attention_block_skip_range=2,
+        current_timestep_callback=lambda: pipe.current_timestep,
     ),
 }
 
 
 def cached(name: str) -> MMDiffPipeline:
     pipe = tiny_pipeline()
-    pipe.transformer.enable_cache(CACHES[name]())
+    pipe.transformer.enable_cache(CACHES[name](pipe))
     return pipe
 
 
