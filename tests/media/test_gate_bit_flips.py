@@ -67,7 +67,7 @@ def test_v2_no_flipped_bit_gives_silent_garbage(small_clip, psnr, tmp_path):
 
 def test_v2_flips_that_h264_cannot_see_are_few(detailed, psnr):
     """Nor has H.264 a checksum: where all bits of a slice are picture, some flips decode to another
-    legal picture. No decoder can tell; a digest beside the file could."""
+    legal picture. No decoder can tell; a sha256 in the list does (tests/data)."""
     counts = _counts(detailed, psnr)
     assert counts["garbled"] <= NUM_FLIPS * 0.05
     assert counts["refused"] > NUM_FLIPS / 2

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 
 from mmdiff.data.sources.clip_entry import ClipEntry, Media
 from mmdiff.data.sources.tar_member import TarMember
 from mmdiff.media.clip import Clip
+from mmdiff.media.file_digest import sha256_of
 from mmdiff.media.limits import Limits
 from mmdiff.media.reader import decode_clip
 from mmdiff.media.rejection import Reason, Rejection
@@ -17,9 +19,14 @@ def read_entry(
 ) -> Clip | Rejection:
     """The clip or the span of it, with the sound that is given apart where there is one.
 
+    Where the list gives a sha256, a file with another one is refused: H.264 and AAC have no
+    checksum, and some flipped bits decode to another legal picture.
+
     seconds  as much from its beginning as is needed; None: all
     """
-    clip = _decode(entry, entry.media, limits, seconds)
+    changed = _changed(entry, entry.media, entry.sha256)
+    changed = changed or _changed(entry, entry.audio, entry.audio_sha256)
+    clip = changed or _decode(entry, entry.media, limits, seconds)
     if entry.audio is None or isinstance(clip, Rejection):
         return clip
     sound = _decode(entry, entry.audio, limits, seconds)
@@ -52,3 +59,22 @@ def _decode(
         return Rejection(entry.key, Reason.BAD_SHARD, "open", text)
     with stream:
         return decode(stream)
+
+
+def _changed(entry: ClipEntry, media: Media | None, expected: str | None) -> Rejection | None:
+    if expected is None or not isinstance(media, Path):
+        return None
+    try:
+        size, modified = (status := media.stat()).st_size, status.st_mtime_ns
+        if not media.is_file() or _digest(media, size, modified) == expected:
+            return None
+    except OSError:
+        return None  # what cannot be read is told by whoever reads it
+    text = f"{entry.key}: {media.name} is not the file that was listed: its sha256 is another one"
+    return Rejection(entry.key, Reason.DAMAGED, "open", f"{text}; fetch it again")
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, size: int, modified: int) -> str:
+    """Of many spans of one long file only the first costs something."""
+    return sha256_of(path)

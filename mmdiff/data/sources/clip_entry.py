@@ -24,6 +24,8 @@ class ClipEntry:
     audio           sound given apart; otherwise it comes from `media`
     start_seconds   where the clip begins in its file; None is its beginning
     end_seconds     where it ends; None is the end of the file
+    sha256          that the media file must have, 64 hexadecimal digits; None is not checked
+    audio_sha256    that the sound given apart must have
     notes           what was changed while reading the list ("byte order mark removed"), for the
                     report
     """
@@ -34,6 +36,8 @@ class ClipEntry:
     audio: Media | None = None
     start_seconds: float | None = None
     end_seconds: float | None = None
+    sha256: str | None = None
+    audio_sha256: str | None = None
     notes: tuple[str, ...] = ()
 
 

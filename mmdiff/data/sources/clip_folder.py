@@ -22,7 +22,8 @@ class ClipFolder:
 
     By a table: `metadata.csv`, `metadata.jsonl` or `metadata.parquet` at the root or in any folder
     under it, with the columns `file_name` (relative to the folder of the table), `text` and, if
-    wanted, `audio_file_name`, `start` and `end` (seconds). `metadata` names a table of another
+    wanted, `audio_file_name`, `start` and `end` (seconds), `sha256` and `audio_sha256` (a file that
+    has another one is damaged). `metadata` names a table of another
     name. Without a table by sidecars: `clip.mp4` with `clip.txt`; `clip.wav` beside them is its
     sound.
 
@@ -96,6 +97,8 @@ class ClipFolder:
                         caption=row.caption,
                         audio_file_name=row.audio_file_name,
                         span=row.span,
+                        sha256=row.sha256,
+                        audio_sha256=row.audio_sha256,
                     )
         listing = builder.build()
         _log_unlisted(root, names, listing)

@@ -32,6 +32,8 @@ class ListingBuilder:
         caption: object,
         audio: Media | None = None,
         span: MediaSpan | Rejection | None = None,
+        sha256: str | None = None,
+        audio_sha256: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
         """An entry if caption and span are good and the clip is new, a rejection otherwise.
@@ -51,7 +53,9 @@ class ListingBuilder:
             fault = f"is named before, with {'the same' if is_same else 'another'} caption"
             return self.reject(list_fault(key, Reason.DUPLICATE, fault))
         notes = (*notes, *checked.notes)
-        self._entries[key] = ClipEntry(key, checked.text, media, audio, start, end, notes)
+        self._entries[key] = ClipEntry(
+            key, checked.text, media, audio, start, end, sha256, audio_sha256, notes
+        )
 
     def add_named(
         self,
@@ -61,6 +65,8 @@ class ListingBuilder:
         caption: object,
         audio_file_name: str | None = None,
         span: MediaSpan | Rejection | None = None,
+        sha256: str | None = None,
+        audio_sha256: str | None = None,
     ) -> None:
         """A clip whose files are names; `resolve` says which file on disk a name stands for."""
         media = resolve(file_name)
@@ -71,7 +77,15 @@ class ListingBuilder:
             fault = f"is left out for its sound: {audio.message}"
             return self.reject(Rejection(media.key, audio.reason, "list", f"{media.key!r} {fault}"))
         sound: Path | None = None if audio is None else audio.path
-        self.add(media.key, media.path, caption=caption, audio=sound, span=span)
+        self.add(
+            media.key,
+            media.path,
+            caption=caption,
+            audio=sound,
+            span=span,
+            sha256=sha256,
+            audio_sha256=audio_sha256,
+        )
 
     def build(self) -> Listing:
         return Listing(tuple(self._entries.values()), tuple(self._rejections))

@@ -2,6 +2,7 @@
 AudioFolder of Hugging Face's datasets read."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,7 +15,9 @@ from mmdiff.data.sources.table_row import TableRow
 from mmdiff.media.rejection import Reason, Rejection
 
 TEXT_COLUMNS = ("text", "caption", "prompt")
-COLUMNS = ("file_name", *TEXT_COLUMNS, "audio_file_name", "start", "end")
+DIGEST_COLUMNS = ("sha256", "audio_sha256")
+COLUMNS = ("file_name", *TEXT_COLUMNS, "audio_file_name", "start", "end", *DIGEST_COLUMNS)
+DIGEST = re.compile("[0-9a-f]{64}")
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +30,15 @@ class MetadataRow:
     caption           text; anything else is for `check_caption` to tell
     audio_file_name   sound given apart, or None
     span              the stretch of the file, or why there is none
+    sha256            of the media file and of the sound given apart, or None: others are refused
     """
 
     file_name: str
     caption: object
     audio_file_name: str | None
     span: MediaSpan | Rejection
+    sha256: str | None = None
+    audio_sha256: str | None = None
 
 
 def read_metadata(path: Path) -> Iterator[MetadataRow | Rejection]:
@@ -91,5 +97,14 @@ def _read_row(row: TableRow, text_column: str) -> MetadataRow | Rejection:
     file_name, audio_file_name = (str(name or "").strip() for name in names)
     if not file_name:
         return list_fault(row.place, Reason.BAD_ROW, "has no file_name", cure="name the file")
-    span = read_span(row.cells.get("start"), row.cells.get("end"), file=file_name)
-    return MetadataRow(file_name, row.cells.get(text_column), audio_file_name or None, span)
+    digests = [str(row.cells.get(column) or "").strip().lower() for column in DIGEST_COLUMNS]
+    if any(digest and not DIGEST.fullmatch(digest) for digest in digests):
+        cure = "give 64 hexadecimal digits, or leave it empty"
+        return list_fault(row.place, Reason.BAD_ROW, "has a sha256 that is none", cure=cure)
+    return MetadataRow(
+        file_name,
+        row.cells.get(text_column),
+        audio_file_name or None,
+        read_span(row.cells.get("start"), row.cells.get("end"), file=file_name),
+        *(digest or None for digest in digests),
+    )
