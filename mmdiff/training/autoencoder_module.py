@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -61,6 +62,6 @@ class AutoencoderModule(TrainingModule[Autoencoder]):
         means = []
         for _, batch in zip(range(self.scaling_batches), batches, strict=False):
             x = self.inputs(batch.to(self.device))
-            means.append(autoencoder.encode(x).mode())
+            means.append(rearrange(autoencoder.encode(x).mode(), "b c ... -> (b ...) c"))
         autoencoder.measure_scaling(torch.cat(means))
         return {self.name: autoencoder}

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mmdiff.__main__ import main
 from mmdiff.apps.compose import composed, resolved
@@ -16,13 +17,16 @@ SPEC = ["data.spec.num_frames=9", "data.spec.height=32", "data.spec.width=32"]
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clips of the bounce world and one of which only the start is there."""
+    """Four clips of the bounce world, two images and a clip of which only the start is there."""
     root = tmp_path_factory.mktemp("clips")
     write_bounce(root, num_clips=4)
     whole = (root / "00000.mp4").read_bytes()
     (root / "cut_off.mp4").write_bytes(whole[: len(whole) // 2])
     with (root / "metadata.csv").open("a", newline="") as file:
         csv.writer(file).writerow(["cut_off.mp4", "a clip that is not all there"])
+        for name in ("blue.png", "red.png"):
+            Image.new("RGB", (40, 32), name.removesuffix(".png")).save(root / name)
+            csv.writer(file).writerow([name, "a plain color"])
     return root
 
 
@@ -38,7 +42,10 @@ def test_from_a_folder_of_clips_to_a_clip_of_its_model(clips: Path, tmp_path: Pa
 
     words = [f"vae={vae_run / 'components/vae'}", f"folder={cache}", "max_bad_fraction=0.5"]
     assert main(["encode", *files, *words, f"output_dir={tmp_path / 'encode'}"]) == 0
-    assert len(LatentCache(cache).entries()) == 4
+    assert len(LatentCache(cache).entries()) == 6
+    assert {shard.shapes["video"] for shard in LatentCache(cache).shards()} == {
+        *((16, 3, 4, 4), (16, 1, 4, 4))
+    }
 
     words = ["train", "experiment=finetune/diffusion", f"data.dataset.folder={cache}", *small]
     assert main([*words, f"output_dir={run}"]) == 0

@@ -21,7 +21,7 @@ def check_clip(clips: ListedClips, index: int) -> ClipReport:
     if isinstance(clip, Rejection):
         row = ClipReport.dropped(clip)
         return replace(row, file=entry.key, seconds=_since(began))
-    fitted = fit_clip(clip, clips.spec, caption=entry.caption, key=entry.key)
+    fitted = fit_clip(clip, clips.spec_of(index), caption=entry.caption, key=entry.key)
     seconds = _since(began)
     if isinstance(fitted, Rejection):
         return replace(_measured(clip, ClipReport.dropped(fitted)), seconds=seconds)

@@ -1,6 +1,6 @@
 """ClipSpec: what clips from files are brought to before they are trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
@@ -20,6 +20,7 @@ class ClipSpec:
                           every sample number
     picture, sound        a half that is required is a reason to drop a file without it; one that is
                           ignored is left out
+    stills                an image without sound is a clip of one frame, or too short
     max_upscale           a picture that would have to be enlarged by more is too small
     max_padding_seconds   a half that ends earlier by at most this has its last frame held, or
                           silence behind it; one that ends earlier still is too short
@@ -36,6 +37,7 @@ class ClipSpec:
     stretch: Literal["first", "random"] = "first"
     picture: Presence = "optional"
     sound: Presence = "optional"
+    stills: Literal["kept", "dropped"] = "kept"
     max_upscale: float = 1.5
     max_padding_seconds: float = 0.125
 
@@ -48,6 +50,7 @@ class ClipSpec:
         _check_choice("stretch", self.stretch, ("first", "random"))
         _check_choice("picture", self.picture, get_args(Presence))
         _check_choice("sound", self.sound, get_args(Presence))
+        _check_choice("stills", self.stills, ("kept", "dropped"))
         if self.picture == self.sound == "ignored":
             raise ValueError("picture and sound are both ignored; nothing would be left of a clip")
         if not self.max_upscale >= 1:
@@ -56,6 +59,12 @@ class ClipSpec:
             raise ValueError(
                 f"max_padding_seconds is {self.max_padding_seconds}; 0 allows no padding at all"
             )
+
+    @property
+    def of_stills(self) -> "ClipSpec":
+        """What images are brought to; the same where they are no clips of their own."""
+        is_kept = self.stills == "kept" and self.picture != "ignored" and self.sound != "required"
+        return replace(self, num_frames=1, sound="ignored") if is_kept else self
 
     @property
     def shape(self) -> ClipShape:

@@ -11,7 +11,7 @@ from torch.utils.data import get_worker_info
 from mmdiff.data.bad_clips import are_too_many, too_many
 from mmdiff.data.batch import ClipBatch
 from mmdiff.data.buckets import BucketOrder
-from mmdiff.data.files.clip_kinds import ClipKinds, Halves
+from mmdiff.data.files.clip_kinds import ClipKinds, Kind
 from mmdiff.data.files.kinds_order import kinds_order
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
@@ -51,7 +51,7 @@ class FileClips:
         self.ledger = ReadingLedger(len(clips.entries))
         self._num_told, self._told = 0, frozenset[str]()
         self.kinds: ClipKinds | None = None  # None before `order`: clips are taken to be alike
-        self._alike: dict[Halves, list[int]] = {}
+        self._alike: dict[Kind, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self.clips.entries)
@@ -86,7 +86,7 @@ class FileClips:
     @property
     def halves(self) -> set[Modality] | None:
         """What the clips have between them; None before `order`."""
-        return {half for halves in self._alike for half in halves} or None
+        return {half for kind in self._alike for half in kind.halves} or None
 
     def collate(self, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
         return ClipBatch.collate(items)
@@ -98,7 +98,7 @@ class FileClips:
         drawn = keyed_seed("substitute", self.seed, number, attempt)
         if self.kinds is None:
             return drawn % len(self)
-        alike = self._alike[self.kinds.halves[number % len(self)]]
+        alike = self._alike[self.kinds.kinds[number % len(self)]]
         return alike[drawn % len(alike)]
 
     def _sample(self, number: int, attempt: int, entry: int) -> Sample | None:

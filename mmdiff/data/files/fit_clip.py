@@ -65,10 +65,9 @@ def _halves(clip: Clip, spec: ClipSpec, key: str) -> Clip | Rejection:
     """The clip with the halves that the spec asks for, where both can be used."""
     has_picture = clip.frames is not None and spec.picture != "ignored"
     has_sound = clip.waveform is not None and spec.sound != "ignored"
-    if not has_picture and (spec.picture == "required" or not has_sound):
-        return _rejection(key, Reason.NO_PICTURE, "holds no picture; picture=optional takes it")
-    if not has_sound and (spec.sound == "required" or not has_picture):
-        return _rejection(key, Reason.NO_SOUND, "holds no sound; sound=optional takes it")
+    if missing := _missing(spec, has_picture=has_picture, has_sound=has_sound):
+        half, reason = missing
+        return _rejection(key, reason, f"holds no {half}, which is asked for; leave it out")
     if has_picture and (factor := upscale(clip, spec)) > spec.max_upscale:
         _, height, width = clip.shape
         return _rejection(
@@ -82,6 +81,15 @@ def _halves(clip: Clip, spec: ClipSpec, key: str) -> Clip | Rejection:
     return clip if has_sound else replace(clip, waveform=None, sample_rate=None)
 
 
+def _missing(spec: ClipSpec, *, has_picture: bool, has_sound: bool) -> tuple[str, Reason] | None:
+    """The half that a clip lacks and needs, if there is one; at least one that is not ignored."""
+    needs_picture = spec.picture == "required" or spec.sound == "ignored"
+    needs_sound = spec.sound == "required" or spec.picture == "ignored"
+    if not has_picture and (needs_picture or not (has_sound or needs_sound)):
+        return "picture", Reason.NO_PICTURE
+    return ("sound", Reason.NO_SOUND) if not has_sound and needs_sound else None
+
+
 def _start(
     clip: Clip, spec: ClipSpec, key: str, *, earliest: Fraction, chance: float
 ) -> Fraction | Rejection:
@@ -90,8 +98,8 @@ def _start(
         return _rejection(
             key,
             Reason.TOO_SHORT,
-            f"is a still; {spec.num_frames} frames are asked for: put stills in a bucket of "
-            "num_frames=1",
+            f"is a still; {spec.num_frames} frames are asked for: stills=kept takes images without "
+            "sound, num_frames=1 all of them",
         )
     for name, seconds in _lengths(clip).items():
         missing = earliest + spec.duration_seconds - seconds

@@ -4,12 +4,12 @@ weights."""
 from collections.abc import Mapping
 
 from mmdiff.data.buckets import BucketOrder
-from mmdiff.data.files.clip_kinds import Halves, in_words
+from mmdiff.data.files.clip_kinds import Kind
 from mmdiff.data.sources.weighted_sources import Mixture
 
 
 def kinds_order(
-    kinds: Mapping[Halves, list[int]],
+    kinds: Mapping[Kind, list[int]],
     batch_size: int,
     *,
     mixture: Mixture | None,
@@ -18,7 +18,7 @@ def kinds_order(
     world_size: int = 1,
 ) -> BucketOrder:
     """ValueError, with the cures, where a kind has fewer clips than the global batch."""
-    buckets = {in_words(halves): indices for halves, indices in kinds.items()}
+    buckets = {str(kind): indices for kind, indices in kinds.items()}
     probabilities = None
     if mixture is not None:
         buckets, probabilities = _of_sources(buckets, mixture)
@@ -28,8 +28,8 @@ def kinds_order(
         raise ValueError(
             f"the clips are of several kinds ({counts}), a batch is of one, and batch_size is "
             f"{batch_size}. data.spec.sound=ignored (or picture=ignored) trains on the other half "
-            "alone, sound=required leaves clips without it out; or set data.batch_size to at most "
-            f"{len(buckets[fewest])}"
+            "alone, sound=required leaves clips without it out, stills=dropped images; or set "
+            f"data.batch_size to at most {len(buckets[fewest])}"
         )
     return BucketOrder(
         buckets,

@@ -52,7 +52,7 @@ class ListedClips:
     ) -> FittedClip | Rejection:
         """Read and fit; with a generator, what the spec leaves to chance comes from it.
 
-        spec  in place of that of the others, with other halves
+        spec  in place of `spec_of` it, with other halves
         """
         if index >= len(self.entries):
             return self.listing.rejections[index - len(self.entries)]
@@ -60,8 +60,12 @@ class ListedClips:
         clip = read_entry(entry, self.limits, seconds=self._needed_seconds())
         if isinstance(clip, Rejection):
             return clip
-        spec = spec or self.spec
+        spec = spec or self.spec_of(index)
         return fit_clip(clip, spec, caption=entry.caption, key=entry.key, generator=generator)
+
+    def spec_of(self, index: int) -> ClipSpec:
+        """What an entry is brought to: images to one frame."""
+        return self.spec.of_stills if self.entries[index].is_still else self.spec
 
     def facts(self, index: int) -> SampleFacts | Rejection:
         """Name, caption and a digest of all that the sample depends on; reads the file, decodes

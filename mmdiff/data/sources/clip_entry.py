@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mmdiff.data.sources.stem_files import suffix_of
 from mmdiff.data.sources.tar_member import TarMember
 from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.still import IMAGE_SUFFIXES
 
 Media = Path | TarMember
 
@@ -39,6 +41,11 @@ class ClipEntry:
     sha256: str | None = None
     audio_sha256: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is an image, without sound beside it."""
+        return self.audio is None and suffix_of(str(self.media)) in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)

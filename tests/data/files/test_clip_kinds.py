@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from mmdiff.data.files.clip_kinds import ClipKinds
+from mmdiff.data.files.clip_kinds import STILL, ClipKinds, Kind
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.file_clips import FileClips
 from mmdiff.data.files.file_data import SeveralData
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.loader import ResumableLoader
 from mmdiff.media.clip import Clip
+from mmdiff.media.rejection import Reason, Rejection
 from tests.data.listed import Listed
 
 SPEC = {"num_frames": 2, "height": 16, "width": 16, "frame_rate": 8, "sample_rate": 8000}
 NAMES = [f"{kind}{index}.mp4" for index in range(4) for kind in ("both", "silent")]
-BOTH, SILENT = ("video", "audio"), ("video",)
+BOTH, SILENT = Kind(("video", "audio")), Kind(("video",))
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +76,13 @@ def test_clips_alike_keep_the_order_that_they_had(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec, halves",
-    [({"sound": "ignored"}, SILENT), ({"picture": "ignored"}, ("audio",))],
+    "spec, kind",
+    [({"sound": "ignored"}, SILENT), ({"picture": "ignored"}, Kind(("audio",)))],
 )
 def test_where_the_spec_decides_no_file_is_opened(
-    tmp_path: Path, spec: dict[str, str], halves: tuple[str, ...]
+    tmp_path: Path, spec: dict[str, str], kind: Kind
 ) -> None:
-    assert ClipKinds.of(clips(tmp_path / "gone", **spec)).halves == (halves,) * len(NAMES)
+    assert ClipKinds.of(clips(tmp_path / "gone", **spec)).kinds == (kind,) * len(NAMES)
 
 
 def test_pictures_alone_are_batched_whatever_has_sound(folder: Path) -> None:
@@ -96,6 +98,46 @@ def test_too_few_of_a_kind_are_told_before_the_first_batch(folder: Path) -> None
     told = r"4 picture and sound, 4 picture, 1 sound\).* batch_size is 2.*sound=ignored.*at most 1"
     with pytest.raises(ValueError, match=told):
         dataset.order(2, seed=3)
+
+
+@pytest.mark.parametrize("spec", [{}, {"sound": "ignored"}], ids=["looked into", "not opened"])
+def test_stills_are_clips_of_one_frame_in_a_bucket_of_their_own(
+    folder: Path, spec: dict[str, str]
+) -> None:
+    names = [*(name for name in NAMES if name.startswith("silent")), *_stills(folder, 4)]
+    dataset = FileClips(clips(folder, names, **spec), seed=1)
+    order = dataset.order(2, seed=3)
+    assert dataset.kinds == ClipKinds((SILENT,) * 4 + (STILL,) * 4)
+    assert dataset.halves == {"video"}
+    batches = list(islice(ResumableLoader(dataset, order), 8))
+    for batch in batches:
+        assert batch.waveform is None
+        are_stills = {caption.startswith("still") for caption in batch.captions}
+        assert are_stills == {batch.picture.shape[1] == 1}
+    seen = [number for batch in batches for number in batch.sample_ids if number < 8]
+    assert sorted(seen) == list(range(8))
+
+
+@pytest.mark.parametrize(
+    "spec, reason",
+    [
+        ({"stills": "dropped"}, Reason.TOO_SHORT),
+        ({"sound": "required"}, Reason.NO_SOUND),
+        ({"picture": "ignored"}, Reason.NO_SOUND),
+    ],
+)
+def test_stills_that_cannot_be_used_are_told(
+    folder: Path, spec: dict[str, str], reason: Reason
+) -> None:
+    outcome = clips(folder, _stills(folder, 1), **spec)[0]
+    assert isinstance(outcome, Rejection) and outcome.reason == reason
+
+
+def _stills(folder: Path, count: int) -> list[str]:
+    names = [f"still{index}.png" for index in range(count)]
+    for index, name in enumerate(names):
+        Image.new("RGB", (16, 16), (9 * index, 50, 90)).save(folder / name)
+    return names
 
 
 def test_weights_hold_over_kinds(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Clips of any size, rate and length become samples of one shape, and every change is told."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -239,4 +240,7 @@ def test_required_and_ignored_halves(half, reason):
     assert fitted(only[half], required).adaptations == ()
     ignored = ClipSpec(**sizes, **{half: "ignored"})
     assert fitted(clip, ignored).adaptations == (f"{half} left out",)
-    assert refused(only[half], ignored).reason in (Reason.NO_PICTURE, Reason.NO_SOUND)
+    lacking = {"picture": Reason.NO_SOUND, "sound": Reason.NO_PICTURE}[half]
+    assert refused(only[half], ignored).reason == lacking
+    both = replace(ignored, **{other: "required"})
+    assert refused(only[half], both).reason == lacking  # not of the half that is ignored
