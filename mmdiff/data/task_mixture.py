@@ -49,7 +49,7 @@ class TaskMixture:
         probabilities = dict(probabilities or {"joint": 1.0})
         _check(probabilities)
         self.probabilities = {name: float(p) for name, p in probabilities.items() if p > 0}
-        self._families: dict[tuple[Modality, ...], Families] = {}
+        self._families: dict[tuple[tuple[Modality, ...], bool], Families] = {}
 
     def draw(
         self,
@@ -65,13 +65,13 @@ class TaskMixture:
         """
         halves = latents.modalities
         self.check_halves(halves if halves_of_data is None else halves_of_data)
-        families = self.families(halves)
+        size = _size(latents)
+        families = self.families(halves, is_still=size.frames == 1)
         shares = {family: sum(tasks.values()) for family, tasks in families.items()}
         of_step = keyed_uniform(NoiseKey(key.seed, key.step, ("family",)), "task")
         family = families[_pick(shares, float(of_step))]
         draws = keyed_uniform(key, "task", (1 + NUM_DRAWS,)).tolist()
         names = tuple(_pick(family, draw[0]) for draw in draws)
-        size = _size(latents)
         tasks = [
             TASKS[name](size, draw[1:]).within(halves)
             for name, draw in zip(names, draws, strict=True)
@@ -79,22 +79,25 @@ class TaskMixture:
         gives = tuple(task.video is not None or task.audio is not None for task in tasks)
         return TaskBatch(names, gives, _state(latents, tasks), _ablation(tasks))
 
-    def families(self, halves: tuple[Modality, ...]) -> "Families":
-        """The tasks on clips that have `halves`, with their probabilities, by family."""
-        if halves not in self._families:
+    def families(self, halves: tuple[Modality, ...], *, is_still: bool = False) -> "Families":
+        """The tasks on clips that have `halves`, with their probabilities, by family; of stills
+        only those that leave something to generate."""
+        if (halves, is_still) not in self._families:
             families: Families = {}
             for name, probability in self.probabilities.items():
-                task = _example(name).within(halves)
-                if set(task.halves) <= set(halves) and task.modalities:
+                task = _example(name, num_frames=1 if is_still else 9).within(halves)
+                is_void = is_still and task.video is not None and bool((task.video >= 1).all())
+                if set(task.halves) <= set(halves) and task.modalities and not is_void:
                     family = (task.modalities, task.is_still, task.is_uniform)
                     families.setdefault(family, {})[name] = probability
-            self._families[halves] = families
-        if not self._families[halves]:
+            self._families[halves, is_still] = families
+        if not self._families[halves, is_still]:
+            alone = "stills" if is_still else f"clips that have {' and '.join(halves)} alone"
             raise ValueError(
-                f"none of the tasks {', '.join(self.probabilities)} can be trained on clips that "
-                f"have {' and '.join(halves)} alone; add 'joint' to them, or leave such clips out"
+                f"none of the tasks {', '.join(self.probabilities)} can be trained on {alone}; add "
+                "'joint' to them, or leave such clips out"
             )
-        return self._families[halves]
+        return self._families[halves, is_still]
 
     def check_halves(self, halves: Collection[Modality]) -> None:
         """ValueError unless a training set of clips with `halves` between them serves all tasks."""
@@ -119,8 +122,8 @@ def _pick(shares: Mapping[T, float], uniform: float) -> T:
     return key
 
 
-def _example(name: str) -> Task:
-    return TASKS[name](ClipSize(9, 8, 8, 36), [0.0] * NUM_DRAWS)
+def _example(name: str, num_frames: int = 9) -> Task:
+    return TASKS[name](ClipSize(num_frames, 8, 8, 4 * num_frames), [0.0] * NUM_DRAWS)
 
 
 def _state(latents: ClipLatents, tasks: list[Task]) -> LatentState:

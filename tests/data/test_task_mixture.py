@@ -178,3 +178,18 @@ def test_a_set_that_serves_no_task_is_refused() -> None:
     TaskMixture().draw(PICTURES, KEY, ("video", "audio"))
     with pytest.raises(ValueError, match="none of the tasks picture_to_sound"):
         TaskMixture({"picture_to_sound": 1.0}).draw(PICTURES, KEY, ("video", "audio"))
+
+
+def test_of_stills_only_tasks_that_leave_something_to_generate_are_drawn() -> None:
+    mixture = TaskMixture({name: 1 / len(TASKS) for name in TASKS})
+    still = ClipLatents(torch.randn(6, 4, 1, 8, 8))
+    names = set()
+    for step in range(60):
+        batch = mixture.draw(still, NoiseKey(3, step, KEY.sample_ids), ("video", "audio"))
+        names.update(batch.names)
+        mask = batch.state.mask.video
+        assert mask is None or bool((mask < 1).flatten(1).any(dim=1).all())
+    assert {"joint", "still_image", "spatial_box"} <= names
+    assert not names & {"first_frame", "prefix", "suffix", "picture_to_sound"}
+    with pytest.raises(ValueError, match="can be trained on stills; add 'joint'"):
+        TaskMixture({"first_frame": 1}).draw(still, KEY, ("video", "audio"))
