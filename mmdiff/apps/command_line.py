@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 TEXT_KEYS = ("prompt", "negative_prompt")
 PATH_KEYS = ("output", "prompts", "checkpoint", "resume", "run", "path", "root")
-PATH_ENDINGS = ("_dir", "_path", "_file", "_folder", "_checkpoint", "_run")
+RUN_KEYS = ("vae_run", "audio_vae_run", "vocoder_run", "diffusion_run")
+PATH_ENDINGS = ("_dir", "_path", "_file", "_folder", "_checkpoint")
 _FLAGS_WITH_VALUE = {
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
     *("--config-dir", "-cd"),
@@ -45,11 +46,15 @@ def quoted_override(word: str) -> str:
     key, value = match["key"], match["value"]
     name = key.lstrip("+").rsplit(".", 1)[-1]
     is_text = name in TEXT_KEYS
-    is_path = name in PATH_KEYS or name.endswith(PATH_ENDINGS)
-    if not (is_text or is_path) or value == "null" or _is_quoted(value):
+    if not (is_text or is_path(name)) or value == "null" or _is_quoted(value):
         return word
     # A prompt may hold "${": it means itself. In a path ${now:...} keeps its meaning.
     return f"{key}={quoted(_without_interpolation(value) if is_text else value)}"
+
+
+def is_path(name: str) -> bool:
+    """Whether the last part of a key names a file or a folder."""
+    return name in (*PATH_KEYS, *RUN_KEYS) or name.endswith(PATH_ENDINGS)
 
 
 def quoted(text: str) -> str:

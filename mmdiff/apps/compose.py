@@ -5,6 +5,7 @@ nowhere else, after every `_target_` has passed the allow-list and every argumen
 it.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mmdiff.apps.diagnosis import check_additions, diagnosed, unresolved
 from mmdiff.apps.known_keys import configuration_folder
+from mmdiff.apps.library_ranges import check_ranges
+from mmdiff.apps.plain_values import check_values, in_order
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.targets import resolve_target
 from mmdiff.apps.usage_error import UsageError
@@ -69,21 +72,23 @@ def composed(
 
 
 def resolved(config: DictConfig, verb: str) -> dict[str, Any]:
-    """Plain values with every interpolation followed; UsageError for one that leads nowhere."""
+    """Plain values with every interpolation followed; UsageError for one that leads nowhere, or is
+    no value anywhere: NaN, an empty path."""
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise unresolved(error, config, verb) from error
     if not isinstance(plain, dict):
         raise UsageError(f"the configuration of {verb} is not a mapping")
+    check_values(plain)
     return {str(key): value for key, value in plain.items()}
 
 
 def check_nodes(value: object, key: str = "") -> None:
     """Check every node with a `_target_`: may it be called, and with these arguments?"""
     if isinstance(value, Mapping):
-        for name, item in value.items():
-            check_nodes(item, f"{key}.{name}" if key else str(name))
+        for name in in_order(value):
+            check_nodes(value[name], f"{key}.{name}" if key else str(name))
         if "_target_" in value:
             _check_node(value, key)
     elif isinstance(value, list):
@@ -102,6 +107,7 @@ def _check_node(node: Mapping[str, Any], key: str) -> None:
         is_partial=bool(node.get("_partial_", False)),
         num_positional=len(node.get("_args_") or ()),
     )
+    check_ranges(target, arguments, prefix=prefix)
 
 
 def instantiate(node: Mapping[str, Any], **arguments: object) -> Any:
@@ -112,7 +118,8 @@ def instantiate(node: Mapping[str, Any], **arguments: object) -> Any:
     Unlike there, values mean themselves: `${...}` in a text is not resolved once more, so a
     configuration that was read from a file cannot ask for variables of the environment.
 
-    Raises UsageError with the words of a constructor that refuses its arguments.
+    Raises UsageError with the words of a constructor that refuses its arguments. One of another
+    library may refuse with any error, one of ours with those that say what is wrong.
     """
     whole = {**node, **arguments}
     check_nodes(whole)
@@ -134,10 +141,37 @@ def _build(value: Any) -> Any:
         return partial(target, *positional, **named)
     try:
         return target(*positional, **named)
-    except (ValueError, TypeError, OSError) as error:
-        if isinstance(error, UsageError):
+    except _refusals() as error:
+        refusal = _refusal(target, error)
+        if refusal is None:
             raise
-        raise UsageError(str(error)) from error
+        raise refusal from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What constructors of ours, of torch, diffusers and Lightning raise for arguments that are
+    none."""
+    errors: list[type[Exception]] = [ValueError, TypeError, OSError, RuntimeError, ArithmeticError]
+    errors += [AssertionError, AttributeError, LookupError, ImportError]
+    if "lightning.fabric.utilities.exceptions" in sys.modules:
+        module = sys.modules["lightning.fabric.utilities.exceptions"]
+        errors.append(module.MisconfigurationException)
+    return tuple(errors)
+
+
+def _refusal(target: type, error: Exception) -> UsageError | None:
+    """What a user is told of a constructor that raised; None for what is our fault, or told
+    already."""
+    name, text = getattr(target, "__name__", str(target)), str(error) or type(error).__name__
+    if isinstance(error, UsageError):
+        return None
+    if isinstance(error, (ValueError, TypeError, OSError)):
+        return UsageError(text)
+    if isinstance(error, RuntimeError) and "can't allocate memory" in text:
+        return UsageError(f"{name} does not fit into memory: {text.splitlines()[0]}")
+    if target.__module__.startswith("mmdiff."):
+        return None
+    return UsageError(f"{name} cannot be built with these arguments: {text.splitlines()[0]}")
 
 
 def _as_it_is(value: Any) -> Any:

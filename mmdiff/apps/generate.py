@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
+from mmdiff.apps.device import chosen_device
 from mmdiff.apps.file_names import clip_paths
 from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.prompt_list import read_prompts
@@ -142,31 +143,6 @@ def load_pipeline(
     pipe = MMDiffPipeline.from_pretrained(checkpoint, dtype=precisions).to(target)
     pipe.set_progress_bar_config(desc="sampling", leave=False)
     return pipe
-
-
-def chosen_device(device: str) -> str:
-    """`auto`: the GPU where there is one. UsageError for one that this machine does not have."""
-    import torch
-
-    has_gpu = torch.cuda.is_available()
-    if device == "auto":
-        return "cuda" if has_gpu else "cpu"
-    try:
-        kind = torch.device(device)
-    except RuntimeError as error:
-        raise UsageError(
-            f"device is {device}; possible is auto, cpu or cuda",
-            key="device",
-            got=f"device={device}",
-        ) from error
-    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"device is {device}, and this machine has {torch.cuda.device_count()} GPUs",
-            key="device",
-            got=f"device={device}",
-            nearest=f"device={'cuda' if has_gpu else 'cpu'}",
-        )
-    return device
 
 
 def sampled(

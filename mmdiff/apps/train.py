@@ -8,8 +8,10 @@ from typing import Any
 from mmdiff.apps.compose import check_nodes, save_resolved
 from mmdiff.apps.known_keys import options_of
 from mmdiff.apps.run import run_verb
-from mmdiff.apps.train_settings import check_train_settings
+from mmdiff.apps.train_settings import check_train_settings, check_trainer
 from mmdiff.apps.usage_error import UsageError
+
+MOST_PROCESSES = 1024
 
 
 def main(words: Sequence[str]) -> int:
@@ -42,6 +44,8 @@ def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
 
     check_train_settings(config)
     check_nodes(config)
+    check_trainer(config)
+    count = num_processes(config.get("trainer") or {})
     find_checkpoint(config)  # refuses before resolved.yaml is written over
     folder = Path(config["output_dir"])
     if is_rank:
@@ -49,7 +53,6 @@ def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
             save_resolved(config, folder)
         return run_here(config)
     resolved = save_resolved(config, folder)
-    count = num_processes(config.get("trainer") or {})
     return run_here(config) if count == 1 else run_several(resolved, count)
 
 
@@ -57,19 +60,38 @@ def num_processes(trainer: Mapping[str, Any]) -> int:
     """Workers on this machine: `devices` of the trainer; all GPUs where that is auto or -1."""
     devices = trainer.get("devices", 1)
     if isinstance(devices, list):
-        return len(devices)
+        return _listed_devices(devices, trainer)
     if devices in ("auto", -1, "-1"):
         import torch
 
         return max(1, torch.cuda.device_count()) if trainer.get("accelerator") != "cpu" else 1
-    if not str(devices).isdigit() or int(devices) < 1:
+    if not str(devices).isdigit() or not 1 <= int(devices) <= MOST_PROCESSES:
         raise UsageError(
-            f"trainer.devices is {devices}; possible is a whole number from 1, or auto",
+            f"trainer.devices is {devices}; possible is a whole number from 1 to {MOST_PROCESSES}, "
+            "or auto",
             key="trainer.devices",
             got=f"trainer.devices={devices}",
             nearest="trainer.devices=1",
         )
     return int(devices)
+
+
+def _listed_devices(devices: list[Any], trainer: Mapping[str, Any]) -> int:
+    are_numbers = all(type(one) is int and one >= 0 for one in devices)
+    if not devices or not are_numbers or len(set(devices)) < len(devices):
+        problem = (
+            f"trainer.devices is {devices}; a list holds the numbers of GPUs, from 0, each once"
+        )
+    elif trainer.get("accelerator") == "cpu":
+        problem = f"trainer.devices is {devices}, and trainer.accelerator cpu; a list is of GPUs"
+    else:
+        return len(devices)
+    raise UsageError(
+        problem,
+        key="trainer.devices",
+        got=f"trainer.devices={devices}",
+        nearest=f"trainer.devices={max(1, len(devices))}",
+    )
 
 
 def run_here(config: Mapping[str, Any]) -> int:

@@ -1,13 +1,28 @@
-"""The root keys of `mmdiff train` that no component takes: their types and ranges."""
+"""The root keys of `mmdiff train` that no component takes: their types and ranges; and what of
+Lightning's trainer they decide."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mmdiff.apps.signature import check_arguments
+from mmdiff.apps.signature import check_arguments, shown
 from mmdiff.apps.usage_error import UsageError
 
 MAX_SEED = 2**63 - 1
+# Batches are frozen values, which Lightning does not convert; it converts inside of autocast only.
+PRECISIONS = (None, "32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16", 32, 16)
+# Arguments of the trainer that `mmdiff train` gives itself: a second value would be dropped in
+# silence, or take away what it builds on.
+GIVEN = {
+    "logger": "the group logger: logger.csv=null takes one away, +logger.NAME adds one",
+    "callbacks": "the group callbacks: +callbacks.NAME._target_=...",
+    "plugins": "the checkpoints of mmdiff are the plugin",
+    "default_root_dir": "output_dir",
+    "max_time": "max_minutes",
+    "enable_checkpointing": "~callbacks.checkpoints trains without checkpoints",
+    "barebones": "~logger and ~callbacks.NAME take away what is not wanted",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +55,55 @@ def check_train_settings(config: Mapping[str, Any]) -> None:
     given = {name: config[name] for name in names if name in config}
     check_arguments(TrainSettings, given)
     TrainSettings(**given)
+
+
+def check_trainer(config: Mapping[str, Any]) -> None:
+    """Raise UsageError where the trainer contradicts the root keys, or this machine."""
+    trainer = config.get("trainer") or {}
+    for name, instead in GIVEN.items():
+        if name in trainer:
+            raise UsageError(
+                f"trainer.{name} is given by mmdiff train itself",
+                got=f"trainer.{name}={shown(trainer[name])}",
+                cure=instead,
+            )
+    if trainer.get("max_steps", config["max_steps"]) != config["max_steps"]:
+        raise UsageError(
+            f"trainer.max_steps is {trainer['max_steps']} and max_steps {config['max_steps']}; "
+            "schedules end with the latter",
+            key="max_steps",
+            got=f"trainer.max_steps={trainer['max_steps']}",
+            cure=f"max_steps={trainer['max_steps']}",
+        )
+    if trainer.get("precision") not in PRECISIONS:
+        raise _not_possible(trainer, "precision", "32-true, bf16-mixed or 16-mixed", "32-true")
+    if trainer.get("gradient_clip_algorithm") not in (None, "norm"):
+        words = "norm: mmdiff clips by the norm of all gradients together"
+        raise _not_possible(trainer, "gradient_clip_algorithm", words, "norm")
+    if trainer.get("num_nodes", 1) > 1 and "WORLD_SIZE" not in os.environ:
+        words = "1 without torchrun, which starts the processes of several machines"
+        raise _not_possible(trainer, "num_nodes", words, "1")
+    _check_accelerator(trainer.get("accelerator", "auto"))
+
+
+def _check_accelerator(name: object) -> None:
+    import torch
+
+    there = torch.accelerator.current_accelerator(check_available=True)
+    kind = "cpu" if there is None else there.type
+    possible = ["auto", "cpu", *([kind] if there else []), *(["gpu"] if kind != "cpu" else [])]
+    if name not in possible:
+        words = f"{' or '.join(possible)} on this machine"
+        raise _not_possible({"accelerator": name}, "accelerator", words, "auto")
+
+
+def _not_possible(trainer: Mapping[str, Any], name: str, possible: str, nearest: str) -> UsageError:
+    return UsageError(
+        f"trainer.{name} is {trainer[name]}; possible is {possible}",
+        key=f"trainer.{name}",
+        got=f"trainer.{name}={trainer[name]}",
+        nearest=f"trainer.{name}={nearest}",
+    )
 
 
 def _check_range(name: str, value: float | None, least: int, most: int) -> None:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.causal_conv import SpaceDownsample, SpaceUpsample, SpatialConv
 from mmdiff.autoencoders.posterior import Posterior
+from mmdiff.values.legal_numbers import check_sizes
 
 PATCH = 2
 
@@ -39,6 +40,8 @@ class AudioAutoencoder(Autoencoder):
         latent_channels: c.
         fine_width, coarse_width: channels at half and at a quarter of the resolution.
         num_blocks: residual blocks at a quarter of the resolution; at half there is one.
+
+    Raises ValueError for sizes that no layer can have.
     """
 
     time_compression = 4
@@ -55,6 +58,13 @@ class AudioAutoencoder(Autoencoder):
         num_blocks: int = 2,
     ) -> None:
         super().__init__()
+        check_sizes(
+            mel_bins=mel_bins,
+            latent_channels=latent_channels,
+            fine_width=fine_width,
+            coarse_width=coarse_width,
+        )
+        check_sizes(least=0, num_blocks=num_blocks)
         if mel_bins % self.mel_compression:
             nearest = max(1, round(mel_bins / self.mel_compression)) * self.mel_compression
             raise ValueError(f"mel_bins is {mel_bins}; it must be a multiple of 4: {nearest}")

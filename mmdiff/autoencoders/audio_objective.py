@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.critic import Critique, with_critique
+from mmdiff.values.legal_numbers import check_weights
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,20 @@ class AudioReconstructionObjective:
         gradient_weight: of the L1 distance of the differences between neighbours in time.
         kl_weight: of the KL divergence per latent element; it decides how much noise the latents
             must bear.
+
+    Raises ValueError for a weight below 0.
     """
 
     squared_weight: float = 1.0
     gradient_weight: float = 0.5
     kl_weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_weights(
+            squared_weight=self.squared_weight,
+            gradient_weight=self.gradient_weight,
+            kl_weight=self.kl_weight,
+        )
 
     def __call__(
         self,

@@ -10,6 +10,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmdiff.values.legal_numbers import check_sizes
+
 Critique = Callable[[Tensor, Tensor], dict[str, Tensor]]
 """(made, real) -> losses: "loss", to be added to those of who made it, and others to be shown."""
 
@@ -27,6 +29,8 @@ class SpectrogramCritic(Critic):
 
     def __init__(self, n_ffts: Sequence[int] = (256, 512, 1024), *, width: int = 16) -> None:
         super().__init__()
+        check_sizes(least=4, n_ffts=n_ffts)
+        check_sizes(width=width)
         self.n_ffts = tuple(n_ffts)
         self.networks = nn.ModuleList([_spectrogram_network(width) for _ in self.n_ffts])
 
@@ -43,6 +47,9 @@ class VideoCritic(Critic):
 
     def __init__(self, *, width: int = 24) -> None:
         super().__init__()
+        if width < 2 or width % 2:  # layers of 2 and 4 times the width are normalised in 4 groups
+            raise ValueError(f"width is {width}; it must be an even number from 2 on")
+        check_sizes(width=width)
         self.network = nn.Sequential(
             nn.Conv2d(6, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),

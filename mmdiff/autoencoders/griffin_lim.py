@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torchaudio.transforms import GriffinLim, InverseMelScale
 
 from mmdiff.autoencoders.mel import LogMel
+from mmdiff.values.legal_numbers import check_fractions, check_sizes
 
 
 class GriffinLimVocoder(nn.Module):
@@ -26,6 +27,8 @@ class GriffinLimVocoder(nn.Module):
 
     def __init__(self, mel: LogMel, *, num_iterations: int = 32, momentum: float = 0.99) -> None:
         super().__init__()
+        check_sizes(num_iterations=num_iterations)
+        check_fractions(momentum=momentum)
         self.mel = mel
         self.inverse_mel_scale = InverseMelScale(
             mel.n_fft // 2 + 1, mel.mel_bins, mel.sample_rate, mel.f_min, mel.f_max, driver="gelsd"

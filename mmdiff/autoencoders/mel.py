@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchaudio.transforms import MelScale, Spectrogram
 
+from mmdiff.values.legal_numbers import check_sizes
+
 
 class LogMel(nn.Module):
     """Normalised log-mel spectrogram: exactly one frame for every `hop_length` samples.
@@ -37,20 +39,13 @@ class LogMel(nn.Module):
         ceiling: float = 1.0,
     ) -> None:
         super().__init__()
+        check_sizes(sample_rate=sample_rate, hop_length=hop_length, mel_bins=mel_bins, n_fft=n_fft)
         if not hop_length <= win_length <= n_fft:
             raise ValueError(
                 f"win_length is {win_length}; it must lie from hop_length {hop_length} "
                 f"to n_fft {n_fft}"
             )
-        if not 0 <= f_min < f_max <= sample_rate / 2:
-            raise ValueError(
-                f"f_min, f_max are {f_min:g}, {f_max:g} Hz; at sample_rate {sample_rate} they "
-                f"must rise within 0 to {sample_rate / 2:g}"
-            )
-        if not 0 < floor < ceiling:
-            raise ValueError(
-                f"floor is {floor:g} and ceiling {ceiling:g}; they must rise from above 0"
-            )
+        check_range_of_sound(sample_rate, f_min=f_min, f_max=f_max, floor=floor, ceiling=ceiling)
         self.sample_rate, self.n_fft, self.win_length = sample_rate, n_fft, win_length
         self.hop_length, self.mel_bins = hop_length, mel_bins
         self.f_min, self.f_max = f_min, f_max
@@ -90,3 +85,16 @@ class LogMel(nn.Module):
         """Mel amplitudes of normalised log-mels; what is at the floor is none: 0."""
         log_mel = (normalised + 1) / 2 * (self.log_ceiling - self.log_floor) + self.log_floor
         return torch.where(normalised > -1, log_mel.exp(), 0.0)
+
+
+def check_range_of_sound(
+    sample_rate: int, *, f_min: float, f_max: float, floor: float, ceiling: float
+) -> None:
+    """ValueError unless the frequencies in Hz lie within the sample rate, and both pairs rise."""
+    if not 0 <= f_min < f_max <= sample_rate / 2:
+        raise ValueError(
+            f"f_min, f_max are {f_min:g}, {f_max:g} Hz; at sample_rate {sample_rate} they "
+            f"must rise within 0 to {sample_rate / 2:g}"
+        )
+    if not 0 < floor < ceiling < math.inf:
+        raise ValueError(f"floor is {floor:g} and ceiling {ceiling:g}; they must rise from above 0")

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.critic import Critique, with_critique
+from mmdiff.values.legal_numbers import check_sizes, check_weights
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,27 @@ class ReconstructionObjective:
         gradient_weight: of the L1 distance of the differences between neighbours in space and
             in time.
         kl_weight: of the KL divergence per latent element.
+
+    Raises ValueError for a weight below 0, and for a window that has no middle.
     """
 
     contrast_weight: float = 8.0
     contrast_window: int = 9
     gradient_weight: float = 0.1
     kl_weight: float = 1e-4
+
+    def __post_init__(self) -> None:
+        check_weights(
+            contrast_weight=self.contrast_weight,
+            gradient_weight=self.gradient_weight,
+            kl_weight=self.kl_weight,
+        )
+        check_sizes(least=9, contrast_window=self.contrast_window)
+        if self.contrast_window % 2 == 0:
+            raise ValueError(
+                f"contrast_window is {self.contrast_window}; it must be odd: "
+                f"{self.contrast_window + 1}"
+            )
 
     def __call__(
         self,

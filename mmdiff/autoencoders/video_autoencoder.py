@@ -20,6 +20,7 @@ from mmdiff.autoencoders.causal_conv import (
 )
 from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.autoencoders.streaming import Stream
+from mmdiff.values.legal_numbers import check_sizes
 
 PATCH = 4
 
@@ -95,6 +96,8 @@ class VideoAutoencoder(Autoencoder):
             and at an eighth in latent time.
         encoder_blocks, decoder_blocks: residual blocks at the finest and at the coarsest scale,
             each.
+
+    Raises ValueError for sizes that no layer can have.
     """
 
     time_compression = 4
@@ -110,6 +113,12 @@ class VideoAutoencoder(Autoencoder):
         decoder_blocks: int = 2,
     ) -> None:
         super().__init__()
+        check_sizes(
+            latent_channels=latent_channels,
+            encoder_widths=encoder_widths,
+            decoder_widths=decoder_widths,
+        )
+        check_sizes(least=0, encoder_blocks=encoder_blocks, decoder_blocks=decoder_blocks)
         self.encoder = VideoEncoder(encoder_widths, encoder_blocks, 2 * latent_channels)
         self.decoder = VideoDecoder(decoder_widths, decoder_blocks, latent_channels)
         self.add_scaling(latent_channels)

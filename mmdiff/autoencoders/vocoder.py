@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
+from mmdiff.autoencoders.mel import check_range_of_sound
+from mmdiff.values.legal_numbers import check_sizes
+
 LOUDEST = 7.0
 """Log-magnitude that no bin goes over: untrained weights, or wild log-mels, stay finite."""
 
@@ -61,6 +64,18 @@ class Vocoder(ModelMixin, ConfigMixin):
         num_blocks: int = 5,
     ) -> None:
         super().__init__()
+        check_sizes(
+            mel_bins=mel_bins,
+            hop_length=hop_length,
+            output_sampling_rate=output_sampling_rate,
+            n_fft=n_fft,
+            width=width,
+            hidden=hidden,
+        )
+        check_sizes(least=0, num_blocks=num_blocks)
+        check_range_of_sound(
+            output_sampling_rate, f_min=f_min, f_max=f_max, floor=floor, ceiling=ceiling
+        )
         if n_fft % 2 or n_fft < hop_length:
             raise ValueError(
                 f"n_fft is {n_fft}; it must be even and not under hop_length {hop_length}: "

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmdiff.autoencoders.critic import Critique, with_critique
 from mmdiff.autoencoders.mel import LogMel
+from mmdiff.values.legal_numbers import check_sizes, check_weights
 
 QUIET = 1e-3
 """Amplitude added to what distances are relative to: a batch of silence outweighs no other."""
@@ -27,6 +28,8 @@ class VocoderObjective(nn.Module):
         floor: amplitude under which everything is silence.
         mel_noise: standard deviation of noise on the log-mels that the vocoder is given, since
             those of an autoencoder, or a sampler, are never quite right.
+
+    Raises ValueError for a weight below 0, and for a resolution that is none.
     """
 
     def __init__(
@@ -41,6 +44,14 @@ class VocoderObjective(nn.Module):
         mel_noise: float = 0.0,
     ) -> None:
         super().__init__()
+        check_sizes(least=4, n_ffts=n_ffts)
+        check_weights(above=True, floor=floor)
+        check_weights(
+            linear_weight=linear_weight,
+            log_weight=log_weight,
+            mel_weight=mel_weight,
+            mel_noise=mel_noise,
+        )
         self.mel, self.n_ffts, self.floor = mel, tuple(n_ffts), floor
         self.linear_weight, self.log_weight, self.mel_weight = linear_weight, log_weight, mel_weight
         self.mel_noise = mel_noise

@@ -5,6 +5,9 @@ tokens beside them. Inside a slice they attend to each other; the blocks' time a
 information from slice to slice.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.loaders import PeftAdapterMixin
@@ -25,6 +28,22 @@ from mmdiff.backbone.time_embedding import TimeEmbedding
 from mmdiff.backbone.trunk_input import TrunkInput, slice_layout, slice_positions, visible
 from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents
+from mmdiff.values.legal_numbers import check_sizes, check_weights
+
+SIZES = (
+    "num_attention_heads",
+    "attention_head_dim",
+    "num_layers",
+    "text_dim",
+    "video_channels",
+    "patch_size",
+    "audio_channels",
+    "audio_rows",
+    "audio_patch_size",
+    "time_attention_every",
+    "time_compression",
+)
+RATES = ("ffn_ratio", "frame_rate", "audio_latent_rate")
 
 
 class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterMixin, CacheMixin):  # type: ignore[misc]
@@ -44,6 +63,8 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         time_attention_every: every how many blocks there is attention over time.
         frame_rate, time_compression, audio_latent_rate: of the clips and their latents,
             per second of the clip.
+
+    Raises ValueError for sizes that no layer can have.
     """
 
     _supports_gradient_checkpointing = True
@@ -73,6 +94,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         audio_latent_rate: float = 16.0,
     ) -> None:
         super().__init__()
+        _check_settings(self.config)
         dim = num_attention_heads * attention_head_dim
         frame_seconds = time_compression / frame_rate
         self.video = VideoAdapter(
@@ -164,6 +186,18 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         if torch.is_grad_enabled() and self.gradient_checkpointing:
             return self._gradient_checkpointing_func(block, x, trunk)
         return block(x, trunk)
+
+
+def _check_settings(config: Mapping[str, Any]) -> None:
+    check_sizes(**{name: config[name] for name in SIZES})
+    check_weights(above=True, **{name: config[name] for name in RATES})
+    if config["frames_per_slice"] is not None:
+        check_sizes(frames_per_slice=config["frames_per_slice"])
+    if config["attention_head_dim"] % 2:
+        raise ValueError(
+            f"attention_head_dim is {config['attention_head_dim']}; it must be even, since "
+            f"positions turn pairs: {config['attention_head_dim'] + 1}"
+        )
 
 
 def _keep_cut_rows(before: Tensor, after: Tensor, index: int, ablation: Ablation) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from mmdiff.values.legal_numbers import check_fractions, check_sizes, check_weights
+
 EDGES = ("embed", "patch", "stem", "head", "shared", "table", "proj_out", "bias")
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
@@ -29,6 +31,8 @@ class MuonAdamW(Optimizer):
         lr: learning rate of Muon.
         orthogonalise_in_bf16: the products of Muon in bf16, as torch's own does.
         adamw_lr: learning rate of AdamW.
+
+    Raises ValueError for a rate that would train uphill, or any other number out of range.
     """
 
     def __init__(
@@ -44,6 +48,10 @@ class MuonAdamW(Optimizer):
         orthogonalise_in_bf16: bool = False,
         edges: tuple[str, ...] = EDGES,
     ) -> None:
+        check_weights(above=True, lr=lr, adamw_lr=adamw_lr)
+        check_weights(weight_decay=weight_decay)
+        check_fractions(with_one=False, momentum=momentum, betas=betas)
+        check_sizes(ns_steps=ns_steps)
         matrices: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, parameter in named_parameters:

@@ -1,9 +1,14 @@
-"""Learning rates over a run, as factors of the optimizer's own rate."""
+"""Learning rates over a run, as factors of the optimizer's own rate.
+
+Constructors raise ValueError for numbers of steps, and fractions, that are none.
+"""
 
 import math
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from mmdiff.values.legal_numbers import check_fractions, check_weights
 
 
 class OneCycle(LambdaLR):
@@ -23,6 +28,8 @@ class OneCycle(LambdaLR):
         start: float = 0.04,
         final: float = 0.001,
     ) -> None:
+        check_weights(above=True, total_steps=total_steps)
+        check_fractions(warmup_fraction=warmup_fraction, start=start, final=final)
         warmup = max(1, round(warmup_fraction * total_steps))
         super().__init__(
             optimizer, lambda step: _one_cycle(step, warmup, total_steps, start, final)
@@ -33,6 +40,7 @@ class Constant(LambdaLR):
     """Up linearly over `warmup_steps`, then constant."""
 
     def __init__(self, optimizer: Optimizer, *, warmup_steps: int = 0) -> None:
+        check_weights(warmup_steps=warmup_steps)
         super().__init__(optimizer, lambda step: min(1.0, (step + 1) / (warmup_steps + 1)))
 
 
@@ -53,6 +61,9 @@ class WarmupDecay(LambdaLR):
         decay_fraction: float = 0.3,
         final: float = 0.01,
     ) -> None:
+        check_weights(above=True, total_steps=total_steps)
+        check_weights(warmup_steps=warmup_steps)
+        check_fractions(decay_fraction=decay_fraction, final=final)
         start = total_steps - max(1, round(decay_fraction * total_steps))
 
         def factor(step: int) -> float:

@@ -152,6 +152,14 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         lambda: trained_for(EMPTY / "a"),
         ["diffusion_run=/nowhere/a", "no resolved.yaml", "not known"],
     ),
+    "device without data": (
+        lambda: chosen_device("meta"),
+        ["device is meta", "auto, cpu or cuda"],
+    ),
+    "device of another machine": (
+        lambda: chosen_device("mps"),
+        ["device is mps", "auto, cpu or cuda"],
+    ),
     "foreign device": (lambda: chosen_device("gpu"), ["device is gpu", "auto, cpu or cuda"]),
     "sound as mp3": (
         lambda: checked_suffix("a.mp3", ["audio"], None),
@@ -179,7 +187,7 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "nothing to train": (lambda: start_training({}), ["nothing to train was chosen"]),
     "half a process": (
         lambda: num_processes({"devices": 0.5}),
-        ["trainer.devices is 0.5", "a whole number from 1, or auto"],
+        ["trainer.devices is 0.5", "a whole number from 1 to 1024, or auto"],
     ),
     "folder in the way": (
         lambda: check_target(Path(__file__).parent, overwrite=True),

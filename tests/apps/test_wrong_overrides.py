@@ -151,9 +151,10 @@ mmdiff generate: 'a small red circle' is not key=value: the = is missing
     "missing_value": (
         ["num_frames="],
         """\
-mmdiff generate: num_frames is ''; possible is a whole number or null
+mmdiff generate: num_frames is empty
   got      num_frames=''
-  belongs  num_frames is in conf/generate.yaml""",
+  belongs  num_frames is in conf/generate.yaml
+  cure     give num_frames a value, or leave it out""",
     ),
     "stray_comma": (
         ["num_frames=17,"],
@@ -217,6 +218,44 @@ mmdiff generate: there is no key 'num_frame'
   got      num_frame=17
   belongs  num_frames is in conf/generate.yaml
   nearest  num_frames""",
+    ),
+    "empty_folder": (
+        ["prompt=a", "output_dir="],
+        """\
+mmdiff generate: output_dir is empty
+  got      output_dir=''
+  belongs  output_dir is in conf/generate.yaml
+  cure     give output_dir a value, or leave it out; the folder that you are in is called .""",
+    ),
+    "empty_root_of_all_outputs": (
+        ["prompt=a", "paths.outputs=' '"],
+        """\
+mmdiff generate: paths.outputs is empty
+  got      paths.outputs=' '
+  belongs  paths.outputs is in conf/paths/default.yaml
+  cure     give paths.outputs a value, or leave it out""",
+    ),
+    "not_a_number": (
+        ["prompt=a", "guidance_scale=nan"],
+        """\
+mmdiff generate: guidance_scale is nan; possible is a finite number
+  got      guidance_scale=nan
+  belongs  guidance_scale is in conf/generate.yaml""",
+    ),
+    "infinity_in_a_list": (
+        ["prompt=a", "guidance=projected", "guidance.projected.interval=[0,inf]"],
+        """\
+mmdiff generate: guidance.projected.interval[1] is inf; possible is a finite number
+  got      guidance.projected.interval[1]=inf
+  belongs  guidance.projected.interval is in conf/guidance/projected.yaml""",
+    ),
+    "out_of_range_of_a_scheduler": (
+        ["prompt=a", "scheduler=euler", "scheduler.num_train_timesteps=-1"],
+        """\
+mmdiff generate: scheduler.num_train_timesteps is -1; possible is a number from 1 to 100000
+  got      scheduler.num_train_timesteps=-1
+  belongs  scheduler.num_train_timesteps is in conf/scheduler/euler.yaml
+  nearest  scheduler.num_train_timesteps=1""",
     ),
     "neither_prompt_nor_prompts": (
         [],
@@ -293,3 +332,136 @@ def test_i1_wrong_override_of_train(words, problem, help_with_it, capsys, monkey
     assert len(shown.splitlines()) <= 8
     assert code == 2
     assert not list(tmp_path.iterdir())
+
+
+# Values that trained in the wrong direction, did nothing, or ended in a traceback: the override and
+# what the screen says is possible
+OUT_OF_RANGE_OF_TRAIN = {
+    "trainer.gradient_clip_val=-1": "above 0, or null for no clipping",
+    "trainer.gradient_clip_val=0": "above 0, or null for no clipping",
+    "trainer.gradient_clip_val=nan": "a finite number",
+    "trainer.accumulate_grad_batches=0": "from 1 on",
+    "trainer.log_every_n_steps=-1": "from 0 on",
+    "+trainer.max_epochs=0": "from 1 on, or -1 for no end",
+    "+trainer.limit_train_batches=0": "above 0",
+    "+trainer.val_check_interval=0": "above 0",
+    "trainer.num_sanity_val_steps=-2": "from 0 on, or -1 for all",
+    "+trainer.gradient_clip_algorithm=value": "norm",
+    "+trainer.num_nodes=2": "1 without torchrun",
+    "trainer.accelerator=tpu": "auto or cpu",
+    "trainer.precision=64-true": "32-true, bf16-mixed or 16-mixed",
+    "trainer.devices=0": "a whole number from 1 to 1024, or auto",
+    "trainer.devices=[]": "",
+    "trainer.devices=[0,0]": "",
+    "trainer.devices=[-1]": "",
+    "trainer.devices=[0,1]": "",
+    "optimizer.optimizer.lr=-1": "above 0",
+    "optimizer.optimizer.lr=0": "above 0",
+    "optimizer.optimizer.lr=nan": "a finite number",
+    "optimizer.optimizer.lr=inf": "a finite number",
+    "optimizer.optimizer.adamw_lr=[1]": "a number",
+    "optimizer.optimizer.adamw_lr=-1": "above 0",
+    "optimizer.optimizer.weight_decay=-0.1": "from 0 on",
+    "+optimizer.optimizer.momentum=1": "from 0 and below 1",
+    "+optimizer.optimizer.betas=[0.9,1]": "from 0 and below 1",
+    "+optimizer.optimizer.ns_steps=0": "from 1 to 99",
+    "optimizer.lr_scheduler.total_steps=0": "from 1 on",
+    "optimizer.lr_scheduler.warmup_fraction=2": "from 0 to 1",
+    "max_minutes=-1": "0 to 10000000",
+    "max_steps=0": "1 to 1000000000",
+    "output_dir=''": "",
+    "resume=": "",
+    "paths.outputs=''": "",
+    "components.vae=' '": "",
+    "callbacks.checkpoints.folder=''": "",
+}
+
+
+@pytest.mark.parametrize("word", OUT_OF_RANGE_OF_TRAIN)
+def test_i1_out_of_range_of_train(word, capsys, monkeypatch, tmp_path):
+    from mmdiff.apps import train
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "run_here", lambda config: pytest.fail("it trained"))
+    monkeypatch.setattr(train, "save_resolved", lambda *_: pytest.fail("it wrote"))
+    code = train.main([VAE, word])
+    shown = capsys.readouterr().err
+    key = word.lstrip("+").split("=")[0]
+    assert shown.startswith(f"mmdiff train: {key} is ")
+    assert OUT_OF_RANGE_OF_TRAIN[word] in shown
+    assert f"got      {key}=" in shown
+    assert len(shown.splitlines()) <= 6
+    assert code == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *(("logger", "false"), ("callbacks", "[]"), ("plugins", "[]"), ("max_time", "00:00:10:00")),
+        *(("default_root_dir", "a"), ("enable_checkpointing", "false"), ("barebones", "true")),
+    ],
+)
+def test_i1_what_train_gives_the_trainer_is_not_given_twice(name, value, capsys, monkeypatch):
+    from mmdiff.apps import train
+
+    monkeypatch.setattr(train, "save_resolved", lambda *_: pytest.fail("it wrote"))
+    assert train.main([VAE, f"+trainer.{name}={value}"]) == 2
+    shown = capsys.readouterr().err
+    assert f"trainer.{name} is given by mmdiff train itself" in shown
+    assert "cure" in shown
+
+
+def test_i1_two_ends_of_one_run_are_told(capsys, monkeypatch):
+    from mmdiff.apps import train
+
+    monkeypatch.setattr(train, "save_resolved", lambda *_: pytest.fail("it wrote"))
+    assert train.main([VAE, "max_steps=30", "trainer.max_steps=20"]) == 2
+    shown = capsys.readouterr().err
+    assert "trainer.max_steps is 20 and max_steps 30" in shown
+    assert "cure     max_steps=20" in shown
+
+
+SIZES_OF = {
+    "autoencoder=video": ["latent_channels", "encoder_widths", "decoder_widths", "encoder_blocks"],
+    "autoencoder=audio": ["mel_bins", "latent_channels", "fine_width", "coarse_width"],
+    "vocoder=small": ["mel_bins", "hop_length", "width", "hidden", "output_sampling_rate"],
+    "backbone=tiny": [
+        *("num_attention_heads", "attention_head_dim", "num_layers", "ffn_ratio", "patch_size"),
+        *("video_channels", "audio_channels", "audio_rows", "audio_patch_size"),
+        *("frames_per_slice", "time_attention_every"),
+    ],
+    "mel=default": ["hop_length", "mel_bins", "sample_rate"],
+    "critic=video": ["network.width"],
+    "critic=spectrogram": ["network.width", "network.n_ffts"],
+}
+SIZES = [(option, name) for option, names in SIZES_OF.items() for name in names]
+
+
+@pytest.mark.parametrize("option, name", SIZES, ids=lambda value: str(value))
+@pytest.mark.parametrize("wrong", [-1, 0, 10**9])
+def test_i1_sizes_that_no_layer_has_are_told_by_name(option, name, wrong):
+    from mmdiff.apps.compose import composed, instantiate, resolved
+    from mmdiff.apps.usage_error import UsageError
+
+    group = option.split("=")[0]
+    node = resolved(composed("train", [option, "text=tiny"]), "train")[group]
+    *parents, last = name.split(".")
+    place = node
+    for parent in parents:
+        place = place[parent]
+    is_list = isinstance(place[last], list)
+    if (last, wrong) == ("encoder_blocks", 0) or (last, wrong) == ("ffn_ratio", 10**9):
+        return  # legal, or as much as there is memory
+    place[last] = [wrong, *place[last][1:]] if is_list else wrong
+    with pytest.raises(UsageError, match=rf"^\w*{last}( is|, )"):
+        instantiate(node)
+
+
+def test_i1_a_constructor_of_another_library_is_told_whatever_it_raises(tmp_path):
+    from mmdiff.apps.compose import instantiate
+    from mmdiff.apps.usage_error import UsageError
+
+    trainer = {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "logger": False}
+    with pytest.raises(UsageError, match=r"Trainer cannot be built .*profiler"):
+        instantiate(trainer, profiler="stopwatch", default_root_dir=str(tmp_path))

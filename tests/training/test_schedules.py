@@ -47,3 +47,40 @@ def test_constant_after_warmup() -> None:
     optimizer = _optimizer()
     rates = [rate for rate, _ in _rates(optimizer, Constant(optimizer, warmup_steps=4))]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0]) and rates[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    "schedule, arguments",
+    [
+        (OneCycle, {"total_steps": 0}),
+        (OneCycle, {"total_steps": 9, "warmup_fraction": 1.5}),
+        (OneCycle, {"total_steps": 9, "start": -1}),
+        (OneCycle, {"total_steps": 9, "final": -0.1}),
+        (Constant, {"warmup_steps": -1}),
+        (WarmupDecay, {"total_steps": -5}),
+        (WarmupDecay, {"total_steps": 9, "decay_fraction": float("nan")}),
+        (WarmupDecay, {"total_steps": 9, "final": -1}),
+        (WarmupDecay, {"total_steps": 9, "warmup_steps": -2}),
+    ],
+)
+def test_i1_a_schedule_that_would_go_uphill_or_nowhere_is_refused(schedule, arguments) -> None:
+    with pytest.raises(ValueError, match=f"{list(arguments)[-1]} is "):
+        schedule(_optimizer(), **arguments)
+
+
+@pytest.mark.parametrize(
+    "schedule, arguments",
+    [
+        (OneCycle, {"total_steps": 1}),
+        (OneCycle, {"total_steps": 9, "warmup_fraction": 0, "start": 1, "final": 0}),
+        (Constant, {}),
+        (WarmupDecay, {"total_steps": 1, "warmup_steps": 0}),
+        (WarmupDecay, {"total_steps": 9, "decay_fraction": 1, "final": 1}),
+    ],
+)
+def test_rates_stay_between_nothing_and_the_configured(schedule, arguments) -> None:
+    optimizer = _optimizer()
+    rates = _rates(optimizer, schedule(optimizer, **arguments), steps=12)
+    assert all(
+        0 <= rate <= whole for pair in rates for rate, whole in zip(pair, (1.0, 0.5), strict=True)
+    )

@@ -30,7 +30,7 @@ class AudioAdapter(Adapter):
         frame_seconds: float,
         frame_rate: float,
     ) -> None:
-        if frames_beside % patch_size:
+        if frames_beside < 1 or frames_beside % patch_size:
             raise ValueError(
                 f"audio_patch_size is {patch_size}; it must divide the {frames_beside} audio "
                 "latent frames beside a latent frame of the picture"

@@ -1,0 +1,45 @@
+"""Numbers that a constructor takes: counts, widths, weights; what is none is refused by name."""
+
+import math
+from collections.abc import Sequence
+
+LARGEST_SIZE = 2**20
+
+
+def check_sizes(*, least: int = 1, **sizes: int | Sequence[int]) -> None:
+    """Raise ValueError unless each size, or each of a list of them, is least..2**20.
+
+    Layers of torch take a size of 0 or less, and fail with a word about tensors at their first use.
+    """
+    for name, value in sizes.items():
+        for size in value if isinstance(value, Sequence) else (value,):
+            if not _is_size(size, least):
+                given = list(value) if isinstance(value, Sequence) else value
+                kind = "whole numbers" if isinstance(value, Sequence) else "a whole number"
+                raise ValueError(
+                    f"{name} is {given}; it must be {kind} from {least} to {LARGEST_SIZE}"
+                )
+
+
+def _is_size(size: object, least: int) -> bool:
+    return isinstance(size, int) and not isinstance(size, bool) and least <= size <= LARGEST_SIZE
+
+
+def check_weights(*, above: bool = False, **weights: float) -> None:
+    """Raise ValueError unless each is a finite number from 0 on, or with `above` over 0.
+
+    A negative weight, or rate, trains away from what it is given for.
+    """
+    for name, weight in weights.items():
+        if not (0 < weight < math.inf or (weight == 0 and not above)):
+            legal = "above 0" if above else "from 0 on"
+            raise ValueError(f"{name} is {weight}; it must be a finite number {legal}")
+
+
+def check_fractions(*, with_one: bool = True, **fractions: float | Sequence[float]) -> None:
+    """Raise ValueError unless each, or each of a list of them, is from 0 to 1 (or below 1)."""
+    for name, value in fractions.items():
+        for fraction in value if isinstance(value, Sequence) else (value,):
+            if not (0 <= fraction < 1 or (fraction == 1 and with_one)):
+                legal = "from 0 to 1" if with_one else "from 0 and below 1"
+                raise ValueError(f"{name} is {value}; it must be {legal}")
