@@ -130,7 +130,7 @@ def _costs(estimate: DataEstimate) -> list[str]:
     ]
     if estimate.batch_seconds is not None:
         seconds = f"{estimate.batch_seconds:.3g} s a batch"
-        lines.append(f"loader speed    {seconds} (measured in this check, on whole files)")
+        lines.append(f"loader speed    {seconds} (measured in this check)")
         lines.append(
             "                a training step takes that or more, except from a latent cache"
         )

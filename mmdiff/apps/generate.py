@@ -12,6 +12,7 @@ from mmdiff.apps.file_names import clip_paths
 from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.prompt_list import read_prompts
 from mmdiff.apps.run import run_call
+from mmdiff.apps.terminal import quieten_libraries
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import check_writable
 
@@ -139,6 +140,7 @@ def load_pipeline(
 
     target = chosen_device(device)
     diffusers_logging.disable_progress_bar()
+    quieten_libraries()
     precisions = {"transformer": getattr(torch, DTYPES[dtype]), "default": torch.float32}
     pipe = MMDiffPipeline.from_pretrained(checkpoint, dtype=precisions).to(target)
     pipe.set_progress_bar_config(desc="sampling", leave=False)

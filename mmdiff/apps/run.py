@@ -73,6 +73,8 @@ def _run(verb: str, action: Verb, words: Sequence[str]) -> int:
         composed(name, first_of_sweeps(overrides))
         return _through_hydra(verb, action, [*flags, *overrides])
     if extra:
+        if not Path(extra).is_dir():
+            raise UsageError(f"--config-dir {extra} is no folder", cure="the folder of your YAML")
         overrides = [f"hydra.searchpath=[file://{Path(extra).absolute()}]", *overrides]
     config_folder = Path(folder).absolute() if folder else None
     config = composed(name, overrides, config_folder=config_folder, with_hydra=True)

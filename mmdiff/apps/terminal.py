@@ -12,7 +12,7 @@ from rich.logging import RichHandler
 def log_to_terminal() -> None:
     """Send the log of the package to the terminal, unless somebody already takes it; and nothing of
     the libraries that is no news to a user."""
-    _quieten_libraries()
+    quieten_libraries()
     logger = logging.getLogger("mmdiff")
     if logger.handlers or logging.getLogger().handlers:
         return
@@ -23,10 +23,24 @@ def log_to_terminal() -> None:
     logger.setLevel(logging.INFO)
 
 
-def _quieten_libraries() -> None:
-    """No bars for files that are read in a second; nothing of what libraries owe each other."""
+def quieten_libraries() -> None:
+    """No bars for files that are read in a second; nothing of what libraries owe each other; our
+    own warnings as a sentence, without the line of the package that says it."""
     if "transformers" in sys.modules:
         sys.modules["transformers"].utils.logging.disable_progress_bar()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec", append=True)
+    warnings.formatwarning = _as_a_sentence
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+def _as_a_sentence(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    if category is UserWarning:
+        return f"{message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"

@@ -79,5 +79,5 @@ def check_batch_size(
     if num_samples < batch_size:
         raise ValueError(
             f"{of} has {num_samples} samples, fewer than one batch of {batch_size}; "
-            f"batch_size can be at most {max(num_samples, 0) // world_size * world_size}"
+            f"set data.batch_size to at most {max(num_samples, 0) // world_size * world_size}"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 DISK_REFUSED = {
     errno.ENOSPC,
+    errno.ENOENT,
     errno.EDQUOT,
     errno.EFBIG,
     errno.EIO,

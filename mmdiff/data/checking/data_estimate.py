@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from math import prod
 
-from mmdiff.data.checking.report import DataReport
+from mmdiff.data.checking.report import ClipReport, DataReport
 from mmdiff.data.files.clip_spec import ClipSpec
+from mmdiff.data.files.listed_clips import BEHIND_SECONDS
 from mmdiff.values.shapes import LatentGrid
 
 BYTES_OF_A_LATENT = 2  # float16
@@ -41,9 +42,9 @@ def estimated(
     frames = 3 * spec.num_frames * spec.height * spec.width if spec.picture != "ignored" else 0
     samples = 4 * spec.num_samples if spec.sound != "ignored" else 0
     batch_bytes = batch_size * (frames + samples)
-    largest = max((row.decoded_bytes for row in rows), default=0)
+    largest = max((round(_needed(row, spec) * row.decoded_bytes) for row in rows), default=0)
     under_way = 1 + PREFETCHED * num_workers
-    seconds = sum(row.seconds for row in rows) / len(rows) if rows else None
+    seconds = sum(_needed(row, spec) * row.seconds for row in rows) / len(rows) if rows else None
     cache, problem = _cache_bytes(report, spec, grid or LatentGrid())
     return DataEstimate(
         cache,
@@ -52,6 +53,14 @@ def estimated(
         under_way * batch_bytes + max(num_workers, 1) * largest,
         None if seconds is None else batch_size * seconds / max(num_workers, 1),
     )
+
+
+def _needed(row: ClipReport, spec: ClipSpec) -> float:
+    """The part of a file that training reads: of a long one only its beginning, unless the stretch
+    is drawn."""
+    length = row.duration_seconds or 0.0
+    wanted = float(spec.duration_seconds + BEHIND_SECONDS)
+    return 1.0 if spec.stretch == "random" or length <= wanted else wanted / length
 
 
 def _cache_bytes(report: DataReport, spec: ClipSpec, grid: LatentGrid) -> tuple[int | None, str]:

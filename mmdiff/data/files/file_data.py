@@ -87,10 +87,12 @@ class ShardsData(FileData):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SeveralData(FileData):
-    """Clips of several sources, mixed by weight."""
+    """Clips of several sources, mixed by weight; a text is the root of a `ClipFolder`."""
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, Source | str]
     weights: Mapping[str, float] | None = None
 
     def source(self) -> Source:
-        return WeightedSources(self.sources, self.weights)
+        named = self.sources.items()
+        sources = {name: ClipFolder(one) if isinstance(one, str) else one for name, one in named}
+        return WeightedSources(sources, self.weights)

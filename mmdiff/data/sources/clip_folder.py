@@ -54,7 +54,7 @@ class ClipFolder:
             tables = [Path(name).name for name in names if Path(name).parent == folder]
             raise ValueError(
                 f"{root / folder} holds {', '.join(tables)}; keep one, "
-                f"or name the one to read: metadata={(folder / tables[0]).as_posix()}"
+                f"or name the one to read: data.metadata={(folder / tables[0]).as_posix()}"
             )
         if names:
             paths = tuple(root / name for name in names)

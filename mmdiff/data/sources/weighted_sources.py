@@ -53,6 +53,9 @@ class WeightedSources:
                 f"sources are {', '.join(sources)} and weights are {', '.join(weights or {})}; "
                 f"{', '.join(unlike)} is in one only"
             )
+        for name, weight in (weights or {}).items():
+            if not 0 < weight < float("inf"):
+                raise ValueError(f"the weight of {name} is {weight}; it must be above 0")
         self.sources, self.weights = dict(sources), weights
 
     def listing(self) -> Listing:

@@ -229,6 +229,17 @@ def test_the_estimate_counts_what_will_be_kept():
     assert "17 or 21" in wrong.cache_problem
 
 
+def test_of_long_clips_only_what_is_read_counts():
+    row = ClipReport("a", "kept", height=64, video_seconds=51.25, decoded_bytes=10**7, seconds=8)
+    report = DataReport((row,))
+    read = (33 / 16 + 0.5) / 51.25
+    estimate = estimated(report, ClipSpec(), batch_size=1, num_workers=1)
+    assert estimate.batch_seconds == pytest.approx(8 * read)
+    assert estimate.loader_bytes - 3 * estimate.batch_bytes == pytest.approx(1e7 * read, abs=1)
+    anywhere = estimated(report, ClipSpec(stretch="random"), batch_size=1, num_workers=1)
+    assert anywhere.batch_seconds == pytest.approx(8)
+
+
 def test_notes_of_the_list_are_told(folder):
     class Noted(Listed):
         def listing(self):

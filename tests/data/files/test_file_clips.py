@@ -333,3 +333,11 @@ def test_sources_are_mixed_by_weight(folder):
     assert drawn.count(3) / len(drawn) == pytest.approx(0.75, abs=0.01)
     _, sample = data.dataset[3]
     assert sample.key == "b/g3.mp4"
+
+
+def test_a_source_that_is_a_text_is_a_folder(folder, tmp_path):
+    for name in ("g0", "g1"):
+        (tmp_path / f"{name}.mp4").write_bytes((folder / f"{name}.mp4").read_bytes())
+        (tmp_path / f"{name}.txt").write_text(f"caption {name}")
+    data = SeveralData(sources={"mine": str(tmp_path)}, seed=0, batch_size=1, spec=SPEC)
+    assert [entry.key for entry in data.dataset.clips.entries] == ["mine/g0.mp4", "mine/g1.mp4"]

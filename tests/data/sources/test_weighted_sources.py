@@ -53,5 +53,8 @@ def test_wrong_names_are_told(tmp_path: Path) -> None:
         WeightedSources({})
     with pytest.raises(ValueError, match="b, talks is in one only"):
         WeightedSources({"talks": folder}, {"b": 1})
+    for weight in (-1, 0, float("nan")):
+        with pytest.raises(ValueError, match=f"the weight of a is {weight}; it must be above 0"):
+            WeightedSources({"a": folder}, {"a": weight})
     with pytest.raises(ValueError, match="has no /"):
         WeightedSources({"a/b": folder})
