@@ -29,6 +29,15 @@ _RUNNING = {
 }
 _FLAGS = ("--help", *_SHOWING, *_SEVERAL, *_ASKING, *_RUNNING)
 
+# Raised only where their module is loaded: they need not be for a verb that does without them.
+_ERRORS_OF_MODULES = {
+    "safetensors": "SafetensorError",
+    "mmdiff.values.finite": "NonFiniteOutput",
+    "mmdiff.training.finite": "NonFinite",
+    "mmdiff.data.files.file_clips": "ReadingFailed",
+    "lightning.fabric.utilities.exceptions": "MisconfigurationException",
+}
+
 Verb = Callable[[dict[str, Any]], object]
 
 
@@ -165,10 +174,9 @@ def _exit_code(result: object) -> int:
 def _expected_errors() -> tuple[type[BaseException], ...]:
     """What bad input and a bad machine raise; all else is our fault and keeps its traceback."""
     errors: list[type[BaseException]] = [ValueError, OSError, MemoryError, HydraException]
-    if "safetensors" in sys.modules:
-        errors.append(sys.modules["safetensors"].SafetensorError)
-    if "mmdiff.values.finite" in sys.modules:
-        errors.append(sys.modules["mmdiff.values.finite"].NonFiniteOutput)
+    for module, name in _ERRORS_OF_MODULES.items():
+        if module in sys.modules:
+            errors.append(getattr(sys.modules[module], name))
     return tuple(errors)
 
 

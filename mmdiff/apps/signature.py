@@ -117,6 +117,8 @@ def _fits_class(value: object, kind: Any, inner: tuple[Any, ...]) -> bool:
         return not inner or all(fits(item, inner[0]) for item in value)
     if kind in _READ_FROM_SCALARS:
         return value is not None
+    if isinstance(value, list) and not getattr(kind, "_is_protocol", False):
+        return issubclass(list, kind)
     return value is not None and not isinstance(value, _SCALARS)
 
 

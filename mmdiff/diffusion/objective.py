@@ -19,6 +19,7 @@ from mmdiff.diffusion.weighting import LossWeighting, NoWeighting
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
+from mmdiff.values.legal_numbers import check_weights
 
 Backbone = Callable[[ClipLatents, ClipLatents, Context], ClipLatents]
 
@@ -54,6 +55,10 @@ class DiffusionObjective:
             raise ValueError(
                 f"shared_time_probability is {shared_time_probability}; it must be within 0 and 1"
             )
+        for name, shift in (shifts or {}).items():
+            check_weights(above=True, **{f"shifts.{name}": shift})
+        for name, weight in (modality_weights or {}).items():
+            check_weights(above=False, **{f"modality_weights.{name}": weight})
         self.noise_schedule = noise_schedule or Flow()
         self.parameterization = parameterization
         self.time_density = time_density or UniformDensity()

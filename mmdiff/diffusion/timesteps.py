@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmdiff.values.legal_numbers import check_weights
+
 # Uniform numbers are kept this far from 0 and 1, where quantiles are infinite.
 MARGIN = 1e-6
 
@@ -32,6 +34,9 @@ class LogitNormalDensity(TimeDensity):
 
     mean: float = 0.0
     standard_deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_weights(above=True, standard_deviation=self.standard_deviation)
 
     def time(self, uniform: Tensor) -> Tensor:
         normal = torch.special.ndtri(uniform.clamp(MARGIN, 1 - MARGIN))

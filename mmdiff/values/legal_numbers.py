@@ -6,23 +6,21 @@ from collections.abc import Sequence
 LARGEST_SIZE = 2**20
 
 
-def check_sizes(*, least: int = 1, **sizes: int | Sequence[int]) -> None:
-    """Raise ValueError unless each size, or each of a list of them, is least..2**20.
+def check_sizes(*, least: int = 1, most: int = LARGEST_SIZE, **sizes: int | Sequence[int]) -> None:
+    """Raise ValueError unless each size, or each of a list of them, is least..most.
 
     Layers of torch take a size of 0 or less, and fail with a word about tensors at their first use.
     """
     for name, value in sizes.items():
         for size in value if isinstance(value, Sequence) else (value,):
-            if not _is_size(size, least):
+            if not _is_size(size, least, most):
                 given = list(value) if isinstance(value, Sequence) else value
                 kind = "whole numbers" if isinstance(value, Sequence) else "a whole number"
-                raise ValueError(
-                    f"{name} is {given}; it must be {kind} from {least} to {LARGEST_SIZE}"
-                )
+                raise ValueError(f"{name} is {given}; it must be {kind} from {least} to {most}")
 
 
-def _is_size(size: object, least: int) -> bool:
-    return isinstance(size, int) and not isinstance(size, bool) and least <= size <= LARGEST_SIZE
+def _is_size(size: object, least: int, most: int) -> bool:
+    return isinstance(size, int) and not isinstance(size, bool) and least <= size <= most
 
 
 def check_weights(*, above: bool = False, **weights: float) -> None:

@@ -1,6 +1,7 @@
 """What `mmdiff generate` asks of a pipeline and writes, with a pipeline that costs nothing."""
 
 import json
+import resource
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -198,3 +199,35 @@ def test_prompt_files_that_cannot_be_read(tmp_path):
         read_prompts("a", "b")
     with pytest.raises(UsageError, match="valid text"):
         read_prompts("\udcff", None)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 64, 512, 1024, 2048, 3072, 4096, 6144])
+def test_o2_a_full_disk_is_told_and_leaves_no_part_of_a_file(pipe, tmp_path, capsys, num_bytes):
+    assert verb.main(["prompt=a", "output=whole.mp4"]) == 0
+    sizes = {path.suffix: path.stat().st_size for path in tmp_path.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        code = verb.main(["prompt=a", "output=clip.mp4"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    shown = capsys.readouterr().err
+    written = {path.suffix for path in tmp_path.iterdir() if path.stem.startswith("clip")}
+    if max(sizes.values()) <= num_bytes:
+        assert code == 0 and written == set(sizes)
+        return
+    assert code == 1
+    assert shown.startswith("mmdiff generate: ") and "cannot write" in shown
+    assert "clip." in shown and "no file was left" in shown
+    assert not list(tmp_path.glob(".*"))
+    for path in tmp_path.glob("clip*"):  # what was written before the disk was full is whole
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        else:
+            Clip.load(path)
+
+
+def test_o2_a_folder_that_cannot_be_is_told_before_any_work(pipe, capsys):
+    assert verb.main(["prompt=a", "output_dir=/dev/null/clips"]) == 1
+    assert "cannot write" in capsys.readouterr().err
+    assert not pipe.calls

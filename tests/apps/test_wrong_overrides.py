@@ -465,3 +465,33 @@ def test_i1_a_constructor_of_another_library_is_told_whatever_it_raises(tmp_path
     trainer = {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "logger": False}
     with pytest.raises(UsageError, match=r"Trainer cannot be built .*profiler"):
         instantiate(trainer, profiler="stopwatch", default_root_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words, name",
+    [
+        (
+            ["objective=diffusion", "+objective.modality_weights={video: -1}"],
+            "modality_weights.video",
+        ),
+        (["objective=diffusion", "+objective.shifts={audio: 0}"], "shifts.audio"),
+        (["objective=diffusion", "objective.time_density.standard_deviation=0"], "standard_dev"),
+        (["objective=reconstruction", "+objective.kl_weight=-1"], "kl_weight"),
+        (["objective=reconstruction", "+objective.contrast_window=10"], "contrast_window"),
+        (["objective=audio_reconstruction", "+objective.squared_weight=-1"], "squared_weight"),
+        (["objective=vocoder", "+objective.n_ffts=[128,0]"], "n_ffts"),
+        (["objective=vocoder", "+objective.linear_weight=-2"], "linear_weight"),
+        (["callbacks.progress.every_n_steps=0"], "every_n_steps"),
+        (["callbacks.components.every_n_steps=-1"], "every_n_steps"),
+        (["callbacks.guard.max_skips=-1"], "max_skips"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_i1_what_would_train_away_from_what_is_wanted_is_refused(words, name):
+    from mmdiff.apps.compose import composed, instantiate, resolved
+    from mmdiff.apps.usage_error import UsageError
+
+    config = resolved(composed("train", ["noise_schedule=flow", *words]), "train")
+    nodes = [config.get("objective"), *config["callbacks"].values()]
+    with pytest.raises(UsageError, match=f"{name}.* is .*; it must be "):
+        [instantiate(node) for node in nodes if node is not None]

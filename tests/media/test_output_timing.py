@@ -48,7 +48,8 @@ def test_o3_rates_are_exact_and_the_halves_are_equally_long(tmp_path, name, samp
     assert Clip.load(tmp_path / "clip.mp4").fps == fps
 
 
-@pytest.mark.parametrize(("name", "sample_rate"), [("29.97", 44_100), ("12.5", 16_000)])
+@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize("sample_rate", SAMPLE_RATES)
 def test_o3_flash_and_click_stay_together_for_a_minute(tmp_path, name, sample_rate):
     fps = RATES[name]
     frames = gray(int(60 * fps))
@@ -122,3 +123,41 @@ def test_o5_what_is_hard_to_encode_comes_back(small_clip, psnr, tmp_path):
         assert again.num_frames == 5
         assert abs(again.num_samples - clip.num_samples) <= AAC_FRAME
         assert psnr(again.frames, clip.frames) >= 30, name
+
+
+def luma(frames):
+    """BT.601 luma of frames, as frames: the part of a picture that 4:2:0 keeps at every pixel."""
+    gray = frames.double() @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+    return gray[..., None].expand(frames.shape)
+
+
+COLOR_DETAIL = {
+    "stripes of red and blue": lambda rows, columns: rows % 2,
+    "checkerboard of red and blue": lambda rows, columns: (rows + columns) % 2,
+}
+
+
+@pytest.mark.parametrize("name", COLOR_DETAIL)
+def test_o5_detail_in_color_alone_survives_as_luma(psnr, tmp_path, name):
+    # An mp4 that every player shows is 4:2:0: one color for 2 x 2 pixels. Where neighbours differ
+    # in color their color becomes the mean of both; how light each is stays, and so do areas.
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    is_blue = COLOR_DETAIL[name](rows, columns).bool()
+    frames = torch.tensor([255, 0, 0]).repeat(5, 64, 64, 1)
+    frames[:, is_blue] = torch.tensor([0, 0, 255])
+    Clip(frames.byte(), 16).save(tmp_path / "clip.mp4")
+    again = Clip.load(tmp_path / "clip.mp4").frames
+    assert psnr(luma(again), luma(frames)) >= 25
+    wide = [x.double().mean(dim=(1, 2)) for x in (again, frames)]
+    assert (wide[0] - wide[1]).abs().max() <= 10
+    assert psnr(again, frames) < 30  # the limit: told here, so that it is noticed if it moves
+
+
+def test_o5_areas_of_color_survive_up_to_two_pixels_from_their_edges(psnr, tmp_path):
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    frames = torch.tensor([200, 60, 60]).repeat(5, 64, 64, 1)
+    frames[:, (rows // 8 + columns // 8) % 2 == 1] = torch.tensor([60, 60, 200])
+    Clip(frames.byte(), 16).save(tmp_path / "clip.mp4")
+    again = Clip.load(tmp_path / "clip.mp4").frames
+    is_inside = torch.stack([axis % 8 for axis in (rows, columns)]).sub(3.5).abs().amax(0) < 2
+    assert psnr(again[:, is_inside], frames[:, is_inside]) >= 35

@@ -1,7 +1,9 @@
 import io
 import os
 import resource
+import tempfile
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from mmdiff.media.mp4 import AAC_FRAME
 from mmdiff.media.writer import encode_video
 
 RATES = [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 60, Fraction(25, 2), 16]
+NOBODY = 65534
 SAMPLE_RATES = [16_000, 24_000, 44_100, 48_000]
 
 
@@ -160,11 +163,51 @@ def test_o2_a_full_disk_leaves_no_file(small_clip, tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_o2_a_read_only_folder_is_named(small_clip, tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError, match=r"not writable"):
-        small_clip(2).save(tmp_path / "clip.mp4")
+def _said_by_nobody(action):
+    """What `action` raises in a forked process of the user nobody: root may write everywhere."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            action()
+            said = "it was written"
+        except BaseException as error:  # noqa: BLE001 (the child ends here, whatever it was)
+            said = f"{type(error).__name__}: {error}"
+        os.write(write, said.encode()[:4000])
+        os._exit(0)
+    os.close(write)
+    with open(read, encoding="utf-8") as stream:
+        said = stream.read()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".wav", ".png", ".gif"])
+def test_o2_a_read_only_folder_is_named(small_clip, suffix):
+    clip = small_clip(2)
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to nobody
+        folder = Path(name)
+        folder.chmod(0o555)
+        said = _said_by_nobody(lambda: clip.save(folder / f"clip{suffix}"))
+        assert said.startswith("PermissionError: cannot write"), said
+        assert f"the folder {folder} is not writable" in said
+        assert not list(folder.iterdir())
+
+
+def test_o2_a_file_of_another_user_in_a_folder_of_ones_own_is_replaced(small_clip):
+    # a rename asks for the right to write the folder, not the file
+    clip = small_clip(2)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        (folder / "clip.png").write_bytes(b"old")
+        (folder / "clip.png").chmod(0o444)
+        assert _said_by_nobody(lambda: clip.save(folder / "clip.png")) == "it was written"
+        assert (folder / "clip.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_encode_video_takes_every_form_of_frames_to_the_same_bytes(small_clip, tmp_path):

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from mmdiff.training.finite import NonFinite
 from mmdiff.values.finite import are_finite, names_of_non_finite
+from mmdiff.values.legal_numbers import check_sizes
 
 _TEXT_BYTES = 500  # of what a rank tells the others
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class FiniteGuard(Callback):
     def __init__(self, policy: Literal["raise", "skip"] = "raise", *, max_skips: int = 10) -> None:
         if policy not in ("raise", "skip"):
             raise ValueError(f"the policy is {policy!r}; possible are 'raise' and 'skip'")
+        check_sizes(least=0, max_skips=max_skips)
         self.policy, self.max_skips = policy, max_skips
         self.skips_in_a_row, self.skips = 0, 0
         self._sample_ids: tuple[Any, ...] = ()

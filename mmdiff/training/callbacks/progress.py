@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from torch import Tensor
 
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
+from mmdiff.values.legal_numbers import check_sizes
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ class ProgressReport(Callback):
     second, time left."""
 
     def __init__(self, *, every_n_steps: int = 20) -> None:
+        check_sizes(most=10**9, every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self._progress: Progress | None = None
 
