@@ -6,7 +6,7 @@ it.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from mmdiff.apps.known_keys import configuration_folder
 from mmdiff.apps.library_ranges import check_ranges
 from mmdiff.apps.plain_values import check_values, in_order
 from mmdiff.apps.signature import check_arguments
-from mmdiff.apps.targets import resolve_target
+from mmdiff.apps.targets import ROOMS, resolve_target
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.secret_values import secret_in
 
@@ -84,21 +84,24 @@ def resolved(config: DictConfig, verb: str) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def check_nodes(value: object, key: str = "") -> None:
-    """Check every node with a `_target_`: may it be called, and with these arguments?"""
+def check_nodes(value: object, key: str = "", *, rooms: Collection[str] = tuple(ROOMS)) -> None:
+    """Check every node with a `_target_`: may it be called, and with these arguments?
+
+    rooms: that its targets may be from.
+    """
     if isinstance(value, Mapping):
         for name in in_order(value):
-            check_nodes(value[name], f"{key}.{name}" if key else str(name))
+            check_nodes(value[name], f"{key}.{name}" if key else str(name), rooms=rooms)
         if "_target_" in value:
-            _check_node(value, key)
+            _check_node(value, key, rooms)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            check_nodes(item, f"{key}[{index}]")
+            check_nodes(item, f"{key}[{index}]", rooms=rooms)
 
 
-def _check_node(node: Mapping[str, Any], key: str) -> None:
+def _check_node(node: Mapping[str, Any], key: str, rooms: Collection[str]) -> None:
     prefix = f"{key}." if key else ""
-    target = resolve_target(node["_target_"], key=f"{prefix}_target_")
+    target = resolve_target(node["_target_"], key=f"{prefix}_target_", rooms=rooms)
     arguments = {name: value for name, value in node.items() if name not in _HYDRA_KEYS}
     check_arguments(
         target,

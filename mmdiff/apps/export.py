@@ -130,9 +130,11 @@ def load_component(name: str, folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     from mmdiff.pipelines.pipeline import MMDiffPipeline
+    from mmdiff.values.component_check import check_settings
     from mmdiff.values.saved_component import saved_component
 
     if name == "tokenizer":
+        check_settings(folder)
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     component = get_type_hints(MMDiffPipeline.__init__)[name]
     return saved_component(component, folder)

@@ -52,7 +52,7 @@ LISTS = ("betas", "max_lr")
 RANGES: dict[str, dict[str, Range]] = {
     "lightning.pytorch.trainer.trainer.Trainer": {
         "accumulate_grad_batches": COUNT,
-        "gradient_clip_val": Range(0, with_least=False, note=", or null for no clipping"),
+        "gradient_clip_val": Range(0, note=", 0 or null for no clipping"),
         "log_every_n_steps": NONE_OR_MORE,
         "num_nodes": COUNT,
         "max_epochs": ENDLESS,

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmdiff.apps.compose import instantiate, load_resolved
+from mmdiff.apps.compose import check_nodes, instantiate, load_resolved
+from mmdiff.apps.targets import OF_A_RUN, resolve_target
 from mmdiff.apps.usage_error import UsageError, nearest
 
 _log = logging.getLogger(__name__)
@@ -51,13 +52,13 @@ def _from_checkpoint(
             f"{key}={run} holds no valid checkpoint", key=key, cure="train it further first"
         )
     _log.info("%s: from %s", key, checkpoint)
-    config = load_resolved(run / "resolved.yaml")
-    module = instantiate(config["module"])
+    path = run / "resolved.yaml"
+    config = load_resolved(path)
+    _check_described(config, path, key=key)
+    module, data = instantiate(config["module"]), instantiate(config["data"])
     module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
     module.eval()
-    components: Mapping[str, Any] = module.components(
-        instantiate(config["data"]).train_dataloader()
-    )
+    components: Mapping[str, Any] = module.components(data.train_dataloader())
     missing = [name for name in names if name not in components]
     if missing:
         raise UsageError(
@@ -66,6 +67,26 @@ def _from_checkpoint(
     for name in names:
         components[name].save_pretrained(str(workspace / name))
     return {name: workspace / name for name in names}
+
+
+def _check_described(config: Mapping[str, Any], path: Path, *, key: str) -> None:
+    """UsageError unless a run describes a module to train and its data, of what runs are made of.
+
+    Somebody else may have written it: it is checked as a whole before any of it is built.
+    """
+    from mmdiff.data.datamodule import DataModule
+    from mmdiff.training.training_module import TrainingModule
+
+    for name, kind in (("module", TrainingModule), ("data", DataModule)):
+        node = config.get(name)
+        if not isinstance(node, Mapping):
+            raise UsageError(f"{path} describes no {name}, so {key} is no training run", key=key)
+        check_nodes(node, name, rooms=OF_A_RUN)
+        target = resolve_target(node.get("_target_"), key=f"{name}._target_", rooms=OF_A_RUN)
+        if not (isinstance(target, type) and issubclass(target, kind)):
+            raise UsageError(
+                f"{path}: {name} is a {target.__name__}, which is no {kind.__name__}", key=key
+            )
 
 
 def trained_for(run: Path) -> dict[str, str]:

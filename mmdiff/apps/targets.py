@@ -1,65 +1,113 @@
-"""The names a configuration may call, and nothing else.
+"""What a configuration may call: classes of components, and a few functions, by name.
 
-A name is allowed by where it is *defined*, not only by how it is spelt, so that no path through
-`mmdiff.some.module.os.system` leads out of the list.
+A name is allowed by where it is *defined*, not by how it is spelt, so that no path through
+`mmdiff.some.module.os.system` leads out of the list. What is on it is a class: functions and
+methods do things (they write, load, start processes), classes only become what they describe.
 """
 
+from collections.abc import Collection
 from importlib import import_module
 
 from mmdiff.apps.usage_error import UsageError, nearest
 
-ALLOWED = (
-    "mmdiff",
+# Where a class is defined -> what it must be: it descends from one of these (full names), or has
+# one of these methods (bare names). Nothing: any class that is defined there. The longest entry
+# that fits a class is its room.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "mmdiff.apps.bounce_evaluation": ("mmdiff.apps.evaluations.evaluation.Evaluation",),
+    "mmdiff.apps.evaluations": (),
+    "mmdiff.autoencoders": (),
+    "mmdiff.backbone": (),
+    "mmdiff.conditioning": (),
+    "mmdiff.data": ("lightning.pytorch.core.datamodule.LightningDataModule", "__getitem__"),
+    "mmdiff.data.files.clip_spec": (),
+    "mmdiff.data.sources.clip_folder": (),
+    "mmdiff.data.sources.pair_lists": (),
+    "mmdiff.data.sources.shards": (),
+    "mmdiff.data.sources.weighted_sources": (),
+    "mmdiff.data.task_mixture": (),
+    "mmdiff.diffusion": (),
+    "mmdiff.distributed.strategies": (),
+    "mmdiff.guidance": (),
+    "mmdiff.media.limits": (),
+    "mmdiff.pipelines.pipeline": (),
+    "mmdiff.training": (),
+    "mmdiff.training.callbacks": (),
+    "mmdiff.values.shapes": (),
+    "mmdiff.world": (),
+    "torch.optim": (
+        "torch.optim.optimizer.Optimizer",
+        "torch.optim.lr_scheduler.LRScheduler",
+    ),
+    "diffusers.schedulers": ("diffusers.schedulers.scheduling_utils.SchedulerMixin",),
+    "lightning.pytorch.callbacks": ("lightning.pytorch.callbacks.callback.Callback",),
+    "lightning.pytorch.loggers": ("lightning.pytorch.loggers.logger.Logger",),
+    "lightning.pytorch.strategies": ("lightning.pytorch.strategies.strategy.Strategy",),
+    "lightning.pytorch.profilers": ("lightning.pytorch.profilers.profiler.Profiler",),
+    "lightning.pytorch.trainer": ("lightning.pytorch.trainer.trainer.Trainer",),
+}
+# They read a component from the folder that they are given, or build one; none writes.
+FUNCTIONS = (
+    "mmdiff.distributed.strategies.data_parallel",
+    "mmdiff.training.saved.saved_audio_autoencoder",
+    "mmdiff.training.saved.saved_video_autoencoder",
+    "mmdiff.training.saved.saved_vocoder",
+    "mmdiff.training.text_model.small_text_model",
+    "mmdiff.training.warm_start.frozen_text_model",
+    "mmdiff.training.warm_start.grown_transformer",
+    "mmdiff.training.warm_start.saved_autoencoder",
+    "mmdiff.training.warm_start.saved_text_model",
+)
+# The rooms of what a run that was trained by somebody else may describe: models and their data.
+OF_A_RUN = (
+    "mmdiff.autoencoders",
+    "mmdiff.backbone",
+    *(room for room in ROOMS if room.startswith("mmdiff.data")),
+    "mmdiff.diffusion",
+    "mmdiff.media.limits",
+    "mmdiff.training",
+    "mmdiff.values.shapes",
+    "mmdiff.world",
     "torch.optim",
-    "lightning.pytorch.callbacks",
-    "lightning.pytorch.loggers",
-    "lightning.pytorch.strategies",
-    "lightning.pytorch.profilers",
-    "lightning.pytorch.trainer",
-    "diffusers.schedulers",
 )
-# Of mmdiff, what does things to files and processes is for people and for the verbs; configurations
-# name what is built.
-DOERS = (
-    "mmdiff.__main__",
-    "mmdiff.apps",
-    "mmdiff.data.encode",
-    "mmdiff.distributed.launch",
-    "mmdiff.distributed.signals",
-    "mmdiff.media.atomic",
-    "mmdiff.media.sidecar",
-    "mmdiff.media.storyboard",
-    "mmdiff.media.writer",
-    "mmdiff.testing",
-    "mmdiff.training.checkpoint_folder",
-)
-_BUILT_IN_APPS = ("mmdiff.apps.evaluations", "mmdiff.apps.bounce_evaluation.BounceEvaluation")
-# Short public spellings of allowed things; what they lead to is checked like everything else.
-_ALIASES = ("lightning.pytorch.Trainer", "lightning.Trainer", "diffusers.")
+# Short public spellings: one name of these modules; what it leads to is checked like the rest.
+_ALIASES = ("mmdiff", "diffusers", "lightning", "lightning.pytorch")
 
 
-def is_allowed(name: str) -> bool:
-    return _is_under(name, ALLOWED) and (
-        not _is_under(name, DOERS) or _is_under(name, _BUILT_IN_APPS)
-    )
+def resolve_target(
+    name: object, *, key: str = "_target_", rooms: Collection[str] = tuple(ROOMS)
+) -> type:
+    """What `_target_: name` stands for; UsageError when it may not be called.
 
-
-def _is_under(name: str, prefixes: tuple[str, ...]) -> bool:
-    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
-
-
-def resolve_target(name: object, *, key: str = "_target_") -> type:
-    """What `_target_: name` stands for; UsageError when it may not be called."""
+    rooms: of `ROOMS`, those that the configuration may take from.
+    """
     parts = name.split(".") if isinstance(name, str) else []
     if not isinstance(name, str) or len(parts) < 2 or not all(map(str.isidentifier, parts)):
         raise UsageError(f"{key} is {name!r}, which is not the dotted name of a class")
-    if not (is_allowed(name) or name.startswith(_ALIASES)):
+    if _room_of(name) is None and ".".join(parts[:-1]) not in _ALIASES:
         raise _refusal(name, key)
     found = _find(name, key)
-    defined = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
-    if not callable(found) or not is_allowed(defined):
+    if not may_be_called(found, rooms=rooms):
         raise _refusal(name, key)
     return found  # type: ignore[return-value]
+
+
+def may_be_called(found: object, *, rooms: Collection[str] = tuple(ROOMS)) -> bool:
+    """Whether `found` is a component class that one of `rooms` defines, or one of `FUNCTIONS`."""
+    defined = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+    room = _room_of(defined)
+    if room is None or room not in rooms:
+        return False
+    return _is_one_of(found, ROOMS[room]) if isinstance(found, type) else defined in FUNCTIONS
+
+
+def _room_of(name: str) -> str | None:
+    return max((room for room in ROOMS if name.startswith(f"{room}.")), key=len, default=None)
+
+
+def _is_one_of(found: type, kinds: tuple[str, ...]) -> bool:
+    bases = {f"{base.__module__}.{base.__qualname__}" for base in found.__mro__}
+    return not kinds or any(kind in bases or hasattr(found, kind) for kind in kinds)
 
 
 def _find(name: str, key: str) -> object:

@@ -12,6 +12,7 @@ from mmdiff.diffusion.denoiser import Denoiser
 from mmdiff.guidance.difference_guider import DifferenceGuider
 from mmdiff.guidance.weaker import Weaker
 from mmdiff.values.context import Context
+from mmdiff.values.saved_component import saved_component
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,19 +57,11 @@ class Autoguidance(DifferenceGuider):
 
     @cached_property
     def _model(self) -> nn.Module:
-        """Read when it is first asked for. Raises ValueError for weights that do not fit."""
+        """Read when it is first asked for. Raises CheckpointError for what may not be loaded."""
         if isinstance(self.transformer, nn.Module):
             return self.transformer
         folder = _folder_of_weights(self.transformer)
-        model, found = DiffusionTransformer.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-        wrong = [name for key in ("missing_keys", "unexpected_keys") for name in found[key]]
-        if wrong:
-            raise ValueError(
-                f"transformer is {str(folder)!r}, whose weights are not those of its config.json: "
-                f"{len(wrong)} are missing or too many, such as {wrong[0]}; save it again"
-            )
+        model: nn.Module = saved_component(DiffusionTransformer, folder)
         return model.eval().requires_grad_(False)
 
 

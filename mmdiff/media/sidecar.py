@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mmdiff.media.atomic import atomic_write
+from mmdiff.media.path_names import without_folders
 from mmdiff.media.secret_values import concealed
 
 LONGEST_COMMENT_PROMPT = 2000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 PACKAGES = ("mmdiff", "torch", "torchaudio", "diffusers", "transformers", "av")
 
 
@@ -25,9 +28,9 @@ def sidecar_path(clip_path: str | PathLike[str]) -> Path:
 def clip_facts(*, prompt: str, seed: int | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Prompt, seed, settings with their digest, and versions, as plain values.
 
-    Holds no absolute paths (only their last part is kept), no time of day and no secret of the
-    environment (the name of its variable stands there): equal runs give equal facts. Raises
-    ValueError where a setting is no plain value.
+    The settings hold no absolute paths (only their last part is kept, also within a text or a key),
+    nothing holds the time of day or a secret of the environment (the name of its variable stands
+    there): equal runs give equal facts. Raises ValueError where a setting is no plain value.
     """
     plain = _plain(settings, "settings")
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
@@ -65,6 +68,8 @@ def write_sidecar(
     facts = clip_facts(prompt=prompt, seed=seed, settings=settings)
     named = {"clip": Path(clip_path).name, **facts}
     text = json.dumps(named, indent=2, ensure_ascii=False, allow_nan=False)
+    # half a surrogate pair is no UTF-8; JSON has a spelling for it that reads back the same
+    text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     with atomic_write(target, overwrite=overwrite) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return target
@@ -99,17 +104,29 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, str):
-        return concealed(Path(value).name if Path(value).is_absolute() else value)
+        return concealed(without_folders(value))
     if isinstance(value, PathLike):
-        path = Path(fspath(value))
-        return path.name if path.is_absolute() else path.as_posix()
+        return concealed(without_folders(Path(fspath(value)).as_posix()))
     if isinstance(value, Fraction):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{name}.{key}") for key, item in value.items()}
+        return _with_plain_keys(value, name)
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{name}[{index}]") for index, item in enumerate(value)]
     raise ValueError(
         f"{name} is a {type(value).__name__}; a sidecar holds numbers, strings, lists and "
         "mappings: convert it"
     )
+
+
+def _with_plain_keys(values: Mapping[Any, Any], name: str) -> dict[str, Any]:
+    """Keys that were different stay so: those that lost the same folders are numbered."""
+    plain: dict[str, Any] = {}
+    for key, item in values.items():
+        short, count = concealed(without_folders(str(key))), 1
+        unique = short
+        while unique in plain:
+            count += 1
+            unique = f"{short} ({count})"
+        plain[unique] = _plain(item, f"{name}.{unique}")
+    return plain

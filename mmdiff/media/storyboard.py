@@ -21,6 +21,7 @@ WAVEFORM_HEIGHT, SPECTRUM_HEIGHT, AXIS_HEIGHT = 96, 150, 34
 NUM_TILES, SMALLEST_TILE, TALLEST_TILE = 8, 48, 300
 FONT_SIZE, CAPTION_SIZE = 13, 16
 CAPTION_COLUMNS, CAPTION_LINES = 130, 3
+LONGEST_CAPTION = 2000  # characters that are laid out; of a word of megabytes that takes minutes
 
 PAPER, PANEL, INK, FAINT, WAVE, GRID = (
     (255, 255, 255),
@@ -188,9 +189,10 @@ def _sound_width(clip: Clip) -> int:
 
 
 def _caption_lines(caption: str) -> list[str]:
-    lines = textwrap.wrap(caption, CAPTION_COLUMNS)
-    if len(lines) > CAPTION_LINES:
-        return [*lines[: CAPTION_LINES - 1], lines[CAPTION_LINES - 1] + " ..."]
+    lines = textwrap.wrap(caption[:LONGEST_CAPTION], CAPTION_COLUMNS)
+    if len(lines) > CAPTION_LINES or (lines and len(caption) > LONGEST_CAPTION):
+        kept = lines[:CAPTION_LINES]
+        return [*kept[:-1], kept[-1] + " ..."]
     return lines
 
 

@@ -13,6 +13,9 @@ from mmdiff.values.shapes import LatentGrid
 
 MAX_FRAMES = 1_000_000
 MAX_SIDE = 16_384
+# of tensors that are given: exact in fp32, in which the loop runs. Of float64 digits would be lost,
+# which is for the caller to do.
+PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
@@ -76,6 +79,15 @@ def check_names(name: str, value: Any) -> None:
     """Raise TypeError unless `value` is a string, or a list of something."""
     if not isinstance(value, (str, list, tuple)):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a name or a list of names")
+
+
+def check_callback(value: Any) -> None:
+    """Raise TypeError unless `value` is None or can be called."""
+    if value is not None and not callable(value):
+        raise TypeError(
+            f"callback_on_step_end is a {type(value).__name__}; it must be a function of "
+            "(pipeline, index, timestep, tensors)"
+        )
 
 
 def check_attention_kwargs(value: Any) -> None:
@@ -168,12 +180,14 @@ def check_embeds(name: str, embeds: Any, mask: Any, *, width: int) -> None:
 
 
 def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:
-    """Raise unless `value` is a finite floating tensor (a mask: any) of `shape`.
+    """Raise unless `value` is a dense, finite tensor of `shape`, in one of `PRECISIONS` (a mask:
+    any).
 
     None in `shape` stands for any size but 0.
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a tensor")
+    check_dense(name, value)
     expected = f"({', '.join('any' if size is None else str(size) for size in shape)})"
     fits = value.ndim == len(shape) and all(
         size == wanted or (wanted is None and size > 0)
@@ -181,10 +195,21 @@ def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:
     )
     if not fits:
         raise ValueError(f"{name} has shape {tuple(value.shape)}; it must be {expected}")
-    if "mask" not in name and not value.is_floating_point():
-        raise ValueError(f"{name} is {value.dtype}; it must be floating point: {name}.float()")
+    if "mask" not in name and value.dtype not in PRECISIONS:
+        raise ValueError(
+            f"{name} is {value.dtype}; it must be one of {', '.join(map(str, PRECISIONS))}: "
+            f"{name}.float()"
+        )
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
         raise ValueError(f"{name} holds NaN or infinity; all values must be finite")
+
+
+def check_dense(name: str, value: Tensor) -> None:
+    """Raise ValueError where a tensor has no values, or not all of them."""
+    if value.is_meta:
+        raise ValueError(f"{name} is on the meta device, where tensors have no values; give values")
+    if value.layout is not torch.strided:
+        raise ValueError(f"{name} is {value.layout}; it must be dense: {name}.to_dense()")
 
 
 def check_generators(generator: Any, *, batch_size: int, device: torch.device) -> None:

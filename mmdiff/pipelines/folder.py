@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mmdiff.pipelines.checkpoint_files import CheckpointError
+from mmdiff.values.checkpoint_files import CheckpointError
 
 BUNDLED = "bounce"
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]  # never pickles or code

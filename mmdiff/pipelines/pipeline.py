@@ -176,13 +176,15 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
             negative_prompt: what they should keep away from.
             num_frames: 1 + 4k; 1 makes a still image, which has no sound unless `modalities` asks
                 for it.
-            sigmas, timesteps: own levels, for schedulers that take them.
+            sigmas, timesteps: own levels, for schedulers that take them; one of the two, falling.
+                The clean level at the end comes by itself (but in sigmas of EulerDiscrete).
             guidance_scale, audio_guidance_scale, guidance_rescale: classifier-free guidance of the
                 picture and of the sound (None: like the picture); 1 turns it off.
             generator: one for each clip makes clip i the same alone and in any batch; a single one
                 is drawn from for one clip after the other; None takes seeds from torch's global
                 generator.
-            latents, audio_latents: unit noise to start from.
+            latents, audio_latents: unit noise to start from, in fp32, fp16 or bf16 (all are exact
+                in fp32, in which the loop runs).
             output_type: of `frames`: "pil", "np" or "pt"; "latent" leaves out decoding.
             callback_on_step_end: called as (pipeline, index, timestep, tensors) after each step;
                 may return tensors to go on with, and set `pipeline._interrupt = True` to stop.

@@ -13,11 +13,11 @@ from mmdiff.guidance.skip_layer import SkipLayer
 from mmdiff.guidance.strength import MAX_SCALE
 from mmdiff.guidance.text_guider import TextGuider
 from mmdiff.pipelines import checks
+from mmdiff.pipelines.levels import LEVELS_OF_FLOW, MAX_STEPS, LevelLimits, check_levels
 from mmdiff.pipelines.memory import CallSize, check_memory
 from mmdiff.values.latents import Modality
 from mmdiff.values.shapes import LatentGrid
 
-MAX_STEPS = 1000
 MAX_BATCH = 10_000
 MAX_TEXT_TOKENS = 4096
 
@@ -95,6 +95,7 @@ class ModelLimits:
     num_blocks        of the transformer; None: not known
     frame_rate        that it was trained at
     callback_tensors  names that a callback may ask for
+    levels            of the noise that its schedulers can start from
     """
 
     text_width: int
@@ -105,6 +106,7 @@ class ModelLimits:
     device: torch.device
     callback_tensors: Collection[str]
     num_blocks: int | None = None
+    levels: LevelLimits = LEVELS_OF_FLOW
 
 
 def check_request(request: GenerationRequest, limits: ModelLimits) -> None:
@@ -145,8 +147,10 @@ def _check_settings(request: GenerationRequest, limits: ModelLimits) -> None:
     checks.check_integer("max_sequence_length", request.max_sequence_length, 2, MAX_TEXT_TOKENS)
     checks.check_integer("num_videos_per_prompt", request.num_videos_per_prompt, 1, MAX_BATCH)
     checks.check_integer("num_inference_steps", request.num_inference_steps, 1, MAX_STEPS)
+    check_levels(request.sigmas, request.timesteps, limits.levels)
     _check_guidance(request, limits)
     checks.check_choice("output_type", request.output_type, checks.OUTPUT_TYPES)
+    checks.check_callback(request.callback_on_step_end)
     names = request.callback_on_step_end_tensor_inputs
     checks.check_names("callback_on_step_end_tensor_inputs", names)
     for name in names:

@@ -11,6 +11,7 @@ from mmdiff.pipelines import checks
 from mmdiff.pipelines.call_state import CallState
 from mmdiff.pipelines.decode import decode_audio, decode_video
 from mmdiff.pipelines.energy_decode import EnergyDecode
+from mmdiff.pipelines.levels import level_limits
 from mmdiff.pipelines.media_encoder import MediaEncoder
 from mmdiff.pipelines.request import GenerationRequest, ModelLimits, check_request
 from mmdiff.text.encoder import encode_prompts
@@ -30,6 +31,8 @@ class CallStages(CallState):
     vocoder: Any
     text_encoder: Any
     tokenizer: Any
+    scheduler: Any
+    audio_scheduler: Any
     latent_grid: LatentGrid
     _execution_device: torch.device
     _callback_tensor_inputs: ClassVar[list[str]]
@@ -100,6 +103,9 @@ class CallStages(CallState):
             grid=self.latent_grid,
             device=self._execution_device,
             callback_tensors=self._callback_tensor_inputs,
+            levels=level_limits(
+                one for one in (self.scheduler, self.audio_scheduler) if one is not None
+            ),
         )
 
     def encode_prompt(

@@ -1,6 +1,6 @@
 """diffusers' `callback_on_step_end` on our loop: tensors by name, out and back in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from torch import Tensor
 
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
+from mmdiff.pipelines.checks import check_dense
 from mmdiff.pipelines.request import GenerationRequest
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
@@ -36,8 +37,8 @@ def apply_callback(
     """Call the user's callback, if there is one, after step `index`. What it returns replaces
     latents at once; embeddings, and scales that it sets, count from the next step on.
 
-    Raises ValueError where it returns a name that was not asked for, another shape, or
-    numbers that are not finite.
+    Raises TypeError where it returns anything but tensors by name, ValueError for a name that was
+    not asked for, another shape, precision or device, or numbers that are not finite.
     """
     if request.callback_on_step_end is None:
         return state
@@ -58,7 +59,12 @@ def apply_callback(
     return state
 
 
-def _check_returned(returned: dict[str, Tensor], handed_out: dict[str, Tensor]) -> None:
+def _check_returned(returned: Any, handed_out: dict[str, Tensor]) -> None:
+    if not isinstance(returned, Mapping):
+        raise TypeError(
+            f"callback_on_step_end returned a {type(returned).__name__}; it must return tensors by "
+            "name, such as {'latents': latents}, or None"
+        )
     for name, tensor in returned.items():
         if name not in handed_out:
             raise ValueError(
@@ -66,16 +72,26 @@ def _check_returned(returned: dict[str, Tensor], handed_out: dict[str, Tensor]) 
                 f"{', '.join(handed_out) or 'nothing'}: "
                 "name it in callback_on_step_end_tensor_inputs"
             )
-        if tensor.shape != handed_out[name].shape:
-            raise ValueError(
-                f"callback_on_step_end returned {name} of shape {tuple(tensor.shape)}; "
-                f"it must stay {tuple(handed_out[name].shape)}"
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"callback_on_step_end returned {name} as a {type(tensor).__name__}; it must stay "
+                "a tensor"
             )
-        if not bool(tensor.isfinite().all()):
-            raise ValueError(
-                f"callback_on_step_end returned {name} with NaN or infinity; all values must be "
-                "finite"
-            )
+        _check_like(name, tensor, handed_out[name])
+
+
+def _check_like(name: str, tensor: Tensor, before: Tensor) -> None:
+    told = f"callback_on_step_end returned {name}"
+    if tensor.shape != before.shape:
+        raise ValueError(
+            f"{told} of shape {tuple(tensor.shape)}; it must stay {tuple(before.shape)}"
+        )
+    check_dense(f"{name} that callback_on_step_end returned", tensor)
+    for fact in ("dtype", "device"):
+        if (got := getattr(tensor, fact)) != (wanted := getattr(before, fact)):
+            raise ValueError(f"{told} as {got}; it must stay {wanted}: {name}.to({wanted})")
+    if not bool(tensor.isfinite().all()):
+        raise ValueError(f"{told} with NaN or infinity; all values must be finite")
 
 
 def _tensors(state: LatentState, guided: GuidedDenoiser) -> dict[str, Tensor]:

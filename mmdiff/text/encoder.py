@@ -1,6 +1,7 @@
 """Prompts through any transformers text encoder, frozen or trained along."""
 
 import warnings
+from pathlib import Path
 
 from torch import Tensor
 from transformers import (
@@ -11,6 +12,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from mmdiff.values.component_check import check_settings
 from mmdiff.values.context import Context
 from mmdiff.values.saved_component import saved_component
 
@@ -135,7 +137,11 @@ def _warn_if_cut(
 
 
 def saved_text_encoder(folder: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """The tokenizer in `folder`/tokenizer and the T5 encoder in `folder`/text_encoder."""
+    """The tokenizer in `folder`/tokenizer and the T5 encoder in `folder`/text_encoder.
+
+    Raises CheckpointError for files that are damaged, unsafe, or do not fit together.
+    """
+    check_settings(Path(folder) / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(f"{folder}/tokenizer", local_files_only=True)
     encoder: PreTrainedModel = saved_component(T5EncoderModel, f"{folder}/text_encoder")
     return tokenizer, encoder

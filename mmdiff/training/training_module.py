@@ -112,7 +112,7 @@ class TrainingModule(LightningModule, Generic[Trained]):
     ) -> None:
         """Clip by norm; Lightning refuses to for fused optimizers, which is only needed where
         gradients are scaled."""
-        if gradient_clip_val is None:
+        if not gradient_clip_val:
             return
         if self.trainer.precision == "16-mixed":
             raise ValueError(

@@ -1,6 +1,5 @@
 """Parts of an earlier run to start the next one from."""
 
-import json
 from pathlib import Path
 
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
@@ -9,6 +8,7 @@ from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.text.encoder import saved_text_encoder
 from mmdiff.training.text_model import TextModel
+from mmdiff.values.checkpoint_files import read_json
 from mmdiff.values.saved_component import saved_component
 
 
@@ -43,7 +43,7 @@ def saved_autoencoder(folder: str) -> Autoencoder:
             f"{folder} holds no config.json; give the folder of an autoencoder, which a run writes "
             "under components/ and a pipeline holds as vae/ and audio_vae/"
         )
-    kind = json.loads(path.read_text(encoding="utf-8")).get("_class_name")
+    kind = read_json(path).get("_class_name")
     for autoencoder in (VideoAutoencoder, AudioAutoencoder):
         if kind == autoencoder.__name__:
             model: Autoencoder = saved_component(autoencoder, folder)

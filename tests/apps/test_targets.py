@@ -1,10 +1,24 @@
 """S5: a configuration calls what is on the list and nothing else, whatever path leads to it."""
 
-import pytest
+import ast
+import inspect
+import pkgutil
+import re
+import shutil
+import textwrap
+from importlib import import_module
 
+import pytest
+import torch
+import yaml
+
+import mmdiff
 from mmdiff.apps.compose import check_nodes, instantiate
-from mmdiff.apps.targets import resolve_target
+from mmdiff.apps.known_keys import configuration_folder
+from mmdiff.apps.run_folder import component_folders
+from mmdiff.apps.targets import FUNCTIONS, OF_A_RUN, ROOMS, may_be_called, resolve_target
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.training.checkpoint_folder import write_checkpoint
 
 GADGETS = [
     "os.system",
@@ -36,6 +50,31 @@ GADGETS = [
     "mmdiff.apps.compose.instantiate",
     "mmdiff.apps.generate.main",
     "mmdiff.apps.evaluations.study.os.system",
+    "mmdiff.data.context_cache.fill_contexts",
+    "mmdiff.data.latent_cache.LatentCache",
+    "mmdiff.data.latent_cache.LatentCache.write_spec",
+    "mmdiff.data.checking.report_picture.save_picture",
+    "mmdiff.data.sources.tar_member.open_shard",
+    "mmdiff.data.encode.encode",
+    "mmdiff.evaluation.plot.save_plot",
+    "mmdiff.evaluation.report.Report",
+    "mmdiff.guidance.image_classifier.load_classifier",
+    "mmdiff.media.clip.Clip",
+    "mmdiff.media.clip.Clip.save",
+    "mmdiff.Clip",
+    "mmdiff.Clip.save",
+    "mmdiff.MMDiffPipeline.from_pretrained",
+    "mmdiff.pipelines.pipeline.MMDiffPipeline.from_pretrained",
+    "mmdiff.autoencoders.vocoder.Vocoder.from_pretrained",
+    "mmdiff.training.callbacks.save_checkpoints.save_checkpoint",
+    "mmdiff.training.checkpoint_folder.write_checkpoint",
+    "mmdiff.training.saved.saved_component",
+    "mmdiff.values.saved_component.saved_component",
+    "diffusers.DDIMScheduler.from_pretrained",
+    "diffusers.DDIMScheduler.save_pretrained",
+    "diffusers.AutoencoderKL",
+    "torch.optim.swa_utils.AveragedModel",
+    "lightning.Fabric",
     "",
     "eval",
     "a b",
@@ -88,6 +127,140 @@ def test_what_is_on_the_list(name):
 )
 def test_what_is_on_the_list_of_lightning(name):
     assert resolve_target(name).__name__ == name.rsplit(".", 1)[-1]
+
+
+NAMED = sorted(
+    {
+        name
+        for path in configuration_folder().rglob("*.yaml")
+        for name in re.findall(r"_target_: *(\w[\w.]+)", path.read_text())
+    }
+)
+
+
+def test_every_target_of_the_shipped_configurations_is_on_the_list():
+    assert len(NAMED) > 100
+    for name in NAMED:
+        assert callable(resolve_target(name)), name
+
+
+def defined_in(module):
+    for name, value in vars(module).items():
+        if getattr(value, "__module__", None) == module.__name__ and name.isidentifier():
+            yield f"{module.__name__}.{name}", value
+
+
+def test_s5_all_that_may_be_called_is_a_class_of_a_room_or_on_the_short_list():
+    assert set(OF_A_RUN) < set(ROOMS)
+    allowed = {}
+    for info in pkgutil.walk_packages(mmdiff.__path__, "mmdiff."):
+        if info.name != "mmdiff.__main__":
+            found = dict(defined_in(import_module(info.name)))
+            allowed |= {name: value for name, value in found.items() if may_be_called(value)}
+    functions = {name for name, value in allowed.items() if not isinstance(value, type)}
+    assert functions == set(FUNCTIONS) <= set(NAMED)
+    for name, value in allowed.items():
+        assert name.startswith(tuple(ROOMS)), name
+        for attribute in dir(value) if isinstance(value, type) else ():
+            method = getattr(value, attribute, None)
+            assert isinstance(method, type) or not may_be_called(method), f"{name}.{attribute}"
+
+
+def effects(function):
+    """Calls in a constructor that write, load or start something."""
+    names = {"open", "mkdir", "rmtree", "unlink", "write_text", "write_bytes", "atomic_write"}
+    names |= {"write", "save", "save_file", "Process", "Popen", "run", "download"}
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    called = (ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {name for name in called if name.rsplit(".", 1)[-1] in names}
+
+
+def test_s5_no_constructor_that_may_be_called_writes_or_starts_anything():
+    num_seen = 0
+    for info in pkgutil.walk_packages(mmdiff.__path__, "mmdiff."):
+        if not info.name.startswith(tuple(ROOMS)):
+            continue
+        for name, value in defined_in(import_module(info.name)):
+            if not isinstance(value, type) or not may_be_called(value):
+                continue
+            for method in ("__init__", "__new__", "__post_init__"):
+                function = vars(value).get(method)
+                if inspect.isfunction(function) and function.__code__.co_filename != "<string>":
+                    num_seen += 1
+                    assert not effects(function), f"{name}.{method}"
+    assert num_seen > 50
+
+
+def stored_run(folder, module, data):
+    """What somebody else's run folder may hold: a good checkpoint and any resolved.yaml."""
+    state = {"global_step": 1, "state_dict": {"w": torch.zeros(1)}}
+    write_checkpoint(state, folder / "checkpoints" / "step_00000001")
+    text = yaml.safe_dump({"module": module, "data": data})
+    (folder / "resolved.yaml").write_text(text)
+    return folder
+
+
+MODULE = {"_target_": "mmdiff.training.vocoder_module.VocoderModule", "_partial_": True}
+DATA = {"_target_": "mmdiff.data.datamodule.DataModule", "_partial_": True}
+OF_OTHERS = [
+    "lightning.pytorch.loggers.CSVLogger",
+    "lightning.pytorch.callbacks.ModelCheckpoint",
+    "lightning.pytorch.Trainer",
+    "mmdiff.training.callbacks.save_components.SaveComponents",
+    "mmdiff.distributed.strategies.data_parallel",
+    "mmdiff.guidance.clip_energy.CLIPEnergy",
+    "mmdiff.conditioning.first_frame.FirstFrame",
+]
+
+
+@pytest.mark.parametrize("name", [*GADGETS, *OF_OTHERS])
+@pytest.mark.parametrize("place", ["module", "data", "in the module", "in the data"])
+def test_s5_a_run_of_somebody_else_describes_models_and_data_only(tmp_path, name, place):
+    gadget = {"_target_": name, "folder": str(tmp_path / "victim"), "_partial_": True}
+    module = gadget if place == "module" else MODULE
+    data = gadget if place == "data" else DATA
+    module = module | ({"vocoder": [gadget]} if place == "in the module" else {})
+    data = data | ({"dataset": {"a": gadget}} if place == "in the data" else {})
+    run = stored_run(tmp_path / "run", module, data)
+    with pytest.raises(UsageError, match=r"_target_"):
+        component_folders(run, ("vocoder",), key="vocoder_run", workspace=tmp_path / "workspace")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("module", "data", "said"),
+    [
+        (DATA, DATA, "module is a DataModule, which is no TrainingModule"),
+        (MODULE, MODULE, "data is a VocoderModule, which is no DataModule"),
+        (MODULE, {}, r"data\._target_ is None"),
+        (MODULE, None, "describes no data"),
+        ([MODULE], DATA, "describes no module"),
+        ("mmdiff", DATA, "describes no module"),
+        (
+            {"_target_": "mmdiff.training.saved.saved_vocoder", "folder": "/"},
+            DATA,
+            "module is a saved_vocoder, which is no TrainingModule",
+        ),
+    ],
+)
+def test_s5_the_key_of_a_run_says_what_kind_stands_there(tmp_path, module, data, said):
+    run = stored_run(tmp_path / "run", module, data)
+    with pytest.raises(UsageError, match=said):
+        component_folders(run, ("vocoder",), key="vocoder_run", workspace=tmp_path)
+
+
+def test_a_stopped_run_of_ones_own_gives_its_components(tmp_path):
+    from mmdiff.apps import train
+
+    words = ["experiment=bounce/video_autoencoder", "max_steps=2", "data.batch_size=2"]
+    words += ["autoencoder.encoder_widths=[8,8,8]", "autoencoder.decoder_widths=[8,8,8]"]
+    words += ["module.scaling_batches=1", f"output_dir={tmp_path / 'run'}"]
+    assert train.main(words) == 0
+    shutil.rmtree(tmp_path / "run" / "components")
+    found = component_folders(
+        tmp_path / "run", ("vae",), key="vae_run", workspace=tmp_path / "workspace"
+    )
+    assert (found["vae"] / "config.json").is_file()
 
 
 def command_line(marker):

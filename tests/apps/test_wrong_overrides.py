@@ -337,8 +337,7 @@ def test_i1_wrong_override_of_train(words, problem, help_with_it, capsys, monkey
 # Values that trained in the wrong direction, did nothing, or ended in a traceback: the override and
 # what the screen says is possible
 OUT_OF_RANGE_OF_TRAIN = {
-    "trainer.gradient_clip_val=-1": "above 0, or null for no clipping",
-    "trainer.gradient_clip_val=0": "above 0, or null for no clipping",
+    "trainer.gradient_clip_val=-1": "from 0 on, 0 or null for no clipping",
     "trainer.gradient_clip_val=nan": "a finite number",
     "trainer.accumulate_grad_batches=0": "from 1 on",
     "trainer.log_every_n_steps=-1": "from 0 on",

@@ -31,6 +31,47 @@ def test_o6_it_holds_no_absolute_path(tmp_path):
     assert read_sidecar(path)["settings"]["relative"] == "a/b"
 
 
+def test_o6_no_absolute_path_hides_in_a_text_or_a_key(tmp_path):
+    settings = {
+        "guidance": [f"Autoguidance(scale=1.0, transformer='{tmp_path / 'my model'}')"],
+        "text": f"folder={tmp_path}/x",
+        "by name": {str(tmp_path / "a"): 1, f"{tmp_path}/other/a": 2, tmp_path / "b": 3},
+        str(tmp_path): 1,
+    }
+    path = write_sidecar(tmp_path / "clip.mp4", prompt="", seed=0, settings=settings)
+    comment = clip_comment(prompt="", seed=0, settings=settings)
+    for written in (path.read_text(), comment):
+        assert str(tmp_path) not in written and str(tmp_path.parent) not in written
+    assert read_sidecar(path)["settings"] == {
+        "guidance": ["Autoguidance(scale=1.0, transformer='my model')"],
+        "text": "folder=x",
+        "by name": {"a": 1, "a (2)": 2, "b": 3},
+        tmp_path.name: 1,
+    }
+
+
+def test_o6_the_folder_of_autoguidance_is_not_told(tmp_path):
+    from mmdiff.apps.generate import described
+    from mmdiff.guidance.autoguidance import Autoguidance
+    from tests.pipelines.tiny import tiny_pipeline
+
+    pipe = tiny_pipeline()
+    pipe.save_pretrained(tmp_path / "model")
+    given = {"guidance": [Autoguidance(scale=1.0, transformer=tmp_path / "model")]}
+    facts = described(pipe, given, str(tmp_path / "model"))
+    path = write_sidecar(tmp_path / "clip.mp4", prompt="a", seed=0, settings=facts)
+    assert str(tmp_path) not in path.read_text() and "transformer='model'" in path.read_text()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\ud800\ud800", "\U0001f534\ud83d", "\0"])
+def test_o6_half_a_surrogate_pair_is_written_and_read(tmp_path, text):
+    path = write_sidecar(
+        tmp_path / "clip.mp4", prompt=text, seed=0, settings={"a": text, text: [text]}
+    )
+    facts = read_sidecar(path)
+    assert (facts["prompt"], facts["settings"]) == (text, {"a": text, text: [text]})
+
+
 def test_o6_equal_runs_write_equal_bytes(tmp_path):
     texts = [
         write_sidecar(tmp_path / "clip.mp4", prompt="a", seed=1, settings={}).read_bytes()

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,15 @@ from PIL import Image
 
 from mmdiff.media.clip import Clip
 from mmdiff.media.spectrum import hertz_of_row, row_of_hertz, spectrum_picture
-from mmdiff.media.storyboard import LEFT, PLOT_WIDTH, TOP, save_storyboard, storyboard
+from mmdiff.media.storyboard import (
+    LEFT,
+    LONGEST_CAPTION,
+    PLOT_WIDTH,
+    TOP,
+    _caption_lines,
+    save_storyboard,
+    storyboard,
+)
 
 
 @pytest.mark.parametrize("num_frames", [0, 1, 2, 17])
@@ -51,6 +61,28 @@ def test_rows_and_frequencies_are_inverse():
         assert row_of_hertz(
             hertz_of_row(row, 16_000, height=150), 16_000, height=150
         ) == pytest.approx(row)
+
+
+CAPTIONS = [
+    *("a" * 10**7, "a b " * 2_500_000, " " * 10**7, "\n" * 10**7, "\U0001f534" * 10**6),
+    *("\0\U0001f600\u0645\u0631\n\n\x1b[1m", "\ud800", "a-" * 10**6),
+]
+
+
+@pytest.mark.parametrize("caption", CAPTIONS, ids=lambda text: f"{text[:4]!a} {len(text)}")
+def test_i2_any_caption_is_bounded(small_clip, tmp_path, caption):
+    clip = small_clip(2)
+    began = time.process_time()
+    save_storyboard(clip, tmp_path / "clip.png", caption=caption)
+    assert time.process_time() - began < 2
+    with Image.open(tmp_path / "clip.png") as image:
+        assert image.height < 1000
+
+
+def test_i2_a_caption_that_is_cut_says_so():
+    assert _caption_lines("a b " * 10**6)[-1].endswith(" ...")
+    assert _caption_lines("a" + " " * LONGEST_CAPTION + "b") == ["a ..."]
+    assert _caption_lines("a b") == ["a b"] and _caption_lines("") == []
 
 
 def test_it_is_saved_as_a_png(small_clip, tmp_path):

@@ -63,6 +63,18 @@ def pipe() -> MMDiffPipeline:
         ("latents", torch.zeros(1, 16, 3, 4, 1), "latents has shape"),
         ("latents", torch.zeros(1, 16, 3, 4, 4, dtype=torch.int64), "latents is torch.int64"),
         ("latents", torch.full((1, 16, 3, 4, 4), torch.nan), "latents holds NaN"),
+        ("latents", torch.zeros(1, 16, 3, 4, 4, device="meta"), "latents is on the meta device"),
+        (
+            "latents",
+            torch.zeros(1, 16, 3, 4, 4).to_sparse(),
+            r"latents is torch.sparse_coo; it must be dense: latents.to_dense\(\)",
+        ),
+        (
+            "latents",
+            torch.zeros(1, 16, 3, 4, 4, dtype=torch.float64),
+            r"latents is torch.float64; .* torch.float16, torch.bfloat16: latents.float\(\)",
+        ),
+        ("latents", torch.zeros(1, 16, 3, 4, 4, dtype=torch.complex64), "latents is torch.complex"),
         ("audio_latents", torch.zeros(1, 8, 9, 16), r"audio_latents has shape .*\(1, 8, 12, 16\)"),
         ("generator", [torch.Generator()] * 2, "generator has 2 entries for 1 clips"),
         ("prompt_embeds", torch.zeros(1, 4, 16), "prompt and prompt_embeds are both given"),
@@ -100,6 +112,7 @@ ASKED = {
 }
 ODD: list[Any] = [
     *(None, True, -1, 10**400, float("nan"), "x", b"x", [], {}, object(), [None], (1, 2)),
+    *(torch.zeros(2, device="meta"), torch.zeros(2).to_sparse(), torch.zeros(2).double()),
     *(torch.zeros(2), torch.zeros(()), [torch.zeros(1)], torch.Generator, lambda: None),
 ]
 ARGUMENTS = [
@@ -146,6 +159,16 @@ def test_i4_embeddings_of_another_width_or_all_masked(pipe: MMDiffPipeline) -> N
         pipe(prompt_embeds=torch.zeros(1, 4, 15))
     with pytest.raises(ValueError, match="hides all tokens"):
         pipe(prompt_embeds=torch.zeros(1, 4, 16), prompt_attention_mask=torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_i4_lower_precisions_are_read_exactly(pipe: MMDiffPipeline, dtype: torch.dtype) -> None:
+    latents = torch.randn(1, 16, 3, 4, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
+    lower, same = (
+        pipe("red", latents=one, output_type="latent", modalities="video", num_inference_steps=1)
+        for one in (latents, latents.float())
+    )
+    assert torch.equal(lower.frames, same.frames)
 
 
 def test_latents_of_a_half_that_is_not_made_are_refused(pipe: MMDiffPipeline) -> None:

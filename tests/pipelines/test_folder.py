@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mmdiff.pipelines import folder
-from mmdiff.pipelines.checkpoint_files import CheckpointError
 from mmdiff.pipelines.folder import pipeline_folder
+from mmdiff.values.checkpoint_files import CheckpointError
 
 
 def made(path: Path) -> Path:

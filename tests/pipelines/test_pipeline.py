@@ -1,6 +1,7 @@
 """MMDiffPipeline on tiny parts: what goes in, what comes out, and what a clip depends on."""
 
 import inspect
+import time
 from contextlib import nullcontext
 from typing import Any
 
@@ -116,13 +117,57 @@ def test_f8_d1_the_same_seed_twice_is_bit_identical(pipe: MMDiffPipeline) -> Non
     assert torch.equal(first.frames, second.frames) and torch.equal(first.audio, second.audio)
 
 
-def test_f8_d2_a_clip_alone_equals_itself_in_a_batch_of_8(pipe: MMDiffPipeline) -> None:
-    prompts = [f"{PROMPT}, {'very ' * index} loud" for index in range(8)]
-    batch = run(pipe, prompts)
-    for index, prompt in enumerate(prompts):
-        alone = run(pipe, prompt, generator=seeds(index))
-        assert (alone.frames[0] - batch.frames[index]).abs().max() <= 1e-4
-        assert (alone.audio[0] - batch.audio[index]).abs().max() <= 1e-4
+PROMPTS = [f"{PROMPT}, {'very ' * index} loud" for index in range(8)]
+
+
+@pytest.fixture(scope="module")
+def batch_of_8(pipe: MMDiffPipeline) -> MMDiffPipelineOutput:
+    return run(pipe, PROMPTS)
+
+
+def assert_same(part: MMDiffPipelineOutput, whole: MMDiffPipelineOutput, rows: list[int]) -> None:
+    """`part` is the clips `rows` of `whole`, to the rounding of fp32."""
+    assert len(part.frames) == len(part.audio) == len(rows)
+    assert (part.frames - whole.frames[rows]).abs().max() <= 1e-5
+    assert (part.audio - whole.audio[rows]).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_f8_d2_d3_a_batch_of_8_equals_its_parts_of_any_size(
+    pipe: MMDiffPipeline, batch_of_8: MMDiffPipelineOutput, size: int
+) -> None:
+    for start in range(0, 8, size):
+        rows = list(range(8))[start : start + size]
+        part = run(pipe, [PROMPTS[row] for row in rows], generator=seeds(*rows))
+        assert_same(part, batch_of_8, rows)
+
+
+def test_d3_the_order_of_prompts_with_their_generators_is_free(
+    pipe: MMDiffPipeline, batch_of_8: MMDiffPipelineOutput
+) -> None:
+    rows = [5, 2, 7, 0, 3, 6, 1, 4]
+    permuted = run(pipe, [PROMPTS[row] for row in rows], generator=seeds(*rows))
+    assert_same(permuted, batch_of_8, rows)
+
+
+@pytest.mark.filterwarnings("ignore:.*is longer than max_length")
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "a" * 10**7,
+        "a b " * 2_500_000,
+        "\0" * 10,
+        "\U0001f534 \u0645\u0631\u062d\u0628\u0627",
+        "\n" * 10**7,
+    ],
+    ids=lambda text: f"{text[:4]!a} {len(text)}",
+)
+def test_i2_any_prompt_is_bounded(pipe: MMDiffPipeline, prompt: str) -> None:
+    began = time.process_time()
+    out = run(pipe, prompt, num_inference_steps=1, output_type="latent")
+    assert torch.isfinite(out.frames).all() and torch.isfinite(out.audio).all()
+    assert time.process_time() - began < 10
 
 
 def test_d2_the_noise_of_a_clip_is_bit_identical_alone_and_in_a_batch(pipe: MMDiffPipeline) -> None:

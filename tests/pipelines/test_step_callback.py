@@ -123,6 +123,40 @@ def test_i5_what_cannot_go_on_is_an_error(
         run(pipe, lambda *_: returned)
 
 
+LATENTS = torch.zeros(1, 16, 3, 4, 4)
+NO_TENSORS: list[tuple[Any, str]] = [
+    (7, "returned a int; it must return tensors by name, such as .*, or None"),
+    ([1], "returned a list; it must"),
+    ("x", "returned a str; it must"),
+    (True, "returned a bool; it must"),
+    (torch.zeros(1), "returned a Tensor; it must"),
+    ({"latents": None}, "returned latents as a NoneType; it must stay a tensor"),
+    ({"latents": [1.0]}, "returned latents as a list; it must stay a tensor"),
+    ({3: LATENTS}, "returned 3; it can return latents"),
+    ({"latents": LATENTS.to("meta")}, "latents that .* returned is on the meta device"),
+    ({"latents": LATENTS.to_sparse()}, r"latents that .* it must be dense: .*to_dense"),
+    ({"latents": LATENTS.double()}, r"as torch.float64; it must stay torch.float32: latents.to"),
+    ({"latents": LATENTS.long()}, r"as torch.int64; it must stay torch.float32"),
+    ({"latents": LATENTS * torch.nan}, "returned latents with NaN or infinity"),
+]
+
+
+@pytest.mark.parametrize(("returned", "message"), NO_TENSORS)
+def test_i5_what_is_no_tensor_to_go_on_with_is_an_error(
+    pipe: MMDiffPipeline, returned: Any, message: str
+) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        run(pipe, lambda *_: returned)
+
+
+@pytest.mark.parametrize("callback", [7, "x", [print], torch.zeros(1)])
+def test_i5_what_cannot_be_called_is_refused_before_the_first_step(
+    pipe: MMDiffPipeline, callback: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"callback_on_step_end is a .*; it must be a function of"):
+        run(pipe, callback)
+
+
 def test_i5_its_own_error_comes_through(pipe: MMDiffPipeline) -> None:
     def callback(*_: Any) -> None:
         raise KeyError("mine")

@@ -1,6 +1,8 @@
-"""S3 where a component is loaded by itself: whole, finite, and from safetensors or not at all."""
+"""S2, S3, S4 where a component is loaded by itself: the same checks as in a pipeline's folder."""
 
+import resource
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,18 @@ from transformers import T5EncoderModel
 from mmdiff.apps.export import load_component
 from mmdiff.autoencoders.mel import LogMel
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
+from mmdiff.autoencoders.vocoder import Vocoder
+from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.data.clip_encoder import ClipEncoder
+from mmdiff.guidance.autoguidance import Autoguidance
 from mmdiff.text.encoder import saved_text_encoder
 from mmdiff.training.saved import saved_audio_autoencoder, saved_video_autoencoder, saved_vocoder
-from mmdiff.training.warm_start import grown_transformer
+from mmdiff.training.warm_start import grown_transformer, saved_autoencoder
+from mmdiff.values.checkpoint_files import CheckpointError
 from mmdiff.values.saved_component import saved_component
+from tests.pipelines.test_strict_load import BY_NAME, edit_json
 from tests.pipelines.tiny import tiny_pipeline
+from tests.values.test_security_headers import MALFORMED, a_million_tensors, file_of, tensor
 
 OURS, THEIRS = "diffusion_pytorch_model", "model"
 
@@ -47,6 +55,7 @@ DOORS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
         lambda f: grown_transformer(str(f), time_attention_every=1),
     ),
     "text": ("text_encoder", THEIRS, lambda f: saved_text_encoder(str(f))),
+    "autoguidance": ("transformer", OURS, lambda f: Autoguidance(transformer=f)._model),
     "export": ("transformer", OURS, lambda f: load_component("transformer", f / "transformer")),
 }
 
@@ -69,7 +78,7 @@ def test_s3_every_door_takes_what_is_whole_and_refuses_pickles(copy: Path, door:
     (copy / part / f"{name}.safetensors").unlink()
     pickle = "pytorch_model.bin" if name == THEIRS else f"{OURS}.bin"
     torch.save(weights, copy / part / pickle)
-    with pytest.raises(OSError, match=r"safetensors"):
+    with pytest.raises(CheckpointError, match=r"can hold code; mmdiff loads .*safetensors"):
         load(copy)
 
 
@@ -81,12 +90,133 @@ def test_s3_missing_extra_and_non_finite_weights_are_refused(copy: Path, kind: A
     good = path.read_bytes()
     name = sorted(load_file(path))[0]
     damages: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
-        rf"{name} is missing": lambda weights: weights.pop(name),
-        "more.weight is of nothing": lambda weights: weights.update({"more.weight": torch.ones(2)}),
-        rf"{name} is NaN or infinite": lambda weights: weights[name].fill_(torch.nan),
+        rf"missing: {name}": lambda weights: weights.pop(name),
+        "unexpected: more.weight": lambda weights: weights.update({"more.weight": torch.ones(2)}),
+        rf"{name} holds NaN or infinity": lambda weights: weights[name].fill_(torch.nan),
     }
     for said, damage in damages.items():
         path.write_bytes(good)
         changed(path, damage)
-        with pytest.raises(ValueError, match=rf"{folder} holds no whole {kind.__name__}: .*{said}"):
+        with pytest.raises(ValueError, match=rf"{path}.*{said}"):
             saved_component(kind, folder)
+
+
+OF_A_PIPELINE = {  # damages of what a component by itself does not have: index, scheduler, others
+    *("unknown setting", "other class", "os", "antigravity", "no component", "not installed"),
+    *("entry of one", "a pipeline as scheduler", "module below a library", "a missing part"),
+    *("huge schedule", "schedule of text", "remote code", "tokenizer cut"),
+}
+KINDS: dict[str, Any] = {
+    "transformer": DiffusionTransformer,
+    "vae": VideoAutoencoder,
+    "vocoder": Vocoder,
+    "text_encoder": T5EncoderModel,
+}
+
+
+def all_loaded(folder: Path) -> None:
+    for part, kind in KINDS.items():
+        saved_component(kind, folder / part)
+
+
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name not in OF_A_PIPELINE])
+def test_s2_s3_s4_what_a_pipeline_refuses_a_component_refuses(copy: Path, name: str) -> None:
+    damage, message = BY_NAME[name]
+    all_loaded(copy)
+    before = {part: digests(copy / part) for part in KINDS}
+    damage(copy)
+    (part,) = (part for part in KINDS if digests(copy / part) != before[part])
+    with pytest.raises(CheckpointError, match=message) as caught:
+        saved_component(KINDS[part], copy / part)
+    assert str(copy) in str(caught.value)
+    if part == "transformer" and name != "no config":  # without one it is no folder of one
+        with pytest.raises(CheckpointError, match=message):
+            _ = Autoguidance(transformer=copy)._model
+
+
+def digests(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["tokenizer cut", "remote code"])
+def test_s4_what_is_wrong_with_a_tokenizer_is_refused_at_its_doors(copy: Path, name: str) -> None:
+    damage, message = BY_NAME[name]
+    damage(copy)
+    for load in (
+        lambda: saved_text_encoder(str(copy)),
+        lambda: load_component("tokenizer", copy / "tokenizer"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            load()
+
+
+def refused_at_once(load: Callable[[], object], message: str) -> None:
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.process_time()
+    with pytest.raises(CheckpointError, match=message):
+        load()
+    assert time.process_time() - began <= 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory <= 200_000
+
+
+@pytest.mark.parametrize(("content", "message"), MALFORMED.values(), ids=MALFORMED)
+def test_s2_malformed_files_are_refused(copy: Path, content: bytes, message: str) -> None:
+    for part in ("vae", "transformer"):
+        (copy / part / f"{OURS}.safetensors").write_bytes(content)
+    refused_at_once(lambda: saved_component(VideoAutoencoder, copy / "vae"), message)
+    refused_at_once(lambda: Autoguidance(transformer=copy)._model, message)
+
+
+def test_s2_a_million_tensors_are_refused(copy: Path) -> None:
+    for part in ("vae", "transformer"):
+        (copy / part / f"{OURS}.safetensors").write_bytes(a_million_tensors())
+    refused_at_once(lambda: saved_component(VideoAutoencoder, copy / "vae"), "are read")
+    refused_at_once(lambda: Autoguidance(transformer=copy)._model, "are read")
+
+
+SIZES: list[tuple[str, dict[str, Any], str]] = [
+    ("vae", {"encoder_blocks": 20_000}, "encoder_blocks is 20000, but the weights hold only"),
+    ("vae", {"decoder_widths": []}, "describes no VideoAutoencoder|does not fit"),
+    ("vae", {"latent_channels": -4}, "latent_channels is -4; it must be"),
+    ("vae", {"latent_channels": -1}, "describes no VideoAutoencoder"),
+    ("vae", {"latent_channels": 10**400}, "it must be from 0 to"),
+    ("transformer", {"num_layers": 30_000}, "num_layers is 30000, but"),
+    ("transformer", {"num_attention_heads": 0}, "num_attention_heads is 0; it must be"),
+    ("transformer", {"ffn_ratio": 1e300}, "describes no DiffusionTransformer"),
+    ("vocoder", {"num_blocks": 10**6}, "num_blocks is 1000000, but"),
+]
+
+
+@pytest.mark.parametrize(("part", "changes", "message"), SIZES, ids=lambda case: str(case)[:40])
+def test_s3_sizes_are_bounded_before_anything_is_built(
+    copy: Path, part: str, changes: dict[str, Any], message: str
+) -> None:
+    edit_json(f"{part}/config.json", **changes)(copy)
+    refused_at_once(lambda: saved_component(KINDS[part], copy / part), message)
+
+
+def test_s3_many_empty_weights_do_not_let_many_layers_be_built(copy: Path) -> None:
+    """A header may name 20,000 weights that weigh nothing; each layer has dozens of them."""
+    weights = copy / "transformer" / f"{OURS}.safetensors"
+    weights.write_bytes(file_of({str(i): tensor(0, 0, shape=[0]) for i in range(500)}))
+    edit_json("transformer/config.json", num_layers=500)(copy)
+    refused_at_once(
+        lambda: saved_component(DiffusionTransformer, copy / "transformer"),
+        "describes a model of far more weights than the 500 tensors",
+    )
+
+
+def test_s3_a_config_that_is_no_object_says_so(copy: Path) -> None:
+    for text, said in {"[]": "holds a list", "[" * 100_000: "nested too deeply"}.items():
+        (copy / "vae" / "config.json").write_text(text)
+        for load in (saved_video_autoencoder, saved_autoencoder):
+            with pytest.raises(CheckpointError, match=said):
+                load(str(copy / "vae"))
+
+
+def test_a_released_text_encoder_is_taken(copy: Path) -> None:
+    """As transformers 4 saved it: with the decoder, and with settings of generation."""
+    edit_json("text_encoder/config.json", output_past=True, decoder_start_token_id=0)(copy)
+    path = copy / "text_encoder" / f"{THEIRS}.safetensors"
+    changed(path, lambda weights: weights.update({"decoder.block.0.weight": torch.ones(2)}))
+    assert saved_component(T5EncoderModel, copy / "text_encoder") is not None

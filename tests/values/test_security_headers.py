@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mmdiff.pipelines.checkpoint_files import CheckpointError, finite_tensor_shapes
-from mmdiff.pipelines.safetensors_header import LARGEST_HEADER, MOST_TENSORS
+from mmdiff.values.checkpoint_files import CheckpointError, finite_tensor_shapes
+from mmdiff.values.safetensors_header import LARGEST_HEADER, MOST_TENSORS
 
 
 def tensor(begin: int, end: int, *, shape: list[int], dtype: str = "F32") -> dict[str, Any]:
@@ -64,11 +64,14 @@ def test_s2_malformed_files_are_refused(tmp_path: Path, content: bytes, message:
     _refused(tmp_path / "x.safetensors", content, message)
 
 
-def test_s2_a_million_tensors_are_refused(tmp_path: Path) -> None:
+def a_million_tensors() -> bytes:
     entry = json.dumps(tensor(0, 0, shape=[0]))
     header = ",".join(f'"{index}":{entry}' for index in range(10**6))
-    content = file_of(f"{{{header}}}".encode())
-    _refused(tmp_path / "x.safetensors", content, "are read")
+    return file_of(f"{{{header}}}".encode())
+
+
+def test_s2_a_million_tensors_are_refused(tmp_path: Path) -> None:
+    _refused(tmp_path / "x.safetensors", a_million_tensors(), "are read")
 
 
 def _refused(path: Path, content: bytes, message: str) -> None:

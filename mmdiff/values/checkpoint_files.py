@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mmdiff.pipelines.safetensors_header import check_header
+from mmdiff.values.safetensors_header import check_header
 
 LARGEST_JSON = 2**26  # bytes; a tokenizer of a large vocabulary has half of it
 UNSAFE_SUFFIXES = (
