@@ -82,7 +82,7 @@ def _dataset(files: Path) -> VectorsOfFiles:
 
 
 def _train(folder: Path, files: Path, steps: int, counter: CountSteps) -> None:
-    callbacks = [counter, FiniteGuard(), TerminateWithCheckpoint(str(folder))]
+    callbacks = [counter, FiniteGuard(), TerminateWithCheckpoint()]
     settings = {"module": TinyModule(steps=100_000), "dataset": _dataset(files)}
     train(folder, steps, every=INTERVAL, callbacks=callbacks, **settings)
 
