@@ -79,6 +79,9 @@ class TrainingModule(LightningModule, Generic[Trained]):
         scheduler = {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["lr_schedulers"] = []  # walked again when training starts
+
     def on_fit_start(self) -> None:
         if self.critic is not None and self.trainer.precision == "16-mixed":
             raise ValueError(
@@ -87,8 +90,13 @@ class TrainingModule(LightningModule, Generic[Trained]):
             )
 
     def on_train_start(self) -> None:
-        optimizer, schedule = self.optimizers(), self.lr_schedulers()
-        apply_configured(optimizer.optimizer, schedule, self._configured)
+        apply_configured(
+            self.optimizers().optimizer,
+            self.lr_schedulers(),
+            self._configured,
+            make_schedule=self.make_lr_scheduler,
+            step=self.global_step,
+        )
 
     def on_after_backward(self) -> None:
         for parameter in self.trained.parameters():
