@@ -29,6 +29,13 @@ _RUNNING = {
 }
 _FLAGS = ("--help", *_SHOWING, *_SEVERAL, *_ASKING, *_RUNNING)
 
+_ERRORS = {
+    "safetensors": "SafetensorError",
+    "mmdiff.values.finite": "NonFiniteOutput",
+    "mmdiff.training.finite": "NonFinite",
+    "mmdiff.data.files.file_clips": "ReadingFailed",
+}
+
 Verb = Callable[[dict[str, Any]], object]
 
 
@@ -163,11 +170,8 @@ def _exit_code(result: object) -> int:
 def _expected_errors() -> tuple[type[BaseException], ...]:
     """What bad input and a bad machine raise; all else is our fault and keeps its traceback."""
     errors: list[type[BaseException]] = [ValueError, OSError, MemoryError, HydraException]
-    if "safetensors" in sys.modules:
-        errors.append(sys.modules["safetensors"].SafetensorError)
-    if "mmdiff.values.finite" in sys.modules:
-        errors.append(sys.modules["mmdiff.values.finite"].NonFiniteOutput)
-    return tuple(errors)
+    loaded = [(sys.modules.get(module), name) for module, name in _ERRORS.items()]
+    return (*errors, *(getattr(module, name) for module, name in loaded if module is not None))
 
 
 def _wants_traceback() -> bool:

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from mmdiff.apps.compose import instantiate, load_resolved
-from mmdiff.apps.resume import find_checkpoint, tell_changes
+from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.distributed.signals import die_with_parent
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
@@ -42,6 +42,7 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
     if checkpoint is not None:
         _log.info("resuming from %s", checkpoint)
         tell_changes(checkpoint, config)
+        tell_nothing_left(checkpoint, config)
     trainer.fit(module, data, ckpt_path=checkpoint)
     return trainer
 
