@@ -70,10 +70,12 @@ def test_n6_checkpointing_and_accumulation_leave_the_gradient(tmp_path: Path) ->
     assert float((accumulated - whole).norm() / whole.norm()) <= 1e-6
 
 
-def test_n4_two_hundred_steps_in_bf16_stay_finite(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_n4_two_hundred_steps_stay_finite(tmp_path: Path, precision: Any) -> None:
+    """16-mixed is for GPUs: on a CPU, Lightning takes bf16-mixed for it."""
     module = _module()
     callbacks = [FiniteGuard()]  # raises at the first that is not
-    settings: dict[str, Any] = {"precision": "bf16-mixed", "callbacks": callbacks, "every": None}
+    settings: dict[str, Any] = {"precision": precision, "callbacks": callbacks, "every": None}
     train(tmp_path, 200, module=module, dataset=Latents(), batch_size=2, **settings)
     assert module.global_step == 200
     assert all(parameter.isfinite().all() for parameter in module.parameters())
@@ -85,3 +87,19 @@ def test_n1_the_modality_with_the_bad_loss_is_named(
     faults("nan train.loss.audio step=1")
     with pytest.raises(NonFinite, match="step 1: the loss of audio is not finite for samples"):
         train(tmp_path, 3, module=_module(), dataset=Latents(), callbacks=[FiniteGuard()])
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "64-true"])
+def test_n4_precisions_that_cannot_be_trained_in_are_refused_by_name(
+    tmp_path: Path, precision: Any
+) -> None:
+    with pytest.raises(ValueError, match=f"precision is {precision}; possible are 32-true, bf16-"):
+        train(tmp_path, 2, precision=precision)
+
+
+@pytest.mark.parametrize("clip", [0, -1.0, float("nan")])
+def test_clipping_that_turns_gradients_round_or_away_is_refused(
+    tmp_path: Path, clip: float
+) -> None:
+    with pytest.raises(ValueError, match=rf"gradient_clip_val is {clip}; it must be above 0"):
+        train(tmp_path, 2, gradient_clip_val=clip)

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mmdiff.conditioning.number_check import check_number
 from mmdiff.training.finite import NonFinite
 from mmdiff.values.finite import are_finite, names_of_non_finite
 
@@ -35,6 +36,7 @@ class FiniteGuard(Callback):
     def __init__(self, policy: Literal["raise", "skip"] = "raise", *, max_skips: int = 10) -> None:
         if policy not in ("raise", "skip"):
             raise ValueError(f"the policy is {policy!r}; possible are 'raise' and 'skip'")
+        check_number("max_skips", max_skips, lowest=0)
         self.policy, self.max_skips = policy, max_skips
         self.skips_in_a_row, self.skips = 0, 0
         self._sample_ids: tuple[Any, ...] = ()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
+from mmdiff.conditioning.number_check import check_number
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class ProgressReport(Callback):
     second, time left."""
 
     def __init__(self, *, every_n_steps: int = 20) -> None:
+        check_number("every_n_steps", every_n_steps, lowest=1)
         self.every_n_steps = every_n_steps
         self._progress: Progress | None = None
 

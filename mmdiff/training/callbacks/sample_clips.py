@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from mmdiff.conditioning.number_check import check_number
 from mmdiff.media.clip import Clip
 from mmdiff.media.storyboard import save_storyboard, storyboard
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
@@ -38,6 +39,8 @@ class SampleClips(Callback):
         seed: int = 0,
         num_inference_steps: int = 30,
     ) -> None:
+        check_number("every_n_steps", every_n_steps, lowest=1)
+        check_number("num_inference_steps", num_inference_steps, lowest=1)
         self.pipeline, self.folder, self.prompts = pipeline, Path(folder), list(prompts)
         self.every_n_steps, self.seed = every_n_steps, seed
         self.num_inference_steps = num_inference_steps

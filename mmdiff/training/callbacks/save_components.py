@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mmdiff.conditioning.number_check import check_number
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ class SaveComponents(Callback):
     `every_n_steps` if given."""
 
     def __init__(self, folder: str, *, every_n_steps: int | None = None) -> None:
+        if every_n_steps is not None:
+            check_number("every_n_steps", every_n_steps, lowest=1)
         self.folder, self.every_n_steps = Path(folder), every_n_steps
 
     def on_train_batch_end(

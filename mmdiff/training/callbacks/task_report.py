@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmdiff.conditioning.number_check import check_number
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 from mmdiff.training.task_losses import SampleLoss
 
@@ -26,8 +27,7 @@ class TaskReport(Callback):
     """
 
     def __init__(self, *, every_n_steps: int = 100) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"every_n_steps is {every_n_steps}; it must be 1 or more")
+        check_number("every_n_steps", every_n_steps, lowest=1)
         self.every_n_steps = every_n_steps
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._levels: dict[str, list[Tensor]] = defaultdict(list)
