@@ -86,9 +86,14 @@ def _weights(folder: Path) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("policy", ["raise", "skip"])
-def test_n1_one_bad_rank_stops_or_skips_on_all(tmp_path: Path, policy: Any) -> None:
+@pytest.mark.parametrize(
+    ("what", "named"), [("loss", "the loss is"), ("gradient", "the gradient of trained.")]
+)
+def test_n1_one_bad_rank_stops_or_skips_on_all(
+    tmp_path: Path, policy: Any, what: str, named: str
+) -> None:
     def rank() -> tuple[str, list[float]]:
-        os.environ[VARIABLE] = "nan train.loss step=2 rank=1"
+        os.environ[VARIABLE] = f"nan train.{what} step=2 rank=1"
         load_fault_plan()
         strategy, guard = data_parallel(backend="gloo", timeout_seconds=20), FiniteGuard(policy)
         module, said = TinyModule(), ""
@@ -103,7 +108,8 @@ def test_n1_one_bad_rank_stops_or_skips_on_all(tmp_path: Path, policy: Any) -> N
     assert said == other_said and weights == other_weights
     assert torch.tensor(weights).isfinite().all()
     if policy == "raise":
-        assert said.startswith("0 step 2: rank 1: the loss is not finite for samples [")
+        assert said.startswith(f"0 step 2: rank 1: {named}")
+        assert " not finite for samples [" in said and "rank 0" not in said
         assert newest_step(tmp_path) == 2
     else:
         assert said == "1 " and newest_step(tmp_path) == 4

@@ -42,6 +42,7 @@ def _is_empty(group: int, *, within_seconds: float) -> bool:
         except ProcessLookupError:
             return True
         time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)  # what is left would outlive the test
     return False
 
 

@@ -10,10 +10,12 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from mmdiff.data.batch import LatentBatch
+from mmdiff.distributed.strategies import data_parallel
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.diffusion_module import DiffusionModule
 from mmdiff.training.finite import NonFinite
 from mmdiff.values.latents import ClipLatents
+from tests.distributed.processes import run_ranks
 from tests.training.tiny import train
 from tests.training.tiny_diffusion import CAPTIONS, tiny_diffusion
 
@@ -68,6 +70,19 @@ def test_n6_checkpointing_and_accumulation_leave_the_gradient(tmp_path: Path) ->
     accumulated = _gradient(tmp_path / "accumulated", batch_size=4, accumulate=3)
     assert float((checkpointed - whole).norm() / whole.norm()) <= 1e-6
     assert float((accumulated - whole).norm() / whole.norm()) <= 1e-6
+
+
+def test_n6_two_ranks_have_the_gradient_of_one(tmp_path: Path) -> None:
+    """To 1e-6 of its norm, on both."""
+
+    def rank() -> list[float]:
+        strategy = data_parallel(backend="gloo", timeout_seconds=20)
+        gradient = _gradient(tmp_path / "two", batch_size=12, devices=2, strategy=strategy)
+        return gradient.tolist()
+
+    whole = _gradient(tmp_path / "whole", batch_size=12)
+    for gradient in run_ranks(rank, 2):
+        assert float((torch.tensor(gradient) - whole).norm() / whole.norm()) <= 1e-6
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -25,6 +25,7 @@ from mmdiff.training.optimizers import MuonAdamW
 from mmdiff.training.schedules import Constant, OneCycle, WarmupDecay
 from tests.training.forked import Killer
 from tests.training.tiny import TinyModule, assert_equal, state, train
+from tests.training.vectors_of_files import vectors_of, write_files
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
@@ -59,6 +60,24 @@ def test_c1_killed_and_resumed_equals_unbroken(tmp_path: Path, accumulate: int) 
         assert_equal(state(folder), state(tmp_path / "whole"))
         number += 1
     assert killer.most_lost <= 5
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_v3_bad_files_killed_and_resumed_equal_unbroken(tmp_path: Path, workers: int) -> None:
+    """What stands in for a bad file does not depend on where a run was cut."""
+    files = write_files(tmp_path / "files")
+
+    def run(folder: Path, callbacks: list[Callback]) -> None:
+        settings = {"dataset": vectors_of(files), "workers": workers, "callbacks": callbacks}
+        train(folder, 20, every=5, **settings)
+
+    run(tmp_path / "whole", [])
+    killer, number = Killer(run, steps=20, interval=5, seed=workers), 0
+    while killer.kills < 2:
+        folder = tmp_path / f"killed{number}"
+        killer.run(folder, kills=2 - killer.kills)
+        assert_equal(state(folder), state(tmp_path / "whole"))
+        number += 1
 
 
 def test_c5_damaged_checkpoints_are_skipped_and_named(
