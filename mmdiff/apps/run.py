@@ -33,6 +33,7 @@ _ERRORS = {
     "safetensors": "SafetensorError",
     "mmdiff.values.finite": "NonFiniteOutput",
     "mmdiff.training.finite": "NonFinite",
+    "mmdiff.distributed.ranks": "RanksDisagree",
     "mmdiff.data.files.file_clips": "ReadingFailed",
 }
 

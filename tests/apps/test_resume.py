@@ -14,6 +14,7 @@ from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.data.files.file_clips import ReadingFailed
+from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.training.checkpoint_folder import write_checkpoint
 from mmdiff.training.finite import NonFinite
 
@@ -147,7 +148,7 @@ def test_c5_strict_resume_ends_with_2_and_the_reason(
     assert "Traceback" not in screen and not (tmp_path / "resolved.yaml").exists()
 
 
-@pytest.mark.parametrize("error", [NonFinite, ReadingFailed])
+@pytest.mark.parametrize("error", [NonFinite, ReadingFailed, RanksDisagree])
 def test_errors_of_a_run_take_one_screen(
     error: type[Exception], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.distributed.strategies import data_parallel
 from tests.distributed.processes import run_ranks
 from tests.training.tiny import TinyModule, assert_equal, state, train
@@ -44,7 +45,7 @@ def test_ranks_that_see_different_checkpoints_are_stopped(tmp_path: Path) -> Non
     def rank() -> str:
         try:
             _two_ranks(tmp_path / os.environ["RANK"], 4)
-        except RuntimeError as error:
+        except RanksDisagree as error:
             return str(error)
         return "nothing was raised"
 

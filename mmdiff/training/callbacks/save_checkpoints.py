@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from mmdiff.conditioning.number_check import check_number
+from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.training.checkpoint_folder import CheckpointNotSaved, retain
 from mmdiff.training.finite import NonFinite, non_finite_weights
 
@@ -55,12 +56,12 @@ class SaveCheckpoints(Checkpoint):
         self._verdicts: dict[Path, bool] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """RuntimeError if the ranks were resumed from different checkpoints."""
+        """RanksDisagree if the ranks were resumed from different checkpoints."""
         self._saved_time = time.monotonic()
         own = torch.tensor([trainer.global_step], device=pl_module.device)
         steps = trainer.strategy.all_gather(own).ravel().tolist()
         if len(set(steps)) > 1:
-            raise RuntimeError(
+            raise RanksDisagree(
                 f"the ranks start at steps {steps}; they must see the same checkpoints: give them "
                 f"an output_dir that all machines share, not {self.folder}"
             )
