@@ -14,6 +14,7 @@ from mmdiff.training.checkpoint_folder import (
     read_configuration,
     sweep,
 )
+from mmdiff.training.manifest import Manifest, step_of
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,19 @@ def tell_changes(checkpoint: Path, config: Mapping[str, Any]) -> None:
     """Log what is configured otherwise than when `checkpoint` was saved."""
     for change in without_copies(_changes(checkpoint, config)):
         _log.info("changed since %s: %s", checkpoint.name, change)
+
+
+def tell_nothing_left(checkpoint: Path, config: Mapping[str, Any]) -> None:
+    """Log that no step is left to train, where that is so."""
+    step, most = Manifest.read(checkpoint).step, config["max_steps"]
+    if step >= most:
+        _log.warning(
+            "nothing is left to train: %s stands at step %d, and max_steps is %d; give a larger "
+            "max_steps to go on",
+            checkpoint,
+            step,
+            most,
+        )
 
 
 def _check_same_model(checkpoint: Path, config: Mapping[str, Any]) -> None:
@@ -81,8 +95,8 @@ def _checkpoint_at(path: Path, *, strict: bool) -> Path:
 
 def _check_history(own: Path, found: Path | None) -> None:
     """Newer checkpoints of a run that goes back would outlive those that it saves from now on."""
-    start = found.name if found is not None else ""
-    newer = [path for path in checkpoints_in(own) if path.name > start]
+    start = Manifest.read(found).step if found is not None else -1
+    newer = [path for path in checkpoints_in(own) if (step_of(path) or 0) > start]
     if newer:
         raise UsageError(
             f"{own} holds {newer[0].name}, which is newer than where this run would start",

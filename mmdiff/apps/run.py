@@ -34,6 +34,7 @@ _ERRORS_OF_MODULES = {
     "safetensors": "SafetensorError",
     "mmdiff.values.finite": "NonFiniteOutput",
     "mmdiff.training.finite": "NonFinite",
+    "mmdiff.distributed.ranks": "RanksDisagree",
     "mmdiff.data.files.file_clips": "ReadingFailed",
     "lightning.fabric.utilities.exceptions": "MisconfigurationException",
 }

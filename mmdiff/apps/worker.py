@@ -19,8 +19,9 @@ from lightning.pytorch.callbacks import Callback, Timer
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from mmdiff.apps.compose import instantiate, load_resolved
-from mmdiff.apps.resume import find_checkpoint, tell_changes
+from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.terminal import log_to_terminal
+from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.distributed.signals import die_with_parent
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
 
@@ -42,13 +43,14 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
     if checkpoint is not None:
         _log.info("resuming from %s", checkpoint)
         tell_changes(checkpoint, config)
+        tell_nothing_left(checkpoint, config)
     trainer.fit(module, data, ckpt_path=checkpoint)
     return trainer
 
 
 def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
-    """The trainer with callbacks, loggers and our checkpoints; RuntimeError if it does not span all
-    processes."""
+    """The trainer with callbacks, loggers and our checkpoints; RanksDisagree if it does not span
+    all processes."""
     trainer = instantiate(
         config["trainer"],
         callbacks=_callbacks(config),
@@ -58,7 +60,7 @@ def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
     )
     world_size = int(os.environ.get("WORLD_SIZE", 1))
     if trainer.world_size != world_size:
-        raise RuntimeError(
+        raise RanksDisagree(
             f"{world_size} processes were started and the trainer spans {trainer.world_size}; "
             "set trainer.devices to the processes per machine"
         )

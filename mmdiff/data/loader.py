@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from torch.utils.data import DataLoader
 
 from mmdiff.data.files.reading_watch import legal_timeout, watched
+from mmdiff.data.worker_signals import heed_only_the_loader
 
 ENDLESS = (
     10**9
@@ -57,6 +58,7 @@ class ResumableLoader(DataLoader[Any]):
             collate_fn=collate,
             timeout=legal_timeout(timeout_seconds) if num_workers else 0,
             pin_memory=pin_memory,
+            worker_init_fn=heed_only_the_loader,
         )
         self._order = order
         self._batches = 0

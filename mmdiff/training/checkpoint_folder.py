@@ -17,7 +17,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mmdiff.media.file_digest import sha256_of
 from mmdiff.testing.fault_plan import fault_point
 from mmdiff.training.checkpoint_state import join_state, split_state
+from mmdiff.training.manifest import DamagedCheckpoint, FileFacts, Manifest, step_of
 
-SCHEMA = 1
 _log = logging.getLogger(__name__)
 _PARTS = {"state_dict": "weights", "optimizer_states": "optimizer"}
-
-
-class DamagedCheckpoint(ValueError):  # noqa: N818
-    """A checkpoint folder that is not what its manifest says; the message names the file and what
-    is wrong."""
 
 
 class CheckpointNotSaved(OSError):  # noqa: N818
@@ -84,59 +78,59 @@ def _write_files(
         fault_point("checkpoint.write", step)
         (temporary / name).write_text(text)
         fault_point("checkpoint.written", step)
-    files = {path.name: _facts(path) for path in sorted(temporary.iterdir())}
+    manifest = Manifest(
+        step, {path.name: FileFacts.of(path) for path in sorted(temporary.iterdir())}
+    )
     for path in temporary.iterdir():
         fault_point("checkpoint.flush", step)
         _flush(path)
     fault_point("checkpoint.manifest", step)
-    manifest = {"schema": SCHEMA, "step": step, "files": files}
-    (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    (temporary / "manifest.json").write_text(manifest.text)
     _flush(temporary / "manifest.json")
     _flush(temporary)
 
 
-def verify_checkpoint(folder: Path) -> dict[str, Any]:
+def verify_checkpoint(folder: Path) -> Manifest:
     """The manifest of `folder`, after checking every file against it; DamagedCheckpoint says what
     is wrong."""
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise DamagedCheckpoint(f"{folder} has no manifest.json: it was never finished")
     try:
-        manifest = json.loads(path.read_text())
-        schema, files = manifest["schema"], manifest["files"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
-    if schema != SCHEMA:
-        raise DamagedCheckpoint(f"{folder} has schema {schema}; this version reads schema {SCHEMA}")
-    for name, expected in files.items():
-        if Path(name).name != name or not (folder / name).is_file():
-            raise DamagedCheckpoint(f"{folder / name} is missing")
-        size = (folder / name).stat().st_size
-        if size != expected["bytes"]:
-            raise DamagedCheckpoint(
-                f"{folder / name} has {size} bytes instead of {expected['bytes']}"
-            )
-        if _facts(folder / name) != expected:
-            raise DamagedCheckpoint(f"{folder / name} does not match its sha256")
+        manifest = Manifest.read(folder)
+        for name, expected in manifest.files.items():
+            _verify(folder / name, expected)
+    except OSError as error:  # a failing disk, or a folder that is being deleted
+        raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from error
     return manifest
 
 
+def _verify(path: Path, expected: FileFacts) -> None:
+    if not path.is_file():
+        raise DamagedCheckpoint(f"{path} is missing")
+    size = path.stat().st_size
+    if size != expected.bytes:
+        raise DamagedCheckpoint(f"{path} has {size} bytes instead of {expected.bytes}")
+    if FileFacts.of(path) != expected:
+        raise DamagedCheckpoint(f"{path} does not match its sha256")
+
+
 def read_checkpoint(folder: Path) -> dict[str, Any]:
-    """The state in `folder`, verified first."""
+    """The state in `folder`, verified first; DamagedCheckpoint where it cannot be read."""
     manifest = verify_checkpoint(folder)
     try:
         tensors: dict[str, Tensor] = {}
-        for name in manifest["files"]:
+        for name in manifest.files:
             if name.endswith(".safetensors"):
                 tensors |= load_file(folder / name)
-        return join_state(json.loads((folder / "state.json").read_text()), tensors)
-    except (SafetensorError, KeyError) as error:
+        state: dict[str, Any] = join_state(json.loads((folder / "state.json").read_text()), tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from error
+    return state
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
     """Checkpoint folders in `folder`, newest first, valid or not."""
-    return sorted(folder.glob("step_*[0-9]"), key=lambda path: path.name, reverse=True)
+    steps = {path: step_of(path) for path in folder.glob("step_*")}
+    numbered = [(step, path) for path, step in steps.items() if step is not None]
+    return [path for _, path in sorted(numbered, reverse=True)]
 
 
 def latest_checkpoint(folder: Path, *, strict: bool = False) -> Path | None:
@@ -174,15 +168,42 @@ def sweep(folder: Path) -> None:
         _log.info("removed %d unfinished checkpoints of killed processes in %s", removed, folder)
 
 
-def retain(folder: Path, keep: int) -> None:
-    """Delete all but the `keep` newest checkpoints; renamed first, so that a kill leaves none half
-    deleted."""
-    for path in checkpoints_in(folder)[max(keep, 1) :]:
-        fault_point("checkpoint.delete")
-        doomed = path.with_name(path.name + ".tmp")
-        os.replace(path, doomed)
-        fault_point("checkpoint.deleting")
-        shutil.rmtree(doomed, ignore_errors=True)
+def retain(folder: Path, keep: int, *, verdicts: MutableMapping[Path, bool] | None = None) -> None:
+    """Delete what is older than the `keep` newest valid checkpoints; renamed first, so that a kill
+    leaves none half deleted.
+
+    A damaged one does not count, or it would outlive those that a run can be resumed from.
+
+    verdicts: whether a checkpoint is known to be valid, so that each is read only once; what is
+        found out is added.
+    """
+    known = {} if verdicts is None else verdicts
+    num_valid = 0
+    for path in checkpoints_in(folder):
+        if num_valid >= max(keep, 1):
+            known.pop(path, None)
+            _delete(path)
+            continue
+        if path not in known:
+            known[path] = _is_valid(path)
+        num_valid += known[path]
+
+
+def _is_valid(path: Path) -> bool:
+    try:
+        verify_checkpoint(path)
+    except DamagedCheckpoint as error:
+        _log.warning("a damaged checkpoint does not count as kept: %s", error)
+        return False
+    return True
+
+
+def _delete(path: Path) -> None:
+    fault_point("checkpoint.delete")
+    doomed = path.with_name(path.name + ".tmp")
+    os.replace(path, doomed)
+    fault_point("checkpoint.deleting")
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _leftovers(folder: Path) -> Iterator[Path]:
@@ -223,10 +244,6 @@ def _not_saved(folder: Path, reason: str, num_bytes: int) -> str:
         f"{shutil.disk_usage(parent).free:,} are free; earlier checkpoints are untouched: make "
         "room, then start the run again with the same output_dir"
     )
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _flush(path: Path) -> None:

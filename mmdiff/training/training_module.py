@@ -21,6 +21,7 @@ from mmdiff.training.averaging import AveragedWeights
 from mmdiff.training.configured_rates import apply_configured, configured_groups
 
 Batch = ClipBatch | LatentBatch
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 Trained = TypeVar("Trained", bound=nn.Module)
@@ -79,7 +80,21 @@ class TrainingModule(LightningModule, Generic[Trained]):
         scheduler = {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["lr_schedulers"] = []  # walked again when training starts
+
     def on_fit_start(self) -> None:
+        """ValueError for precisions and clipping that cannot be trained with."""
+        precision, clip = self.trainer.precision, self.trainer.gradient_clip_val
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"precision is {precision}; possible are {', '.join(PRECISIONS)}: weights are kept "
+                "in 32 bits, since in 16 their average would stand still"
+            )
+        if clip is not None and not clip > 0:
+            raise ValueError(
+                f"gradient_clip_val is {clip}; it must be above 0, or null for no clipping"
+            )
         if self.critic is not None and self.trainer.precision == "16-mixed":
             raise ValueError(
                 "precision is 16-mixed, whose scaled gradients a critic does not take; "
@@ -87,8 +102,13 @@ class TrainingModule(LightningModule, Generic[Trained]):
             )
 
     def on_train_start(self) -> None:
-        optimizer, schedule = self.optimizers(), self.lr_schedulers()
-        apply_configured(optimizer.optimizer, schedule, self._configured)
+        apply_configured(
+            self.optimizers().optimizer,
+            self.lr_schedulers(),
+            self._configured,
+            make_schedule=self.make_lr_scheduler,
+            step=self.global_step,
+        )
 
     def on_after_backward(self) -> None:
         for parameter in self.trained.parameters():

@@ -1,7 +1,8 @@
-"""Numbers that a constructor takes: counts, widths, weights; what is none is refused by name."""
+"""Numbers that are taken: counts, widths, weights, seconds; what is none is refused by name."""
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 LARGEST_SIZE = 2**20
 
@@ -41,3 +42,18 @@ def check_fractions(*, with_one: bool = True, **fractions: float | Sequence[floa
             if not (0 <= fraction < 1 or (fraction == 1 and with_one)):
                 legal = "from 0 to 1" if with_one else "from 0 and below 1"
                 raise ValueError(f"{name} is {value}; it must be {legal}")
+
+
+def check_number(
+    name: str, value: object, *, lowest: float = -math.inf, highest: float = math.inf
+) -> None:
+    """Raise TypeError unless `value` is a finite number, ValueError unless lowest..highest."""
+    legal = "a number"
+    if math.isfinite(lowest):
+        legal += f" from {lowest:g}" + (f" to {highest:g}" if math.isfinite(highest) else " on")
+    is_number = isinstance(value, (int, float, Fraction)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):  # type: ignore[arg-type]
+        raise TypeError(f"{name} is {value!r}; it must be {legal}")
+    if not lowest <= value <= highest:  # type: ignore[operator]
+        nearest = min(max(float(value), lowest), highest)  # type: ignore[arg-type]
+        raise ValueError(f"{name} is {float(value):g}; it must be {legal}: {nearest:g}")  # type: ignore[arg-type]

@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 import torch
 
+from mmdiff.apps import train
 from mmdiff.apps.changed_settings import changed_settings, is_of_the_model, without_copies
 from mmdiff.apps.compose import composed, resolved
-from mmdiff.apps.resume import find_checkpoint, tell_changes
+from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
+from mmdiff.apps.run import run_verb
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.data.files.file_clips import ReadingFailed
+from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.training.checkpoint_folder import write_checkpoint
+from mmdiff.training.finite import NonFinite
 
 TINY = ["experiment=bounce/diffusion", "backbone=tiny", "text=tiny"]
 
@@ -119,3 +124,40 @@ def test_a_path_without_a_checkpoint_is_refused(tmp_path: Path, path: str) -> No
     with pytest.raises(UsageError, match="is no checkpoint") as error:
         find_checkpoint(_config(tmp_path / "run", f"resume={tmp_path / path}"))
     assert error.value.key == "resume"
+
+
+@pytest.mark.parametrize(("most", "is_told"), [(4, True), (5, True), (6, False)])
+def test_a_run_with_no_step_left_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, most: int, is_told: bool
+) -> None:
+    path = _save(tmp_path, 5)
+    tell_nothing_left(path, {"max_steps": most})
+    said = f"nothing is left to train: {path} stands at step 5, and max_steps is {most}"
+    assert (said in caplog.text) == is_told
+
+
+def test_c5_strict_resume_ends_with_2_and_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _save(tmp_path, 5)
+    (_save(tmp_path, 10) / "manifest.json").write_text('{"schema": 1, "files": []}')
+    words = [*TINY, "data=bounce_clips", f"output_dir={tmp_path}", "strict_resume=true"]
+    assert train.main(words) == 2
+    screen = capsys.readouterr().err
+    assert "step_00000010/manifest.json is damaged: it must hold schema, step and files" in screen
+    assert "Traceback" not in screen and not (tmp_path / "resolved.yaml").exists()
+
+
+@pytest.mark.parametrize("error", [NonFinite, ReadingFailed, RanksDisagree])
+def test_errors_of_a_run_take_one_screen(
+    error: type[Exception], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not ValueErrors: nothing was asked for wrongly."""
+
+    def action(config: dict[str, Any]) -> int:
+        raise error("step 3: rank 1 says why")
+
+    assert run_verb("train", action, [*TINY, f"output_dir={tmp_path}"]) == 1
+    screen = capsys.readouterr().err
+    assert screen.startswith("mmdiff train: step 3: rank 1 says why")
+    assert "Traceback" not in screen

@@ -1,5 +1,10 @@
 """Workers live and die together, and the first to fail is named."""
 
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,11 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "if rank == '1' and order == 'exit': sys.exit(7)\n"
         "if rank == '1' and order == 'kill': os.kill(os.getpid(), 9)\n"
         "pathlib.Path(sys.argv[1]).with_name(f'done{rank}').touch()\n"
+        "if order == 'save':\n"
+        "    import signal, time\n"
+        "    def stop(number, frame): time.sleep(1); sys.exit(143)\n"
+        "    signal.signal(signal.SIGTERM, stop); signal.signal(signal.SIGUSR1, stop)\n"
+        "    pathlib.Path(sys.argv[1]).with_name(f'ready{rank}').write_text(str(os.getpid()))\n"
         "if order != 'good':\n"
         "    import time; time.sleep(60)\n"
     )
@@ -38,3 +48,70 @@ def test_p1_the_first_to_fail_is_named(resolved: Path, order: str, code: int, na
     with pytest.raises(WorkerFailed, match=f"rank 1 failed first.*{named}") as failure:
         launch("worker_of_a_test", resolved, num_processes=2)
     assert failure.value.exit_code == code
+
+
+def _launched(resolved: Path, names: str, action: Callable[[], None]) -> WorkerFailed:
+    """What two workers end with, after `action` once both have written such files."""
+
+    def act() -> None:
+        while len(list(resolved.parent.glob(names))) < 2:
+            time.sleep(0.02)
+        time.sleep(0.1)
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    with pytest.raises(WorkerFailed) as failure:
+        launch("worker_of_a_test", resolved, num_processes=2)
+    thread.join()
+    return failure.value
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_c9_a_signal_to_the_launcher_is_handed_on(resolved: Path, number: signal.Signals) -> None:
+    resolved.write_text("save")
+    before = signal.getsignal(number)
+    failure = _launched(resolved, "ready*", lambda: os.kill(os.getpid(), number))
+    assert failure.exit_code == 143
+    assert str(failure).startswith(f"stopped by {number.name}, after a checkpoint")
+    assert len(str(failure).splitlines()) == 1
+    assert signal.getsignal(number) == before
+
+
+def test_c9_a_signal_to_one_rank_is_told(resolved: Path) -> None:
+    """The other one would be asked by it; here the launcher does."""
+    resolved.write_text("save")
+
+    def stop() -> None:
+        os.kill(int((resolved.parent / "ready1").read_text()), signal.SIGTERM)
+
+    failure = _launched(resolved, "ready*", stop)
+    assert failure.exit_code == 143
+    assert "stopped by a signal to one of its ranks, after a checkpoint" in str(failure)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_c9_workers_that_do_not_train_yet_have_nothing_to_save(
+    resolved: Path, number: signal.Signals
+) -> None:
+    resolved.write_text("sleep")
+    failure = _launched(resolved, "done*", lambda: os.kill(os.getpid(), number))
+    assert failure.exit_code == 143 and "nothing was saved" in str(failure)
+
+
+def test_a_launcher_that_is_interrupted_ends_its_workers(resolved: Path) -> None:
+    resolved.write_text("sleep")
+
+    def interrupt() -> None:
+        while len(list(resolved.parent.glob("done*"))) < 2:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread, before = threading.Thread(target=interrupt), signal.getsignal(signal.SIGINT)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            launch("worker_of_a_test", resolved, num_processes=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread.join()

@@ -165,7 +165,8 @@ def test_s1_no_payload_in_the_folder_of_a_component_runs(
 def test_s1_no_payload_in_a_training_checkpoint_runs(tmp_path: Path, kind: Kind, name: str) -> None:
     folder, marker = tmp_path / "step_00000001", tmp_path / "marker"
     momentum = {"momentum": torch.ones(2)}
-    write_checkpoint({"state_dict": {"w": torch.ones(2)}, "optimizer_states": [momentum]}, folder)
+    state = {"global_step": 1, "state_dict": {"w": torch.ones(2)}, "optimizer_states": [momentum]}
+    write_checkpoint(state, folder)
     content = kind.made(Payload(marker))
     (folder / name).write_bytes(content)
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -52,7 +52,7 @@ def _rank(folder: Path, rank: int, port: int, counter: CountSteps) -> None:
         every=None,
         devices=2,
         strategy=data_parallel(backend="gloo", timeout_seconds=30),
-        callbacks=[counter, TerminateWithCheckpoint(str(folder))],
+        callbacks=[counter, TerminateWithCheckpoint()],
     )
 
 

@@ -12,6 +12,7 @@ import torch
 
 from mmdiff.training.checkpoint_folder import (
     CheckpointNotSaved,
+    DamagedCheckpoint,
     checkpoints_in,
     latest_checkpoint,
     read_checkpoint,
@@ -138,6 +139,132 @@ def test_c7_killed_while_deleting(tmp_path: Path, point: str, hit: int) -> None:
         assert verify_checkpoint(path)
     retain(tmp_path, 2)
     assert [path.name[-1] for path in checkpoints_in(tmp_path)] == ["4", "3"]
+
+
+def test_c7_damaged_checkpoints_do_not_count_as_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that went back behind two damaged ones: what it saves stays, and what it goes past is
+    deleted. Each is read once."""
+    verified: list[str] = []
+
+    def counted(folder: Path) -> object:
+        verified.append(folder.name[-2:])
+        return verify_checkpoint(folder)
+
+    monkeypatch.setattr("mmdiff.training.checkpoint_folder.verify_checkpoint", counted)
+    for step in (5, 10, 20, 30):
+        _write(tmp_path, step)
+    for step in (20, 30):
+        (tmp_path / f"step_{step:08d}" / "weights.safetensors").write_bytes(b"x")
+    left = {
+        15: (30, 20, 15, 10),
+        20: (30, 20, 15),
+        25: (30, 25, 20),
+        35: (35, 30, 25),
+        36: (36, 35),
+    }
+    verdicts: dict[Path, bool] = {}
+    for step, steps in left.items():
+        _write(tmp_path, step)
+        verdicts[tmp_path / f"step_{step:08d}"] = True
+        retain(tmp_path, 2, verdicts=verdicts)
+        assert [path.name for path in checkpoints_in(tmp_path)] == [f"step_{s:08d}" for s in steps]
+        assert verdicts.keys() == set(checkpoints_in(tmp_path))
+    assert verified == ["30", "20", "10"]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 3])
+@pytest.mark.parametrize("damaged", [(), (4,), (3, 4), (1, 3), (2, 3, 4), (1, 2, 3, 4)])
+def test_c7_never_fewer_than_one_that_loads(
+    tmp_path: Path, keep: int, damaged: tuple[int, ...]
+) -> None:
+    for step in (1, 2, 3, 4):
+        _write(tmp_path, step)
+    for step in damaged:
+        (tmp_path / f"step_{step:08d}" / "manifest.json").unlink()
+    before = latest_checkpoint(tmp_path)
+    retain(tmp_path, keep)
+    assert latest_checkpoint(tmp_path) == before
+    is_valid = [step for step in (1, 2, 3, 4) if step not in damaged]
+    stay = [int(path.name[-1]) for path in checkpoints_in(tmp_path)]
+    assert [step for step in stay if step in is_valid] == is_valid[::-1][: max(keep, 1)]
+
+
+def test_c7_the_newest_is_the_one_of_the_highest_number(tmp_path: Path) -> None:
+    """Names have eight digits, and numbers of steps may have more."""
+    for step in (99_999_999, 100_000_000, 100_000_001):
+        _write(tmp_path, step)
+    for name in ("step_7.tmp", "step_x1", "step_1_of_2"):
+        (tmp_path / name).mkdir()
+    assert _step(tmp_path) == 100_000_001
+    retain(tmp_path, 2)
+    names = [path.name for path in checkpoints_in(tmp_path)]
+    assert names == ["step_100000001", "step_100000000"]
+
+
+def test_c5_any_flipped_bit_of_a_manifest_is_damage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (10, 20):
+        _write(tmp_path, step)
+    path = tmp_path / "step_00000020" / "manifest.json"
+    good = path.read_bytes()
+    for bit in range(8 * len(good)):
+        content = bytearray(good)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        with pytest.raises(DamagedCheckpoint, match="step_00000020"):
+            verify_checkpoint(path.parent)
+        if bit % 97 == 0:
+            caplog.clear()
+            assert latest_checkpoint(tmp_path) == tmp_path / "step_00000010"
+            assert (
+                "skipping a damaged checkpoint" in caplog.text and str(path.parent) in caplog.text
+            )
+    path.write_bytes(good)
+    assert _step(tmp_path) == 20
+
+
+FACTS = '{"bytes": 1, "sha256": "00"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "damaged: Expecting value"),
+        ("[]", "it must hold schema, step and files"),
+        ("null", "it must hold schema, step and files"),
+        ('{"schema": 1, "files": []}', "it must hold schema, step and files"),
+        ('{"schema": 2, "step": 20, "files": {}}', "schema 2; this version reads schema 1"),
+        ('{"schema": 1, "step": null, "files": {}}', "its step is None"),
+        ('{"schema": 1, "step": -1, "files": {}}', "its step is -1"),
+        ('{"schema": 1, "step": 20, "files": null}', "its files must be named"),
+        ('{"schema": 1, "step": 20, "files": []}', "its files must be named"),
+        ('{"schema": 1, "step": 20, "files": {}}', r"state\.json among them"),
+        ('{"schema": 1, "step": 20, "files": {"state.json": null}}', "bytes and sha256 of 'state"),
+        (f'{{"schema": 1, "step": 21, "files": {{"state.json": {FACTS}}}}}', "is of step 21"),
+        (
+            f'{{"schema": 1, "step": 20, "files": {{"state.json": {FACTS}, "../x": {FACTS}}}}}',
+            r"'\.\./x' is not the name of a file",
+        ),
+        (
+            '{"schema": 1, "step": 20, "files": {"state.json": {"bytes": [], "sha256": 0}}}',
+            r"instead of \[\]",
+        ),
+        ("[" * 100_000, "nested too deep"),
+        ("9" * 10_000, "is damaged"),
+        ("\xff", "is damaged"),
+    ],
+)
+def test_c5_a_manifest_that_is_none_is_damage(tmp_path: Path, text: str, said: str) -> None:
+    for step in (10, 20):
+        _write(tmp_path, step)
+    (tmp_path / "step_00000020" / "manifest.json").write_bytes(text.encode("latin-1"))
+    for read in (verify_checkpoint, read_checkpoint):
+        with pytest.raises(DamagedCheckpoint, match=said):
+            read(tmp_path / "step_00000020")
+    assert latest_checkpoint(tmp_path) == tmp_path / "step_00000010"
 
 
 def test_c13_leftovers_are_swept_and_counted(

@@ -43,7 +43,8 @@ def test_other_objects_are_refused_with_their_place() -> None:
 
 
 def test_c11_no_pickle_when_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_checkpoint({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "step_00000001")
+    state = {"global_step": 1, "state_dict": {"a": torch.zeros(1)}}
+    write_checkpoint(state, tmp_path / "step_00000001")
     monkeypatch.setattr("pickle.Unpickler", None)
     monkeypatch.setattr("pickle.load", None)
     assert read_checkpoint(tmp_path / "step_00000001")

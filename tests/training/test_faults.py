@@ -98,7 +98,7 @@ def test_c6_warn_trains_on_through_full_disks(tmp_path: Path) -> None:
 
 
 def _until_signalled(folder: Path, callbacks: list[Callback], **settings: Any) -> None:
-    terminate = TerminateWithCheckpoint(str(folder))
+    terminate = TerminateWithCheckpoint()
     train(folder, 100_000, every=None, callbacks=[*callbacks, terminate], **settings)
 
 

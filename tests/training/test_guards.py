@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
 
@@ -85,9 +86,14 @@ def _weights(folder: Path) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("policy", ["raise", "skip"])
-def test_n1_one_bad_rank_stops_or_skips_on_all(tmp_path: Path, policy: Any) -> None:
+@pytest.mark.parametrize(
+    ("what", "named"), [("loss", "the loss is"), ("gradient", "the gradient of trained.")]
+)
+def test_n1_one_bad_rank_stops_or_skips_on_all(
+    tmp_path: Path, policy: Any, what: str, named: str
+) -> None:
     def rank() -> tuple[str, list[float]]:
-        os.environ[VARIABLE] = "nan train.loss step=2 rank=1"
+        os.environ[VARIABLE] = f"nan train.{what} step=2 rank=1"
         load_fault_plan()
         strategy, guard = data_parallel(backend="gloo", timeout_seconds=20), FiniteGuard(policy)
         module, said = TinyModule(), ""
@@ -102,7 +108,8 @@ def test_n1_one_bad_rank_stops_or_skips_on_all(tmp_path: Path, policy: Any) -> N
     assert said == other_said and weights == other_weights
     assert torch.tensor(weights).isfinite().all()
     if policy == "raise":
-        assert said.startswith("0 step 2: rank 1: the loss is not finite for samples [")
+        assert said.startswith(f"0 step 2: rank 1: {named}")
+        assert " not finite for samples [" in said and "rank 0" not in said
         assert newest_step(tmp_path) == 2
     else:
         assert said == "1 " and newest_step(tmp_path) == 4
@@ -180,7 +187,7 @@ def test_c6_a_full_disk_on_one_rank_is_an_error_on_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_c9_a_signal_leaves_a_checkpoint_and_143(tmp_path: Path, number: int) -> None:
     counter = CountSteps()
-    terminate = TerminateWithCheckpoint(str(tmp_path))
+    terminate = TerminateWithCheckpoint()
     child = fork(lambda: train(tmp_path, 100_000, every=None, callbacks=[counter, terminate]))
     wait_until(child, lambda: counter.done.value > 0)
     os.kill(child, number)
@@ -193,10 +200,31 @@ def test_c9_a_signal_before_the_first_step_is_kept(tmp_path: Path) -> None:
         def on_fit_start(self, *arguments: Any) -> None:
             os.kill(os.getpid(), signal.SIGUSR1)
 
-    callbacks = [TerminateWithCheckpoint(str(tmp_path)), Early()]
+    callbacks = [TerminateWithCheckpoint(), Early()]
     with pytest.raises(SystemExit) as stop:
         train(tmp_path, 8, every=None, callbacks=callbacks)
     assert stop.value.code == 143 and newest_step(tmp_path) == 1
+
+
+def test_c7_what_a_signal_saves_counts_among_what_is_kept(tmp_path: Path) -> None:
+    """One setting for both: a stop deletes nothing that was to stay."""
+
+    class Stop(FiniteGuard):
+        def on_train_batch_start(self, trainer: Any, *arguments: Any) -> None:
+            if trainer.global_step == 6:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    save = SaveCheckpoints(str(tmp_path), every_n_steps=1, keep_last=5)
+    callbacks = [TerminateWithCheckpoint(), Stop()]
+    with pytest.raises(SystemExit):
+        train(tmp_path, 100, save=save, callbacks=callbacks)
+    assert [path.name[-1] for path in checkpoints_in(tmp_path)] == ["7", "6", "5", "4", "3"]
+
+
+def test_c9_a_run_that_saves_nothing_cannot_save_when_it_is_stopped() -> None:
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    with pytest.raises(ValueError, match=r"callbacks\.checkpoints.*callbacks\.terminate=null"):
+        TerminateWithCheckpoint().setup(trainer, TinyModule(), "fit")
 
 
 def test_c9_a_signal_to_one_of_two_ranks_ends_both(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from mmdiff.data.batch import LatentBatch
+from mmdiff.distributed.strategies import data_parallel
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.diffusion_module import DiffusionModule
 from mmdiff.training.finite import NonFinite
 from mmdiff.values.latents import ClipLatents
+from tests.distributed.processes import run_ranks
 from tests.training.tiny import train
 from tests.training.tiny_diffusion import CAPTIONS, tiny_diffusion
 
@@ -70,10 +72,25 @@ def test_n6_checkpointing_and_accumulation_leave_the_gradient(tmp_path: Path) ->
     assert float((accumulated - whole).norm() / whole.norm()) <= 1e-6
 
 
-def test_n4_two_hundred_steps_in_bf16_stay_finite(tmp_path: Path) -> None:
+def test_n6_two_ranks_have_the_gradient_of_one(tmp_path: Path) -> None:
+    """To 1e-6 of its norm, on both."""
+
+    def rank() -> list[float]:
+        strategy = data_parallel(backend="gloo", timeout_seconds=20)
+        gradient = _gradient(tmp_path / "two", batch_size=12, devices=2, strategy=strategy)
+        return gradient.tolist()
+
+    whole = _gradient(tmp_path / "whole", batch_size=12)
+    for gradient in run_ranks(rank, 2):
+        assert float((torch.tensor(gradient) - whole).norm() / whole.norm()) <= 1e-6
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_n4_two_hundred_steps_stay_finite(tmp_path: Path, precision: Any) -> None:
+    """16-mixed is for GPUs: on a CPU, Lightning takes bf16-mixed for it."""
     module = _module()
     callbacks = [FiniteGuard()]  # raises at the first that is not
-    settings: dict[str, Any] = {"precision": "bf16-mixed", "callbacks": callbacks, "every": None}
+    settings: dict[str, Any] = {"precision": precision, "callbacks": callbacks, "every": None}
     train(tmp_path, 200, module=module, dataset=Latents(), batch_size=2, **settings)
     assert module.global_step == 200
     assert all(parameter.isfinite().all() for parameter in module.parameters())
@@ -85,3 +102,19 @@ def test_n1_the_modality_with_the_bad_loss_is_named(
     faults("nan train.loss.audio step=1")
     with pytest.raises(NonFinite, match="step 1: the loss of audio is not finite for samples"):
         train(tmp_path, 3, module=_module(), dataset=Latents(), callbacks=[FiniteGuard()])
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "64-true"])
+def test_n4_precisions_that_cannot_be_trained_in_are_refused_by_name(
+    tmp_path: Path, precision: Any
+) -> None:
+    with pytest.raises(ValueError, match=f"precision is {precision}; possible are 32-true, bf16-"):
+        train(tmp_path, 2, precision=precision)
+
+
+@pytest.mark.parametrize("clip", [0, -1.0, float("nan")])
+def test_clipping_that_turns_gradients_round_or_away_is_refused(
+    tmp_path: Path, clip: float
+) -> None:
+    with pytest.raises(ValueError, match=rf"gradient_clip_val is {clip}; it must be above 0"):
+        train(tmp_path, 2, gradient_clip_val=clip)

@@ -9,11 +9,23 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    SequentialLR,
+    StepLR,
+)
 
 from mmdiff.training.checkpoint_folder import checkpoints_in, latest_checkpoint
 from mmdiff.training.optimizers import MuonAdamW
+from mmdiff.training.schedules import Constant, OneCycle, WarmupDecay
 from tests.training.forked import Killer
 from tests.training.tiny import TinyModule, assert_equal, state, train
+from tests.training.vectors_of_files import vectors_of, write_files
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
@@ -23,7 +35,7 @@ def test_c3_resumed_equals_unbroken_at_any_place(
 ) -> None:
     """An epoch has 5 batches, so the places lie before, at and after its end."""
     whole = train(tmp_path / "whole", 8, accumulate=accumulate)
-    cuts = (1, 4, 5, 6) if workers == 0 else (5,)
+    cuts = (1, 4, 5, 6) if workers == 0 else (4, 5, 6)
     for cut in cuts:
         folder = tmp_path / f"cut{cut}"
         first = train(folder, cut, accumulate=accumulate, workers=workers)
@@ -48,6 +60,24 @@ def test_c1_killed_and_resumed_equals_unbroken(tmp_path: Path, accumulate: int) 
         assert_equal(state(folder), state(tmp_path / "whole"))
         number += 1
     assert killer.most_lost <= 5
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_v3_bad_files_killed_and_resumed_equal_unbroken(tmp_path: Path, workers: int) -> None:
+    """What stands in for a bad file does not depend on where a run was cut."""
+    files = write_files(tmp_path / "files")
+
+    def run(folder: Path, callbacks: list[Callback]) -> None:
+        settings = {"dataset": vectors_of(files), "workers": workers, "callbacks": callbacks}
+        train(folder, 20, every=5, **settings)
+
+    run(tmp_path / "whole", [])
+    killer, number = Killer(run, steps=20, interval=5, seed=workers), 0
+    while killer.kills < 2:
+        folder = tmp_path / f"killed{number}"
+        killer.run(folder, kills=2 - killer.kills)
+        assert_equal(state(folder), state(tmp_path / "whole"))
+        number += 1
 
 
 def test_c5_damaged_checkpoints_are_skipped_and_named(
@@ -143,3 +173,60 @@ def test_c10_a_new_learning_rate_takes_effect_and_the_old_one_changes_nothing(
     (after, bases) = rates(4e-2)
     assert old_bases == [1e-2, 0.5e-2] and bases == [4e-2, 2e-2]
     assert after == pytest.approx([4 * rate for rate in before])
+
+
+def _warm_then_cosine(optimizer: Any, length: int) -> SequentialLR:
+    parts = [LinearLR(optimizer, 0.1, total_iters=2), CosineAnnealingLR(optimizer, length)]
+    return SequentialLR(optimizer, parts, milestones=[2])
+
+
+SCHEDULES = {
+    "CosineAnnealingLR": (
+        partial(CosineAnnealingLR, T_max=10),
+        partial(CosineAnnealingLR, T_max=100),
+    ),
+    "StepLR": (partial(StepLR, step_size=3), partial(StepLR, step_size=1000)),
+    "MultiStepLR": (partial(MultiStepLR, milestones=[2]), partial(MultiStepLR, milestones=[3, 5])),
+    "restarts": tuple(partial(CosineAnnealingWarmRestarts, T_0=t) for t in (3, 5)),
+    "OneCycleLR": tuple(partial(OneCycleLR, max_lr=0.1, total_steps=t) for t in (10, 100)),
+    "SequentialLR": tuple(partial(_warm_then_cosine, length=t) for t in (10, 100)),
+    "OneCycle": (partial(OneCycle, total_steps=10), partial(OneCycle, total_steps=100)),
+    "WarmupDecay": (partial(WarmupDecay, total_steps=10), partial(WarmupDecay, total_steps=100)),
+    "another kind": (partial(CosineAnnealingLR, T_max=10), Constant),
+    "back again": (Constant, partial(OneCycleLR, max_lr=0.1, total_steps=10)),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_c10_a_changed_schedule_takes_effect_and_an_unchanged_one_changes_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    """Rates (and momenta, where a schedule moves them) are those of an unbroken run with the new
+    configuration, from the first step on."""
+
+    def trained(folder: str, steps: int, *, schedule: Any, lr: float = 1e-2) -> list[Any]:
+        module = TinyModule(lambda named: AdamW([p for _, p in named], lr=lr, foreach=False))
+        module.make_lr_scheduler = schedule
+        groups = KeepGroups()
+        train(tmp_path / folder, steps, module=module, every=4, callbacks=[groups])
+        return groups.seen
+
+    old, new = SCHEDULES[name]
+    whole = trained("whole", 8, schedule=old)
+    assert trained("parts", 4, schedule=old) + trained("parts", 8, schedule=old) == whole
+    assert_equal(state(tmp_path / "parts"), state(tmp_path / "whole"))
+    wanted = trained("new", 8, schedule=new, lr=3e-2)
+    trained("changed", 4, schedule=old)
+    assert trained("changed", 8, schedule=new, lr=3e-2) == wanted[4:] != whole[4:]
+    assert state(tmp_path / "changed")["rest"].equal(state(tmp_path / "new")["rest"])
+
+
+class KeepGroups(Callback):
+    """The settings of the optimizer in each step."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[dict[str, Any]]] = []
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        groups = optimizer.param_groups
+        self.seen.append([{n: v for n, v in g.items() if n != "params"} for g in groups])

@@ -15,6 +15,7 @@ from mmdiff.media.clip import Clip
 from mmdiff.media.storyboard import save_storyboard, storyboard
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 from mmdiff.values.finite import NonFiniteOutput
+from mmdiff.values.legal_numbers import check_number
 
 _log = logging.getLogger(__name__)
 PipelinePartial = Callable[..., Any]
@@ -38,6 +39,8 @@ class SampleClips(Callback):
         seed: int = 0,
         num_inference_steps: int = 30,
     ) -> None:
+        check_number("every_n_steps", every_n_steps, lowest=1)
+        check_number("num_inference_steps", num_inference_steps, lowest=1)
         self.pipeline, self.folder, self.prompts = pipeline, Path(folder), list(prompts)
         self.every_n_steps, self.seed = every_n_steps, seed
         self.num_inference_steps = num_inference_steps

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 from mmdiff.training.task_losses import SampleLoss
+from mmdiff.values.legal_numbers import check_number
 
 PARTS = {"video": ("video.", "video_time."), "audio": ("audio.", "audio_time.")}
 """Names of parameters that belong to a modality; the others are shared."""
@@ -26,8 +27,7 @@ class TaskReport(Callback):
     """
 
     def __init__(self, *, every_n_steps: int = 100) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"every_n_steps is {every_n_steps}; it must be 1 or more")
+        check_number("every_n_steps", every_n_steps, lowest=1)
         self.every_n_steps = every_n_steps
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._levels: dict[str, list[Tensor]] = defaultdict(list)

@@ -2,14 +2,13 @@
 
 import logging
 import signal
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from mmdiff.training.callbacks.save_checkpoints import has_stepped, save_checkpoint
+from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints, has_stepped
 
 EXIT_CODE = 128 + signal.SIGTERM
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -26,15 +25,17 @@ class TerminateWithCheckpoint(Callback):
     and exit together.
 
     Lightning's own handler would end with exit code 0 and, by default, without a checkpoint. A
-    signal that comes before the first step is kept until its end.
+    signal that comes before the first step is kept until its end. Where the checkpoint lies and how
+    many stay is for the `SaveCheckpoints` of the same trainer to say.
     """
 
-    def __init__(self, folder: str, *, keep_last: int = 3) -> None:
-        self.folder, self.keep_last = Path(folder), keep_last
+    def __init__(self) -> None:
         self._is_asked = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """ValueError for a trainer that saves no checkpoints."""
+        _saver(trainer)
         self._is_asked = False
         self._previous = {number: signal.signal(number, self._ask) for number in _SIGNALS}
 
@@ -50,7 +51,8 @@ class TerminateWithCheckpoint(Callback):
         asked = torch.tensor(float(self._is_asked), device=pl_module.device)
         if float(trainer.strategy.reduce(asked, reduce_op="sum")) == 0:
             return
-        path = save_checkpoint(trainer, self.folder, self.keep_last)
+        path = _saver(trainer).save(trainer)
+        trainer.strategy.barrier()  # a launcher ends all ranks soon after the first has left
         _log.warning("asked to stop: saved %s, exiting with %d", path, EXIT_CODE)
         raise Terminated(EXIT_CODE)
 
@@ -61,3 +63,13 @@ class TerminateWithCheckpoint(Callback):
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._is_asked = True
+
+
+def _saver(trainer: Trainer) -> SaveCheckpoints:
+    savers = [one for one in trainer.checkpoint_callbacks if isinstance(one, SaveCheckpoints)]
+    if not savers:
+        raise ValueError(
+            "TerminateWithCheckpoint saves with SaveCheckpoints, and the trainer has none: give it "
+            "one (callbacks.checkpoints), or leave both out (callbacks.terminate=null)"
+        )
+    return savers[0]
