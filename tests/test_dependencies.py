@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -59,6 +59,49 @@ def test_s11_torch_and_torchaudio_move_together():
 def test_s11_nothing_is_installed_from_anywhere_else():
     text = re.sub(r"#.*", "", (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())
     assert not re.search(r"git\+|https?://", text)
+
+
+LOCK = (Path(__file__).resolve().parents[1] / "requirements.lock").read_text(encoding="utf-8")
+LOCKED = dict(
+    re.findall(r"^([\w.-]+)==(\S+) \\\n    --hash=sha256:[0-9a-f]{64}$", LOCK, re.MULTILINE)
+)
+
+
+def test_s11_the_lock_gives_every_package_one_version_and_its_sha256():
+    lines = [line for line in LOCK.splitlines() if line and not line.startswith("#")]
+    assert len(lines) == 2 * len(LOCKED)  # each line was read, and no name is there twice
+    assert all(name == canonicalize_name(name) for name in LOCKED)
+    assert "Linux x86_64" in LOCK.splitlines()[0] and "3.11" in LOCK.splitlines()[1]
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_s11_the_lock_satisfies_the_project(name):
+    assert DEPENDENCIES[name].specifier.contains(LOCKED[canonicalize_name(name)])
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_s11_what_a_locked_package_needs_is_locked_too(name):
+    try:
+        here = distribution(name)
+    except PackageNotFoundError:
+        pytest.skip(f"{name} is not installed here")
+    if Version(here.version).public != LOCKED[name]:
+        pytest.skip(f"{name} is installed in another version")
+    for requirement in map(Requirement, here.requires or ()):
+        marker = requirement.marker
+        if marker is None or marker.evaluate({"extra": "", "python_version": "3.11"}):
+            assert canonicalize_name(requirement.name) in LOCKED, f"{name} needs {requirement}"
+            assert requirement.specifier.contains(LOCKED[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("name, version", BAD)
+def test_s11_the_lock_holds_no_release_known_to_be_bad(name, version):
+    assert LOCKED[name] != version
+
+
+def test_s11_the_lock_names_no_place():
+    # a place would be followed instead of the index that the user trusts
+    assert not re.search(r"https?:|file:|index-url|find-links|trusted-host", LOCK)
 
 
 def test_what_is_imported_is_asked_for_by_name():

@@ -13,6 +13,10 @@ from mmdiff.training.finite import NonFinite
 from mmdiff.values.finite import are_finite, names_of_non_finite
 from mmdiff.values.legal_numbers import check_sizes
 
+CURE = (
+    "look at these samples, or try a smaller learning rate; callbacks.guard.policy=skip leaves "
+    "such steps out"
+)
 _TEXT_BYTES = 500  # of what a rank tells the others
 _log = logging.getLogger(__name__)
 
@@ -68,7 +72,7 @@ class FiniteGuard(Callback):
         told = _bad_losses(seen) if bad[1] else _bad_gradients(pl_module, seen)
         place = f"step {trainer.global_step}: {_of_all_ranks(trainer, told)}"
         if self.policy == "raise" or self.skips_in_a_row >= self.max_skips:
-            raise NonFinite(place)
+            raise NonFinite(f"{place}; {CURE}")
         self.skips, self.skips_in_a_row = self.skips + 1, self.skips_in_a_row + 1
         _log.warning("%s; this step is skipped, %d in all", place, self.skips)
         for parameter in pl_module.parameters():
