@@ -5,16 +5,19 @@ import inspect
 import pkgutil
 import re
 import shutil
+import sys
 import textwrap
+import types
 from importlib import import_module
 
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 import mmdiff
-from mmdiff.apps.compose import check_nodes, instantiate
-from mmdiff.apps.known_keys import configuration_folder
+from mmdiff.apps.compose import check_nodes, composed, instantiate
+from mmdiff.apps.known_keys import configuration_folder, options_of
 from mmdiff.apps.run_folder import component_folders
 from mmdiff.apps.targets import FUNCTIONS, OF_A_RUN, ROOMS, may_be_called, resolve_target
 from mmdiff.apps.usage_error import UsageError
@@ -189,6 +192,46 @@ def test_s5_no_constructor_that_may_be_called_writes_or_starts_anything():
                     num_seen += 1
                     assert not effects(function), f"{name}.{method}"
     assert num_seen > 50
+
+
+@pytest.mark.parametrize(
+    ("module", "method", "is_allowed"),
+    [
+        ("mmdiff.guidance.mine", "weaken", True),
+        ("mmdiff.conditioning.mine", "apply", True),
+        ("mmdiff.data.mine", "__getitem__", True),
+        ("mmdiff.data.mine", "write", False),
+        ("mmdiff.world.mine", "__getitem__", True),
+        ("mmdiff.media.mine", "save", False),
+    ],
+)
+def test_a_new_file_in_a_room_of_components_is_on_the_list(monkeypatch, module, method, is_allowed):
+    """As CONTRIBUTING says: one new file and one YAML, nothing to sign up in."""
+    mine = types.ModuleType(module)
+    mine.Mine = type("Mine", (), {method: lambda self: None, "__module__": module})
+    mine.do = types.FunctionType((lambda: None).__code__, {"__name__": module}, "do")
+    monkeypatch.setitem(sys.modules, module, mine)
+    if is_allowed:
+        assert resolve_target(f"{module}.Mine") is mine.Mine
+    for name in ["do"] if is_allowed else ["do", "Mine"]:
+        with pytest.raises(UsageError, match="may not call"):
+            resolve_target(f"{module}.{name}")
+
+
+@pytest.mark.parametrize("experiment", options_of("train", "experiment"))
+def test_every_experiment_leaves_a_run_that_can_be_exported(experiment):
+    config = composed("train", [f"experiment={experiment}"])
+    for key in ("module", "data"):
+        names = targets_in(OmegaConf.to_container(config[key], resolve=False))
+        assert names
+        for name in names:
+            assert resolve_target(name, rooms=OF_A_RUN), name
+
+
+def targets_in(node):
+    values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    found = {node["_target_"]} if isinstance(node, dict) and "_target_" in node else set()
+    return found.union(*map(targets_in, values))
 
 
 def stored_run(folder, module, data):
