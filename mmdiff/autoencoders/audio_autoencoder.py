@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.causal_conv import SpaceDownsample, SpaceUpsample, SpatialConv
 from mmdiff.autoencoders.posterior import Posterior
-from mmdiff.values.legal_numbers import check_sizes
+from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
 
 PATCH = 2
 
@@ -64,7 +64,7 @@ class AudioAutoencoder(Autoencoder):
             fine_width=fine_width,
             coarse_width=coarse_width,
         )
-        check_sizes(least=0, num_blocks=num_blocks)
+        check_sizes(least=0, most=MOST_LAYERS, num_blocks=num_blocks)
         if mel_bins % self.mel_compression:
             nearest = max(1, round(mel_bins / self.mel_compression)) * self.mel_compression
             raise ValueError(f"mel_bins is {mel_bins}; it must be a multiple of 4: {nearest}")

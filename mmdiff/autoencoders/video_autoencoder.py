@@ -20,7 +20,7 @@ from mmdiff.autoencoders.causal_conv import (
 )
 from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.autoencoders.streaming import Stream
-from mmdiff.values.legal_numbers import check_sizes
+from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
 
 PATCH = 4
 
@@ -118,7 +118,9 @@ class VideoAutoencoder(Autoencoder):
             encoder_widths=encoder_widths,
             decoder_widths=decoder_widths,
         )
-        check_sizes(least=0, encoder_blocks=encoder_blocks, decoder_blocks=decoder_blocks)
+        check_sizes(
+            least=0, most=MOST_LAYERS, encoder_blocks=encoder_blocks, decoder_blocks=decoder_blocks
+        )
         self.encoder = VideoEncoder(encoder_widths, encoder_blocks, 2 * latent_channels)
         self.decoder = VideoDecoder(decoder_widths, decoder_blocks, latent_channels)
         self.add_scaling(latent_channels)

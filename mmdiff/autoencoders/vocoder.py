@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
 from mmdiff.autoencoders.mel import check_range_of_sound
-from mmdiff.values.legal_numbers import check_sizes
+from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
 
 LOUDEST = 7.0
 """Log-magnitude that no bin goes over: untrained weights, or wild log-mels, stay finite."""
@@ -72,7 +72,7 @@ class Vocoder(ModelMixin, ConfigMixin):
             width=width,
             hidden=hidden,
         )
-        check_sizes(least=0, num_blocks=num_blocks)
+        check_sizes(least=0, most=MOST_LAYERS, num_blocks=num_blocks)
         check_range_of_sound(
             output_sampling_rate, f_min=f_min, f_max=f_max, floor=floor, ceiling=ceiling
         )

@@ -28,12 +28,11 @@ from mmdiff.backbone.time_embedding import TimeEmbedding
 from mmdiff.backbone.trunk_input import TrunkInput, slice_layout, slice_positions, visible
 from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents
-from mmdiff.values.legal_numbers import check_sizes, check_weights
+from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes, check_weights
 
 SIZES = (
     "num_attention_heads",
     "attention_head_dim",
-    "num_layers",
     "text_dim",
     "video_channels",
     "patch_size",
@@ -190,6 +189,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
 
 def _check_settings(config: Mapping[str, Any]) -> None:
     check_sizes(**{name: config[name] for name in SIZES})
+    check_sizes(most=MOST_LAYERS, num_layers=config["num_layers"])
     check_weights(above=True, **{name: config[name] for name in RATES})
     if config["frames_per_slice"] is not None:
         check_sizes(frames_per_slice=config["frames_per_slice"])

@@ -19,6 +19,7 @@ from mmdiff.testing.fault_plan import fault_point, spoiled
 from mmdiff.training.adversary import Adversary
 from mmdiff.training.averaging import AveragedWeights
 from mmdiff.training.configured_rates import apply_configured, configured_groups
+from mmdiff.values.legal_numbers import check_weights
 
 Batch = ClipBatch | LatentBatch
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -134,6 +135,7 @@ class TrainingModule(LightningModule, Generic[Trained]):
         gradients are scaled."""
         if not gradient_clip_val:
             return
+        check_weights(above=True, gradient_clip_val=gradient_clip_val)  # below 0 turns the step
         if self.trainer.precision == "16-mixed":
             raise ValueError(
                 "precision is 16-mixed, whose scaled gradients are not clipped; use bf16-mixed"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 LARGEST_SIZE = 2**20
+MOST_LAYERS = 1024  # deeper than any model there is; a slip of 10**6 would take hours to build
 
 
 def check_sizes(*, least: int = 1, most: int = LARGEST_SIZE, **sizes: int | Sequence[int]) -> None:
