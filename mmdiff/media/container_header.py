@@ -19,27 +19,43 @@ MAGIC: dict[bytes, Container] = {
     b"ID3": "mp3",
 }
 FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"pnot")
-NESTED_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
+NESTED_BOXES = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl", b"moof", b"traf")
+KNOWN_NAMES = (  # of four letters each
+    b"moovmvhdtrakudtametamvexiodspsshtkhdtreftrgredtselstmdiamdhdhdlrminfelngvmhdsmhdhmhdsthd"
+    b"nmhdgmhddinfstblstsdsttscttscslgstscstszstz2stcoco64stssstshpadbstdpsdtpsbgpsgpdsubssaiz"
+    b"saiostpsstvpmooftrafmfhdtfhdtfdttrunsencfreeskipwideuuidloadmattclipcrgntaptctabimapkmat"
+    b"txascmovrmra"
+)
+KNOWN_BOXES = {KNOWN_NAMES[place : place + 4] for place in range(0, len(KNOWN_NAMES), 4)}
+MISREAD_BOXES = {
+    bytes(byte ^ (1 << bit if place == at else 0) for place, byte in enumerate(name))
+    for name in KNOWN_BOXES
+    for at in range(4)
+    for bit in range(8)
+} - KNOWN_BOXES  # one bit from a known name, and no name that anybody gave
+TRACK_BOXES = (b"trak", b"mdia", b"minf", b"stbl")  # one of each for a track
 COUNT_AT = {b"stsz": 8, b"stz2": 8, b"trun": 4}  # bytes into the box at which samples are counted
 MOST_BOXES = 100_000
 LARGEST_INDEX = 2**26  # bytes of an mp4's index that are searched
-MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
-RIFF_SLACK = 16  # bytes: writers count their own headers wrong
-UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of a RIFF that was written to a pipe
+MEDIA_HEADERS = {b"vmhd": "video", b"smhd": "audio"}  # what a track of each kind must hold
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box of an mp4: its name, and where its content begins and ends in the file, in bytes."""
+    """A box of an mp4: its name, and where its content begins and ends in the file, in bytes.
+
+    is_inside  whether it ends where the box around it does, or before
+    """
 
     name: bytes
     start: int
     end: int
+    is_inside: bool
 
 
 def container_of(file: MediaFile) -> Container | None:
     """By the first bytes; None where they are of no container that is read."""
-    start = _bytes_at(file, 0, 12)
+    start = bytes_at(file, 0, 12)
     if start[4:8] in FIRST_BOXES:
         return "mp4"
     for magic, container in MAGIC.items():
@@ -50,80 +66,65 @@ def container_of(file: MediaFile) -> Container | None:
 
 
 def check_claims(file: MediaFile, container: Container | None) -> None:
-    """Raise RejectedMedia for an mp4 that claims to hold more samples than it has bytes, or that
-    lost a track, or the end of its index: FFmpeg makes do with the tracks in front of it.
+    """Raise RejectedMedia for an mp4 that claims to hold more samples than it has bytes, or whose
+    index does not fit together, lost a track, or its end: FFmpeg makes do with what it knows.
 
     FFmpeg reserves 24 bytes for each claimed sample: 200 bytes of a file could ask for gigabytes.
     And it skips what it does not know: one flipped bit in a name, and a clip has no picture.
     """
     if container != "mp4":
         return
-    num_tracks = num_track_headers = 0
-    for box in _boxes(file, 0, file.size):
-        num_tracks += box.name == b"trak"
+    counts = dict.fromkeys(TRACK_BOXES, 0)
+    num_track_headers = 0
+    for box in boxes_of(file):
+        if box.name in counts:
+            counts[box.name] += 1
+        if box.name in MISREAD_BOXES:
+            text = f"is damaged: it has a part named {box.name!r}; fetch it again"
+            raise rejected(file.name, Reason.DAMAGED, "open", text)
+        if not box.is_inside:
+            text = "is damaged: a part of its index ends behind the one around it; fetch it again"
+            raise rejected(file.name, Reason.DAMAGED, "open", text)
         if box.name == b"moov":
             if box.end > file.size:
                 text = "is truncated: it ends within its index; fetch it again"
                 raise rejected(file.name, Reason.TRUNCATED, "open", text)
             size = min(box.end - box.start, LARGEST_INDEX)
-            num_track_headers += _bytes_at(file, box.start, size).count(b"tkhd")
+            num_track_headers += bytes_at(file, box.start, size).count(b"tkhd")
         offset = COUNT_AT.get(box.name)
         if offset is None:
             continue
-        count = int.from_bytes(_bytes_at(file, box.start + offset, 4), "big")
+        count = int.from_bytes(bytes_at(file, box.start + offset, 4), "big")
         if count > file.size:
             text = f"claims {count} samples in {file.size} bytes; encode it anew from its source"
             raise rejected(file.name, Reason.DAMAGED, "open", text)
-    if num_tracks < num_track_headers:
-        text = f"is damaged: {num_tracks} of {num_track_headers} tracks left; fetch it again"
+    num_tracks = max(counts[b"trak"], num_track_headers)
+    if min(counts.values()) < num_tracks:
+        text = f"is damaged: {min(counts.values())} of {num_tracks} tracks left; fetch it again"
         raise rejected(file.name, Reason.DAMAGED, "open", text)
 
 
-def is_cut_off(file: MediaFile, container: Container | None) -> bool:
-    """Whether the file states that it is longer than it is."""
-    if container == "mp4":
-        return any(box.end > file.size for box in _boxes(file, 0, file.size, nested=()))
-    if container == "riff":
-        stated = int.from_bytes(_bytes_at(file, 4, 4), "little")
-        return stated not in UNKNOWN_SIZES and stated + 8 > file.size + RIFF_SLACK
-    return container == "matroska" and _matroska_end(file) > file.size
+def kinds_of_tracks(file: MediaFile, container: Container | None) -> set[str]:
+    """ "video", "audio" or both: what the tracks of an mp4 hold by their media headers; of other
+    containers nothing is known."""
+    if container != "mp4":
+        return set()
+    return {MEDIA_HEADERS[box.name] for box in boxes_of(file) if box.name in MEDIA_HEADERS}
 
 
-def _matroska_end(file: MediaFile) -> int:
-    """Where the segment should end, in bytes; 0 where that is not known."""
-    width, size = _element_size(file, 4)
-    name_at = 4 + width + size
-    if _bytes_at(file, name_at, 4) != MATROSKA_SEGMENT:
-        return 0
-    width, size = _element_size(file, name_at + 4)
-    is_unknown = size == (1 << 7 * width) - 1  # written live: all bits are set
-    return 0 if is_unknown else name_at + 4 + width + size
-
-
-def _element_size(file: MediaFile, place: int) -> tuple[int, int]:
-    """How many bytes the number at `place` takes, and the number (RFC 8794, section 4)."""
-    content = _bytes_at(file, place, 8)
-    if not content or not content[0]:
-        return 1, 0
-    width = 9 - content[0].bit_length()
-    return width, int.from_bytes(content[:width], "big") & ((1 << 7 * width) - 1)
-
-
-def _boxes(
-    file: MediaFile, start: int, end: int, *, nested: tuple[bytes, ...] = NESTED_BOXES
-) -> Iterator[Box]:
+def boxes_of(file: MediaFile, *, nested: tuple[bytes, ...] = NESTED_BOXES) -> Iterator[Box]:
     """All boxes, those in others too: depth first, at most `MOST_BOXES`."""
-    ends, seen = [end], 0
+    start, ends, seen = 0, [file.size], 0
     while start + 8 <= ends[0] and seen < MOST_BOXES:
-        header = _bytes_at(file, start, 16)
+        header = bytes_at(file, start, 16)
         size, name, content = int.from_bytes(header[:4], "big"), header[4:8], start + 8
         if size == 1:
             size, content = int.from_bytes(header[8:16], "big"), start + 16
-        box_end = file.size if size == 0 else start + size
+        box_end = ends[-1] if size == 0 else start + size
         if box_end < content:  # no box: the rest of this one cannot be read as boxes
             box_end = ends[-1]
         seen += 1
-        yield Box(name, content, box_end)
+        yield Box(name, content, box_end, len(ends) == 1 or box_end <= ends[-1])
         if name in nested:
             ends.append(min(box_end, ends[-1]))
             start = content
@@ -133,6 +134,6 @@ def _boxes(
             start = ends.pop()
 
 
-def _bytes_at(file: MediaFile, place: int, size: int) -> bytes:
+def bytes_at(file: MediaFile, place: int, size: int) -> bytes:
     file.seek(place, os.SEEK_SET)
     return file.read(size)

@@ -1,5 +1,6 @@
 """From an open container to a clip: both streams decoded side by side, bounded, on one clock."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,15 +24,20 @@ FENCE = {
 }
 DURATION_SLACK_SECONDS = Fraction(1, 4)
 CUT_OFF_SLACK_SECONDS = Fraction(1, 50)
-MOST_SILENT_PACKETS = 2  # the last is the flush; a codec may take one to begin
 AnyStream = av.VideoStream | av.AudioStream
 
 
 def decode_media(
-    file: MediaFile, *, span: Span, is_cut_off: bool = False, enter_at: Fraction | None = None
+    file: MediaFile,
+    *,
+    span: Span,
+    kinds: Collection[str] = (),
+    is_cut_off: bool = False,
+    enter_at: Fraction | None = None,
 ) -> Clip:
     """The first picture and the first sound stream of `file`, from its begin on.
 
+    kinds       "video", "audio": streams that the file must hold, as its own index tells
     is_cut_off  whether the file states that it is longer than it is: then nothing may be missing
     enter_at    seconds from the first picture: decode from the key frame before that place on only
 
@@ -46,6 +52,7 @@ def decode_media(
         file, "r", options=options, metadata_errors="replace", timeout=(left, left)
     ) as opened:
         file.check()
+        _check_kinds(file, opened, kinds)
         decoding = _Decoding.of(
             file, opened, span, is_cut_off=is_cut_off, is_entered=enter_at is not None
         )
@@ -107,7 +114,12 @@ class _Decoding:
             )
         if audios:
             sound = DecodedSound(
-                file.name, audios[0], span=span, limits=file.limits, is_cut_off=is_cut_off
+                file.name,
+                audios[0],
+                span=span,
+                limits=file.limits,
+                is_entered=is_entered,
+                is_cut_off=is_cut_off,
             )
         return cls(file, span, streams, pictures, sound, is_entered)
 
@@ -149,6 +161,10 @@ class _Decoding:
                     self.pictures.add(frame)
                 elif isinstance(frame, av.AudioFrame) and self.sound is not None:
                     self.sound.add(frame)
+            if isinstance(half, DecodedPictures) and half.is_done:
+                # A packet without content came at the end of the file, and has flushed the decoder.
+                rest = packet.stream.codec_context.decode(None) if packet.size else []
+                half.check_cut([frame for frame in rest if isinstance(frame, av.VideoFrame)])
             is_bounded = is_bounded or self._bound_sound()
             self._check_bytes()
             if self.is_done:
@@ -239,14 +255,24 @@ class _Decoding:
         if self.pictures is not None and frames is None:
             text = "is damaged: it has a picture stream, but no frame could be read"
             raise rejected(self.file.name, Reason.DAMAGED, "decode", text)
-        num_packets = 0 if self.sound is None else self.sound.num_packets
-        if self.span.is_whole and waveform is None and num_packets > MOST_SILENT_PACKETS:
+        if self.sound is not None and self.sound.is_mute:
             text = "is damaged: no sample of its sound could be read"
             raise rejected(self.file.name, Reason.DAMAGED, "decode", text)
         sample_rate = None if self.sound is None or waveform is None else self.sound.sample_rate
         if self.pictures is None or frames is None:
             return Clip(waveform=waveform, sample_rate=sample_rate)
         return Clip(frames, self.pictures.rate, waveform, sample_rate)
+
+
+def _check_kinds(
+    file: MediaFile, container: av.container.InputContainer, kinds: Collection[str]
+) -> None:
+    lost = set(kinds) - {stream.type for stream in container.streams}
+    if container.format.name == "avi":  # it knows no other streams than FFmpeg does
+        lost |= {"a stream" for stream in container.streams if stream.codec_context is None}
+    if lost:
+        text = f"is damaged: it holds {' and '.join(sorted(lost))} that cannot be recognized"
+        raise rejected(file.name, Reason.DAMAGED, "open", f"{text}; fetch it again")
 
 
 def _is_cover(stream: av.VideoStream) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 
 import av
@@ -64,6 +65,13 @@ class DecodedPictures:
         self._orientation = UPRIGHT
         self._earlier: av.VideoFrame | None = None  # may still be on the screen as the span begins
         self._last_pts = -FOREVER
+        self._num_came = 0  # frames, kept or let go
+        self._is_mp4 = "mp4" in stream.container.format.name
+        self._decoding_time: int | None = None
+        self._steps: set[int] = set()  # between the times at which packets are decoded
+        self._due: set[int] = set()  # times of frames that were handed to the decoder
+        self._has_passed = False  # whether a frame behind the span came
+        self._is_entered = start_pts is not None
         self._start_pts = start_pts
         if start_pts is not None:
             self._begin_at(start_pts)
@@ -108,13 +116,40 @@ class DecodedPictures:
 
     def expect(self, packet: av.Packet) -> None:
         """Before each packet is decoded."""
-        if self._slots is not None and packet.size and packet.dts is not None:
+        if not packet.size:
+            return
+        if self._slots is not None and packet.dts is not None:
             self._slots.append(packet.dts)
+        if packet.dts is not None:
+            if self._decoding_time is not None:
+                self._steps.add(packet.dts - self._decoding_time)
+            self._decoding_time = packet.dts
+        if self._slots is None and packet.pts is not None and not packet.is_discard:
+            self._due.add(packet.pts)
+
+    def check_cut(self, rest: list[av.VideoFrame]) -> None:
+        """Where the span ends before the file: raise RejectedMedia for a frame of it that went into
+        the decoder and never came. A container that states no number of frames is not asked: its
+        packets may show nothing.
+
+        rest  what the decoder still held: its frames lie behind the span
+        """
+        if not self.stated_frames:
+            return
+        if self._slots is not None:
+            num_lost = len(self._slots) - len(rest)
+        else:
+            self._due -= {frame.pts for frame in rest if frame.pts is not None}
+            num_lost = sum(self._first_pts <= pts < self._stop_pts for pts in self._due)
+        if num_lost > 0:
+            text = f"is damaged: {num_lost} frames of the span could not be read"
+            raise self._refusal(Reason.DAMAGED, text)
 
     def add(self, frame: av.VideoFrame) -> None:
         if self._slots is not None:
             frame.pts = self._slots.popleft() if self._slots else None
         count, pts = len(self._pts), frame.pts
+        self._num_came += 1
         if frame.is_corrupt:
             raise self._refusal(Reason.DAMAGED, f"is damaged: frame {count} is corrupt")
         if pts is None:
@@ -125,10 +160,13 @@ class DecodedPictures:
         if self._start_pts is None:
             self._begin_at(pts)
         self._last_pts = pts
+        self._due.discard(pts)
         if pts < self._first_pts:
             self._earlier = frame
         elif pts >= self._stop_pts:
-            self.is_done = True
+            # One frame far behind the span may have a damaged time: the next one tells.
+            self.is_done = self._has_passed or pts < self._stop_pts + 2 * self._frame_ticks
+            self._has_passed = True
         else:
             if self._earlier is not None and pts >= self._second_pts:
                 self._keep(self._earlier)
@@ -143,20 +181,32 @@ class DecodedPictures:
         if self._earlier is not None and not self._pts:
             self._keep(self._earlier)
         count = len(self._pts)
-        if self.span.is_whole and count < self.stated_frames:
-            text = f"is truncated: {count} of {self.stated_frames} frames could be read"
+        if not self.is_done and not self._is_entered and self._num_came < self.stated_frames:
+            text = f"is truncated: {self._num_came} of {self.stated_frames} frames could be read"
             raise self._refusal(Reason.TRUNCATED, text)
         if self._size is None:
             return None
+        self._check_steps()
         begin = self.begin_seconds
         num_ticks = max(round((self._pts[-1] * self.time_base - begin) * self.rate), 0) + 1
-        if self.is_done and self.span.end_seconds is not None:  # the last frame stays to the end
+        if (
+            self._has_passed and self.span.end_seconds is not None
+        ):  # the last frame stays to the end
             num_ticks = round((self.span.end_seconds - self.span.start_seconds) * self.rate)
         self._check_size(num_ticks, self._size, "decode")
         if num_ticks == count and self._is_even():
             return self._stack(list(range(count)))
         times = [pts * self.time_base - begin for pts in self._pts]
         return self._stack(even_grid(times, self.rate, num_ticks=num_ticks))
+
+    def _check_steps(self) -> None:
+        """Frames of an mp4 that are decoded at an even pace are shown at that pace: another one is
+        a damaged entry of its table of times."""
+        if not self._is_mp4 or len(self._steps) != 1:
+            return
+        if any({after - before} != self._steps for before, after in pairwise(self._pts)):
+            text = "is damaged: the times of its frames do not fit together; fetch it again"
+            raise self._refusal(Reason.DAMAGED, text)
 
     def _is_even(self) -> bool:
         """As in `even_grid`, in integers."""
@@ -175,7 +225,7 @@ class DecodedPictures:
     def _begin_at(self, start_pts: int) -> None:
         """Set the ticks that bound the span: a frame counts from half a frame before it begins."""
         self._start_pts = start_pts
-        frame_ticks = 1 / (self.rate * self.time_base)
+        self._frame_ticks = frame_ticks = 1 / (self.rate * self.time_base)
         begin = self.begin_seconds / self.time_base
         self._first_pts = ceil(begin - frame_ticks / 2)
         self._second_pts = ceil(begin + frame_ticks / 2)

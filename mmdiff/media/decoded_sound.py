@@ -15,6 +15,7 @@ from mmdiff.media.span import Span
 LARGEST_FILLING = 2048  # one frame of the widest codec
 SMALLEST_CODED = 576  # samples of a frame: half of one of MPEG's
 MOST_CHANNELS = 8  # of a Clip
+MOST_SILENT_PACKETS = 2  # the last is the flush; a codec may take one to begin
 LARGEST_JITTER = Fraction(1, 30)  # seconds: stored times are rounded; more is a gap
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31}
 
@@ -24,6 +25,7 @@ class DecodedSound:
 
     Takes from the stream what it needs at once: its fields are gone when the file is closed.
 
+    is_entered  in the middle of the file: what lies before is not decoded
     is_cut_off  whether the file states that it is longer than it is: its index may be missing
     """
 
@@ -34,6 +36,7 @@ class DecodedSound:
         *,
         span: Span,
         limits: Limits,
+        is_entered: bool = False,
         is_cut_off: bool = False,
     ) -> None:
         self.name = name
@@ -46,6 +49,7 @@ class DecodedSound:
         if stream.start_time is not None:
             self.stream_start = stream.start_time * self.time_base
         self.stated_seconds = _stated_ticks(stream, is_cut_off) * self.time_base  # 0: unknown
+        self.is_entered = is_entered
         self.is_done = False
         self.num_packets = 0
         self.num_samples = 0
@@ -76,6 +80,11 @@ class DecodedSound:
     @property
     def num_bytes(self) -> int:
         return 4 * self.num_samples * self.num_channels
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether the stream gave packets and not one sample: no codec does so."""
+        return self.first_seconds is None and self.num_packets > MOST_SILENT_PACKETS
 
     def is_late(self, begin_seconds: Fraction) -> bool:
         """Whether the first samples came after the span began: the file was entered too late."""
@@ -114,10 +123,7 @@ class DecodedSound:
     def waveform(self, begin: Fraction, stop: Fraction | None = None) -> Tensor | None:
         """channels samples from `begin` to `stop`, in seconds on the clock of the file: silence in
         front or a cut; None for nothing."""
-        stated = round(self.stated_seconds * self.sample_rate)
-        if self.span.is_whole and self.num_samples + LARGEST_FILLING < stated:
-            text = f"is truncated: {self.num_samples} of {stated} samples could be read"
-            raise self._refusal(Reason.TRUNCATED, text)
+        self._check_complete()
         if not self._chunks or self.start_seconds is None:
             return None
         waveform = np.concatenate(self._chunks, axis=1)[:, : self._length()]
@@ -133,6 +139,20 @@ class DecodedSound:
         if stop is not None:
             shifted = shifted[:, : round((stop - begin) * self.sample_rate)]
         return torch.from_numpy(np.clip(shifted, -1.0, 1.0)) if shifted.size else None
+
+    def _check_complete(self) -> None:
+        """Raise RejectedMedia where the stream ended, before the span did, and gave less than it
+        states."""
+        if self.is_done:
+            return
+        came, stated = self._num_passed, round(self.stated_seconds * self.sample_rate)
+        if self.is_entered and self.stream_start is not None:
+            # Entered behind its end it gives nothing, and lacks nothing.
+            end = (self._window[0] or 0) if self.first_seconds is None else self.end_seconds
+            came = round((end - self.stream_start) * self.sample_rate)
+        if came + LARGEST_FILLING < stated:
+            text = f"is truncated: {came} of {stated} samples could be read"
+            raise self._refusal(Reason.TRUNCATED, text)
 
     def _end_behind(self, num_samples: int) -> Fraction:
         return self.end_seconds + Fraction(num_samples, self.sample_rate)

@@ -16,6 +16,8 @@ from typing import BinaryIO
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, RejectedMedia, rejected
 
+BLOCK = 2**12  # bytes
+
 
 class MediaFile:
     """Reads of `stream`, until the deadline.
@@ -32,6 +34,7 @@ class MediaFile:
         self.failure: RejectedMedia | None = None
         self._stream = stream
         self._position = 0
+        self._read_blocks: set[int] = set()
         self._deadline = time.monotonic() + limits.max_seconds
         try:
             self.size = stream.seek(0, os.SEEK_END)
@@ -51,6 +54,11 @@ class MediaFile:
         """Until the deadline; not negative."""
         return max(self._deadline - time.monotonic(), 0.0)
 
+    @property
+    def blocks_read(self) -> frozenset[int]:
+        """The numbers of the blocks of `BLOCK` bytes of which something was read so far."""
+        return frozenset(self._read_blocks)
+
     def check(self) -> None:
         """Raise RejectedMedia where a read failed or the deadline is over."""
         if self.failure is None and time.monotonic() > self._deadline:
@@ -66,6 +74,8 @@ class MediaFile:
             self.check()
             self._stream.seek(min(self._position, self.size))
             content = self._stream.read(size)
+            blocks = range(self._position // BLOCK, (self._position + len(content)) // BLOCK + 1)
+            self._read_blocks.update(blocks)
             self._position += len(content)
             return content
         except RejectedMedia:

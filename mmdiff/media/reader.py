@@ -1,6 +1,8 @@
 """Files to clips, through PyAV: a damaged file is an error, never a clip."""
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -8,9 +10,16 @@ from typing import BinaryIO
 import av
 
 from mmdiff.media.clip import Clip
-from mmdiff.media.container_header import Container, check_claims, container_of, is_cut_off
+from mmdiff.media.container_header import (
+    Container,
+    check_claims,
+    container_of,
+    kinds_of_tracks,
+)
+from mmdiff.media.cut_off import is_cut_off, lacks_media
 from mmdiff.media.decoded_clip import decode_media
 from mmdiff.media.limits import Limits
+from mmdiff.media.matroska import check_sums
 from mmdiff.media.media_file import MediaFile, open_regular
 from mmdiff.media.rejection import Reason, RejectedMedia, Rejection, rejected
 from mmdiff.media.span import Span
@@ -108,9 +117,18 @@ def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> 
         return decode_image(file)
     container = container_of(file)
     try:
-        check_claims(file, container)
         is_short = is_cut_off(file, container)
-        return _entered(file, span) or decode_media(file, span=span, is_cut_off=is_short)
+        if is_short and lacks_media(file, container):
+            text = "is truncated: it states that it is longer; fetch it again"
+            raise rejected(name, Reason.TRUNCATED, "open", text)
+        check_claims(file, container)
+        kinds = kinds_of_tracks(file, container)
+        decode = partial(decode_media, file, span=span, kinds=kinds)
+        clip = _entered(file, span, decode) or decode(is_cut_off=is_short)
+        if container == "matroska":
+            check_sums(file)
+            file.check()
+        return clip
     except DAMAGES as error:
         file.check()  # a read that failed is the cause of whatever came of it
         if isinstance(error, RejectedMedia):
@@ -118,13 +136,13 @@ def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> 
         raise _refusal(error, file, container) from error
 
 
-def _entered(file: MediaFile, span: Span) -> Clip | None:
+def _entered(file: MediaFile, span: Span, decode: Callable[..., Clip]) -> Clip | None:
     """The span, decoded from the key frame before it; None where that does not work: there may be
     no such frame, or frames that need those before it."""
     if span.start_seconds <= ENTRY_SECONDS:
         return None
     try:
-        return decode_media(file, span=span, enter_at=span.start_seconds - ENTRY_SECONDS)
+        return decode(enter_at=span.start_seconds - ENTRY_SECONDS)
     except DAMAGES:
         file.check()
         return None

@@ -72,6 +72,42 @@ def test_v1_every_odd_file_becomes_its_truth_or_a_reason(odd_corpus, psnr):
     assert not faults
 
 
+@pytest.mark.parametrize("seconds", [1, 30])
+def test_v1_a_limit_refuses_what_the_whole_file_does(odd_corpus, seconds):
+    """As training reads; only damage behind the limit is not met."""
+    unseen = {"no_frames.mkv"} if seconds < 2 else set()
+    for name, file in odd_corpus.items():
+        outcome = decode_clip(file.path, at_most_seconds=seconds)
+        if file.truth is not None:
+            assert not isinstance(outcome, Rejection), outcome
+            assert (outcome.frames is None) == (file.truth.frames is None)
+        elif name not in unseen and not isinstance(outcome, Rejection):
+            assert seconds < 2 and name in BEHIND_THE_LIMIT, name
+
+
+BEHIND_THE_LIMIT = {"one_hour.mkv", "eight_hours.mkv", "noise_inside.mp4", "cut_90_sound.flac"}
+FRACTIONS = (10, 50, 90, 95, 99, 99.9)
+
+
+@pytest.mark.parametrize("seconds", [None, 2.5, 1])
+def test_v1_a_cut_file_is_refused_or_intact(odd_corpus, seconds):
+    """An index may be cut, not the pictures and not the sound."""
+    names = [file.name for file in odd_corpus.values() if file.truth and "_" not in file.name]
+    for name in names:
+        if name.endswith((".mp3", ".png", ".jpg", ".bmp", ".webp")) or name == "streamed.wav":
+            continue  # they do not state how long they are, or are images
+        data = odd_corpus[name].path.read_bytes()
+        truth = decode_clip(io.BytesIO(data), name=name, at_most_seconds=seconds)
+        for percent in FRACTIONS:
+            cut = io.BytesIO(data[: int(len(data) * percent / 100)])
+            outcome = decode_clip(cut, name=name, at_most_seconds=seconds)
+            if isinstance(outcome, Rejection):
+                continue
+            assert percent >= 95 or name == "tail.mp4" or seconds == 1, (name, percent)
+            assert outcome.shape == truth.shape, (name, percent)
+            assert outcome.num_samples == truth.num_samples, (name, percent)
+
+
 def test_v1_a_stream_of_bytes_gives_what_the_file_gives(odd_corpus):
     for file in odd_corpus.values():
         if not os.path.isfile(file.path):  # False too for a name that is too long
