@@ -10,9 +10,15 @@ from typing import Any, Literal, get_type_hints
 from rich.console import Console
 
 from mmdiff.apps.run import run_call
-from mmdiff.apps.run_folder import component_folders, latents_trained_on, trained_for
+from mmdiff.apps.run_folder import (
+    component_folders,
+    latents_trained_on,
+    shape_trained_on,
+    trained_for,
+)
 from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.media.atomic import share
 
 
 def main(words: Sequence[str]) -> int:
@@ -28,9 +34,9 @@ def export(
     scheduler: Any,
     audio_scheduler: Any = None,
     frame_rate: float = 16.0,
-    default_num_frames: int = 33,
-    default_height: int = 64,
-    default_width: int = 64,
+    default_num_frames: int | None = None,
+    default_height: int | None = None,
+    default_width: int | None = None,
     default_num_inference_steps: int = 30,
     default_guidance_scale: float = 4.0,
     default_audio_guidance_scale: float | None = None,
@@ -48,11 +54,11 @@ def export(
     target = Path(output_dir)
     check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
+    shape = {"num_frames": 33, "height": 64, "width": 64, **shape_trained_on(Path(diffusion_run))}
+    asked = {"num_frames": default_num_frames, "height": default_height, "width": default_width}
     facts = {
         "frame_rate": frame_rate,
-        "default_num_frames": default_num_frames,
-        "default_height": default_height,
-        "default_width": default_width,
+        **{f"default_{name}": asked[name] or size for name, size in shape.items()},
         "default_num_inference_steps": default_num_inference_steps,
         "default_guidance_scale": default_guidance_scale,
         "default_audio_guidance_scale": default_audio_guidance_scale,
@@ -112,9 +118,11 @@ def _save(
     facts: dict[str, Any],
 ) -> None:
     import torch
+    from diffusers.utils import logging as diffusers_logging
 
     from mmdiff.pipelines.pipeline import MMDiffPipeline
 
+    diffusers_logging.set_verbosity_error()  # `to` tells what loading keeps in fp32
     loaded = {name: load_component(name, folder) for name, folder in folders.items()}
     kept = getattr(torch, dtype)
     for component in loaded.values():
@@ -160,6 +168,7 @@ def _publish(finished: Path, target: Path) -> None:
     old = finished.with_name("old")
     if target.exists():
         os.replace(target, old)
+    share(finished)
     os.replace(finished, target)
     shutil.rmtree(old, ignore_errors=True)
 

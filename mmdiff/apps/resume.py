@@ -88,7 +88,8 @@ def _checkpoint_at(path: Path, *, strict: bool) -> Path:
             f"{path} is no checkpoint, nor a run with a valid one",
             key="resume",
             got=f"resume={path}",
-            cure="resume=auto for the newest of output_dir, or .../checkpoints/step_00001000",
+            cure="resume=auto for the newest of output_dir, null for none, "
+            "or .../checkpoints/step_00001000",
         )
     return found
 

@@ -1,6 +1,7 @@
 """What a training run left: its finished components, or what its newest checkpoint gives."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,38 @@ def latents_trained_on(run: Path) -> dict[str, str]:
         _log.warning("whose latents %s was trained on cannot be checked: %s", run, error)
         return {}
     return {str(name): str(digest) for name, digest in spec["components"].items()}
+
+
+def shape_trained_on(run: Path) -> dict[str, int]:
+    """Frames, height and width of most of the clips that a diffusion run was trained on; empty
+    where that is not known any more."""
+    from mmdiff.data.latent_cache import LatentCache, StaleCache
+
+    data = _configuration(run).get("data") or {}
+    spec, cache = data.get("spec"), (data.get("dataset") or {}).get("folder")
+    if spec is not None:
+        return {name: int(spec[name]) for name in ("num_frames", "height", "width")}
+    if cache is None:
+        return {}
+    counts = Counter[tuple[int, ...]]()
+    try:
+        for shard in LatentCache(cache).shards():
+            if "video" in shard.shapes:
+                counts[shard.shapes["video"]] += len(shard.identities)
+    except (OSError, StaleCache) as error:
+        _log.warning("the sizes that %s was trained on are not known: %s", run, error)
+    return _clip_of(counts.most_common(1)[0][0]) if counts else {}
+
+
+def _clip_of(shape: tuple[int, ...]) -> dict[str, int]:
+    from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder as Autoencoder
+
+    _, frames, rows, columns = shape
+    return {
+        "num_frames": 1 + Autoencoder.time_compression * (frames - 1),
+        "height": Autoencoder.space_compression * rows,
+        "width": Autoencoder.space_compression * columns,
+    }
 
 
 def _configuration(run: Path) -> dict[str, Any]:

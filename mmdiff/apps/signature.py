@@ -72,6 +72,7 @@ def wrong_value(key: str, value: object, annotation: object) -> UsageError:
         near = f"[{','.join(members)}]" if members and all(members) else ""
     else:
         near = nearest(str(value), choices)
+        near = f"[{near}]" if near and not fits(near, annotation) else near
     return UsageError(
         f"{key} is {shown(value)}; possible is {described(annotation)}",
         got=f"{key}={shown(value)}",

@@ -8,6 +8,7 @@ from typing import Any
 from mmdiff.apps.compose import check_nodes, save_resolved
 from mmdiff.apps.known_keys import options_of
 from mmdiff.apps.run import run_verb
+from mmdiff.apps.run_lock import run_lock
 from mmdiff.apps.train_settings import check_train_settings, check_trainer
 from mmdiff.apps.usage_error import UsageError
 
@@ -46,14 +47,13 @@ def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
     check_nodes(config)
     check_trainer(config)
     count = num_processes(config.get("trainer") or {})
-    find_checkpoint(config)  # refuses before resolved.yaml is written over
-    folder = Path(config["output_dir"])
-    if is_rank:
-        if int(os.environ.get("RANK", "0")) == 0:
-            save_resolved(config, folder)
+    find_checkpoint(config)  # refuses before anything is written
+    if is_rank and int(os.environ.get("RANK", "0")) > 0:
         return run_here(config)
-    resolved = save_resolved(config, folder)
-    return run_here(config) if count == 1 else run_several(resolved, count)
+    folder = Path(config["output_dir"])
+    with run_lock(folder):
+        resolved = save_resolved(config, folder)
+        return run_here(config) if count == 1 or is_rank else run_several(resolved, count)
 
 
 def num_processes(trainer: Mapping[str, Any]) -> int:

@@ -19,6 +19,10 @@ DISK_REFUSED = {
 }
 
 
+UMASK = os.umask(0o077)
+os.umask(UMASK)
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; write that file, and it becomes `path` at the end.
@@ -35,6 +39,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     temporary = target.with_name(f".{secrets.token_hex(6)}.partial{target.suffix}")
     try:
         yield temporary
+        share(temporary)
         _flush(temporary)
         _publish(temporary, target, overwrite=overwrite)
     except OSError as error:
@@ -45,6 +50,14 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     finally:
         temporary.unlink(missing_ok=True)
     _flush(target.parent)
+
+
+def share(path: Path) -> None:
+    """Give a file, or all below a folder, the mode that the user's mask grants: writers of weights
+    leave files that only their owner can read."""
+    for file in path.rglob("*") if path.is_dir() else (path,):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(0o666 & ~UMASK)
 
 
 def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> None:

@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mmdiff.media.atomic import share
 from mmdiff.testing.fault_plan import fault_point
 from mmdiff.training.checkpoint_state import join_state, split_state
 from mmdiff.training.manifest import DamagedCheckpoint, FileFacts, Manifest, step_of
@@ -213,6 +214,7 @@ def _leftovers(folder: Path) -> Iterator[Path]:
 
 def _publish(temporary: Path, folder: Path, step: int) -> None:
     old = folder.with_name(folder.name + ".old")
+    share(temporary)
     fault_point("checkpoint.publish", step)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)

@@ -92,10 +92,8 @@ class TrainingModule(LightningModule, Generic[Trained]):
                 f"precision is {precision}; possible are {', '.join(PRECISIONS)}: weights are kept "
                 "in 32 bits, since in 16 their average would stand still"
             )
-        if clip is not None and not clip > 0:
-            raise ValueError(
-                f"gradient_clip_val is {clip}; it must be above 0, or null for no clipping"
-            )
+        if clip is not None:
+            check_weights(gradient_clip_val=clip)  # below 0 turns the step round
         if self.critic is not None and self.trainer.precision == "16-mixed":
             raise ValueError(
                 "precision is 16-mixed, whose scaled gradients a critic does not take; "
@@ -135,7 +133,6 @@ class TrainingModule(LightningModule, Generic[Trained]):
         gradients are scaled."""
         if not gradient_clip_val:
             return
-        check_weights(above=True, gradient_clip_val=gradient_clip_val)  # below 0 turns the step
         if self.trainer.precision == "16-mixed":
             raise ValueError(
                 "precision is 16-mixed, whose scaled gradients are not clipped; use bf16-mixed"

@@ -8,8 +8,9 @@ import torch
 import yaml
 
 from mmdiff.apps import doctor, evaluate, export, generate
-from mmdiff.apps.run_folder import trained_for
+from mmdiff.apps.run_folder import shape_trained_on, trained_for
 from mmdiff.data.latent_cache import LatentCache, cache_spec
+from mmdiff.values.latents import ClipLatents
 from tests.pipelines.tiny import tiny_components
 
 PARTS = {
@@ -59,6 +60,15 @@ def test_the_folder_is_a_pipeline_and_nothing_else_is_left(pipeline, runs):
     assert index["scheduler"] == ["diffusers", "FlowMatchEulerDiscreteScheduler"]
     assert not list(runs.glob(".export-*"))
     assert not [path for path in pipeline.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+
+
+def test_sizes_are_those_of_most_clips_that_it_was_trained_on(cached, runs, tmp_path):
+    copy = cached(runs / "vae/components/vae")
+    cache = LatentCache(copy / "c")
+    for count, shape in ((1, (4, 3, 2, 2)), (3, (4, 5, 6, 8)), (2, (4, 1, 8, 8))):
+        latents = ClipLatents(video=torch.zeros(count, *shape))
+        cache.write_shard(latents, [f"{shape}{i}" for i in range(count)], torch.float16)
+    assert shape_trained_on(copy / "diffusion") == {"num_frames": 17, "height": 48, "width": 64}
 
 
 def test_it_is_replaced_only_when_asked(pipeline, runs, tmp_path, capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mmdiff.__main__ import main
 from mmdiff.apps.run_lock import run_lock
 from mmdiff.apps.usage_error import UsageError
 
@@ -50,3 +51,12 @@ def test_p8_a_run_that_was_killed_holds_nothing(
         pass
     with run_lock(tmp_path):  # nor does one that has ended
         pass
+
+
+def test_p8_train_is_refused_before_anything_is_written(
+    tmp_path: Path, holder: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "experiment=bounce/vocoder", f"output_dir={tmp_path}"]
+    assert main(words) == 2
+    assert f"process {holder.pid}" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]

@@ -146,3 +146,12 @@ def test_o2_a_file_is_no_folder(tmp_path):
         atomic_write(tmp_path / "file" / "facts.json"),
     ):
         raise AssertionError
+
+
+def test_what_only_its_writer_could_read_is_shared_as_the_mask_grants(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    with atomic_write(path) as temporary:
+        temporary.touch(mode=0o600)
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mmdiff.media.atomic import share
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 from mmdiff.values.legal_numbers import check_sizes
 
@@ -57,5 +58,6 @@ def _save(component: Component, folder: Path) -> None:
     component.save_pretrained(str(temporary))
     if folder.exists():
         os.replace(folder, old)
+    share(temporary)
     os.replace(temporary, folder)
     shutil.rmtree(old, ignore_errors=True)
