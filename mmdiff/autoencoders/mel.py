@@ -37,9 +37,9 @@ class LogMel(nn.Module):
         ceiling: float = 1.0,
     ) -> None:
         super().__init__()
-        if not hop_length <= win_length <= n_fft:
+        if not 1 <= hop_length <= win_length <= n_fft:
             raise ValueError(
-                f"win_length is {win_length}; it must lie from hop_length {hop_length} "
+                f"win_length is {win_length}; it must lie from hop_length {hop_length} (1 or more) "
                 f"to n_fft {n_fft}"
             )
         if not 0 <= f_min < f_max <= sample_rate / 2:
