@@ -48,6 +48,12 @@ def data_check(
     from mmdiff.data.checking.report_picture import save_picture
     from mmdiff.data.files.file_clips import FileClips
 
+    if num_workers < 0:
+        raise UsageError(
+            f"num_workers is {num_workers}; it is 0 or more",
+            key="num_workers",
+            cure="num_workers=0 checks in this process",
+        )
     files = data.dataset
     if not isinstance(files, FileClips):
         raise UsageError(

@@ -47,9 +47,12 @@ def start(config: dict[str, Any]) -> int:
     rank, world_size = (
         int(os.environ.get(name, n)) for name, n in (("RANK", 0), ("WORLD_SIZE", 1))
     )
+    clips = chosen_clips(config)
+    objects = {key: built(value) for key, value in arguments.items()}
+    check_clip_rates(clips, objects["mel"], objects.get("grid"))
     facts = encode(
-        chosen_clips(config),
-        **{key: built(value) for key, value in arguments.items()},
+        clips,
+        **objects,
         rank=rank,
         world_size=world_size,
     )
@@ -59,6 +62,27 @@ def start(config: dict[str, Any]) -> int:
             config["folder"], captions, text=config["text_folder"], device=config["device"]
         )
     return 0
+
+
+def check_clip_rates(clips: "CheckedClips", mel: Any, grid: Any) -> None:
+    """Raise UsageError, before a file is read, for clips of other rates than their latents have."""
+    from mmdiff.values.shapes import LatentGrid
+
+    spec, grid = getattr(clips, "spec", None), grid or LatentGrid()
+    if spec is None:
+        return
+    for name, key, found, rate in (
+        ("sample_rate", "mel.sample_rate", spec.sample_rate, mel.sample_rate),
+        ("frame_rate", "the frame rate of the latents", spec.rate, grid.frame_rate),
+    ):
+        if found != rate:
+            raise UsageError(
+                f"data.spec.{name} is {found} and {key} is {rate}: the latents would be of another "
+                "speed than the clips",
+                key=f"data.spec.{name}",
+                got=f"data.spec.{name}={found}",
+                cure=f"data.spec.{name}={rate}",
+            )
 
 
 def chosen_clips(config: dict[str, Any]) -> "CheckedClips":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -22,15 +23,34 @@ class ClipBatch:
     waveform    b samples, float32 in [-1, 1], or None
     captions    one per clip
     sample_ids  the number of each sample in the endless order, which keys its noise
+    frame_rate, sample_rate   of all clips, where the dataset tells
     """
 
     frames: Tensor | None
     waveform: Tensor | None
     captions: tuple[str, ...]
     sample_ids: tuple[int, ...]
+    frame_rate: Fraction | None = None
+    sample_rate: int | None = None
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    def check_rates(
+        self, *, frame_rate: Fraction | None = None, sample_rate: int | None = None
+    ) -> None:
+        """Raise ValueError unless the clips have these rates; None is not asked, and what a dataset
+        does not tell is not known."""
+        wanted = {"frame_rate": frame_rate, "sample_rate": sample_rate}
+        halves = {"frame_rate": self.frames, "sample_rate": self.waveform}
+        for name, rate in wanted.items():
+            found = getattr(self, name)
+            if halves[name] is None or None in (rate, found) or rate == found:
+                continue
+            raise ValueError(
+                f"these clips have {name} {found}, and what is trained on them takes {rate}: set "
+                f"data.spec.{name}={rate}, or train it at {found}"
+            )
 
     @property
     def picture(self) -> Tensor:
@@ -71,6 +91,8 @@ class ClipBatch:
             waveform=None if waveforms is None else torch.cat(waveforms),
             captions=tuple(sample.caption for sample in samples),
             sample_ids=tuple(numbers),
+            frame_rate=_one_rate(samples, "frame_rate"),
+            sample_rate=_one_rate(samples, "sample_rate"),
         )
 
 
@@ -93,6 +115,16 @@ class LatentBatch:
     def to(self, *args: Any, **kwargs: Any) -> LatentBatch:
         context = None if self.context is None else self.context.to(*args, **kwargs)
         return replace(self, latents=self.latents.to(*args, **kwargs), context=context)
+
+
+def _one_rate(samples: list[Sample], name: str) -> Any:
+    rates = {getattr(sample, name) for sample in samples}
+    if len(rates) > 1:
+        raise ValueError(
+            f"a batch takes clips of one {name}, and these have "
+            f"{' and '.join(sorted(map(str, rates)))}; give them one spec"
+        )
+    return next(iter(rates), None)
 
 
 def _all_or_none(

@@ -30,6 +30,7 @@ class ClipEncoder(nn.Module):
         self, vae: VideoAutoencoder, audio_vae: AudioAutoencoder, mel: nn.Module, grid: LatentGrid
     ) -> None:
         super().__init__()
+        check_rates(mel, grid)
         self.vae, self.audio_vae, self.mel, self.grid = vae, audio_vae, mel, grid
 
     @classmethod
@@ -47,7 +48,9 @@ class ClipEncoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, batch: ClipBatch) -> ClipLatents:
-        """Raises ValueError for sound that lasts longer than its picture's slices."""
+        """Raises ValueError for sound that lasts longer than its picture's slices, and for clips of
+        other rates than the grid's."""
+        batch.check_rates(frame_rate=self.grid.frame_rate, sample_rate=self.grid.sample_rate)
         waveform, frames = batch.waveform, batch.frames
         return ClipLatents(
             None if frames is None else _in_parts(self._video, frames),
@@ -73,6 +76,17 @@ class ClipEncoder(nn.Module):
         return with_preroll(
             batch.sound, preroll_samples=grid.preroll_samples, num_samples=num_samples
         )
+
+
+def check_rates(mel: nn.Module, grid: LatentGrid) -> None:
+    """Raise ValueError where the mel does not fit the grid on which its latents are placed."""
+    for name in ("sample_rate", "hop_length", "mel_bins"):
+        ours, theirs = getattr(mel, name, None), getattr(grid, name)
+        if ours is not None and ours != theirs:
+            raise ValueError(
+                f"mel.{name} is {ours} and the grid of the latents has {name} {theirs}; "
+                "give both the same"
+            )
 
 
 def _in_parts(encode: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:

@@ -7,7 +7,6 @@
 A caption is found by its words, so an edited one is never taken for what it was.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,14 +16,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from mmdiff.data.latent_cache import StaleCache, component_digest, digest_of, precision_of
+from mmdiff.data.latent_cache import component_digest, precision_of
+from mmdiff.data.sealed_json import StaleCache, digest_of, read_sealed, write_sealed
 from mmdiff.media.atomic import atomic_write
 from mmdiff.media.file_digest import sha256_of
 from mmdiff.text.encoder import encode_prompts, saved_text_encoder
 from mmdiff.values.context import Context
 
 _log = logging.getLogger(__name__)
-SCHEMA = 1
+SCHEMA = 2
 
 
 class ContextCache:
@@ -126,16 +126,9 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     path = folder / "contexts.json"
     if not path.is_file():
         return None
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise StaleCache(f"{path} is damaged ({error}); delete it and encode again") from error
-    if facts.get("schema") != SCHEMA:
-        raise StaleCache(
-            f"{path} has schema {facts.get('schema')}, this version reads {SCHEMA}; "
-            "delete it and run `mmdiff encode` again"
-        )
-    return facts
+    return read_sealed(
+        path, schema=SCHEMA, cure=f"delete {path.name} and run `mmdiff encode` again"
+    )
 
 
 def _write(folder: Path, known: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
@@ -148,5 +141,4 @@ def _write(folder: Path, known: dict[str, torch.Tensor], facts: dict[str, Any]) 
         save_file({"tokens": torch.cat(list(known.values()))}, path)
         sha256 = sha256_of(path)
     document = {"schema": SCHEMA, **facts, "sha256": sha256, "captions": places}
-    with atomic_write(folder / "contexts.json") as path:
-        path.write_text(json.dumps(document))
+    write_sealed(folder / "contexts.json", document)

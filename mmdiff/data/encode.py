@@ -5,16 +5,18 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmdiff.data.bad_clips import are_too_many, too_many
 from mmdiff.data.batch import ClipBatch
-from mmdiff.data.clip_encoder import ClipEncoder
+from mmdiff.data.clip_encoder import ClipEncoder, check_rates
 from mmdiff.data.clips import CheckedClips
-from mmdiff.data.latent_cache import LatentCache, StaleCache, cache_spec, precision_of
+from mmdiff.data.latent_cache import LatentCache, cache_spec, precision_of, settings_of
 from mmdiff.data.rejected_clips import RejectedClips
+from mmdiff.data.sealed_json import StaleCache
 from mmdiff.data.shard_writer import ShardWriter
 from mmdiff.data.watched_clips import WatchedClips, read_clips
 from mmdiff.media.rejection import Rejection
@@ -51,15 +53,24 @@ def encode(
     processes each takes every `world_size`-th clip; the last one to end completes the cache.
     Returns, in each of them, what is known of all clips but those that could not even be opened.
 
-    vae, audio_vae: folders of the autoencoders. Raises StaleCache if `folder` holds latents of
-    other autoencoders, unless `overwrite`; TooManyBadFiles if more than `max_bad_fraction` of the
-    clips are bad; ReadingFailed, which names the file, for a worker that is killed or hangs.
+    vae, audio_vae: folders of the autoencoders. Raises ValueError for a number out of its range,
+    and for clips of another rate than the mel's; StaleCache if `folder` holds latents of other
+    autoencoders, another mel, grid or precision, unless `overwrite`; TooManyBadFiles if more than
+    `max_bad_fraction` of the clips are bad; ReadingFailed, which names the file, for a worker that
+    is killed or hangs.
     """
+    _check_numbers(folder, batch_size, shard_size, num_workers, max_bad_fraction)
     cache = LatentCache(folder)
-    kept = precision_of(precision)
+    kept, grid = precision_of(precision), grid or LatentGrid()
+    check_rates(mel, grid)
     if overwrite and world_size > 1:
         raise ValueError("overwrite=true needs a single process; delete the folder instead")
-    spec = cache_spec({"vae": vae, "audio_vae": audio_vae}, precision=precision)
+    spec = cache_spec(
+        {"vae": vae, "audio_vae": audio_vae},
+        precision=precision,
+        mel=settings_of(mel),
+        grid=settings_of(grid),
+    )
     _prepare(cache, spec, overwrite=overwrite)
     facts = [dataset.facts(index) for index in range(len(dataset))]
     todo = _missing(facts, cache, rank=rank, world_size=world_size)
@@ -91,7 +102,7 @@ def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) ->
             if cache.spec() == spec:
                 return
             raise StaleCache(
-                f"{cache.folder} holds latents of other autoencoders or another precision; "
+                f"{cache.folder} holds latents of {_other(cache.spec(), spec)}; "
                 "choose another folder, or overwrite=true"
             )
         except StaleCache:
@@ -99,6 +110,26 @@ def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) ->
                 raise
         shutil.rmtree(cache.folder)
     cache.write_spec(spec)
+
+
+def _other(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """What differs, in words."""
+    names = {"components": "other autoencoders", "precision": "another precision"}
+    other = {"mel": "another mel", "grid": "another grid"} | names
+    return " and ".join(text for name, text in other.items() if found.get(name) != wanted[name])
+
+
+def _check_numbers(
+    folder: str, batch_size: int, shard_size: int, num_workers: int, max_bad_fraction: float
+) -> None:
+    if not str(folder).strip():
+        raise ValueError("folder is empty; give the folder of the cache, such as cache/clips")
+    least = {"batch_size": (batch_size, 1), "shard_size": (shard_size, 1)}
+    for name, (value, smallest) in (least | {"num_workers": (num_workers, 0)}).items():
+        if value < smallest:
+            raise ValueError(f"{name} is {value}; it must be at least {smallest}")
+    if not 0 <= max_bad_fraction <= 1:
+        raise ValueError(f"max_bad_fraction is {max_bad_fraction}; it must be from 0 to 1")
 
 
 def _missing(

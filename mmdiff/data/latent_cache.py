@@ -1,19 +1,19 @@
 """The latent cache: what the autoencoders make of a dataset, never used when stale.
 
-    spec.json                        schema, digests of the autoencoders, precision
+    spec.json                        schema, digests of the autoencoders, mel, grid, precision
     shard_1f0c....safetensors        video n c f h w, audio n c t m, unit variance
     shard_1f0c....json               what each row is the latents of, sha256 of the shard; after it
     index.json                       the clips of the dataset in order: key, caption, identity
 
-A row is found by the *identity* of its clip: a digest of the content of the file, the stretch of it
-and the spec it was brought to. So another order, another caption or another file by the same name
-never gets the latents of something else, and what is there is never made twice.
+Each JSON carries the digest of what it holds. A row is found by the *identity* of its clip: a
+digest of the content of the file, the stretch of it and the spec it was brought to. So another
+order, another caption or another file by the same name never gets the latents of something else,
+and what is there is never made twice.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mmdiff.data.sealed_json import StaleCache, digest_of, read_sealed, write_sealed
 from mmdiff.media.atomic import atomic_write
 from mmdiff.media.file_digest import sha256_of, sha256_of_all
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.sample import SampleFacts
 
-SCHEMA = 2
+SCHEMA = 3
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
-
-
-class StaleCache(ValueError):  # noqa: N818
-    """A latent cache made by other autoencoders, from other data, or damaged; the message says
-    which, and the cure."""
 
 
 def precision_of(name: str) -> torch.dtype:
@@ -42,11 +38,6 @@ def precision_of(name: str) -> torch.dtype:
     if name not in PRECISIONS:
         raise ValueError(f"precision is {name}; possible are {', '.join(PRECISIONS)}")
     return PRECISIONS[name]
-
-
-def digest_of(*parts: Any) -> str:
-    """sha256 of plain values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def component_digest(folder: str | Path) -> str:
@@ -60,9 +51,20 @@ def component_digest(folder: str | Path) -> str:
 
 
 def cache_spec(components: dict[str, str], **facts: Any) -> dict[str, Any]:
-    """What all latents of a cache depend on; `components` are folders by name."""
+    """What all latents of a cache depend on: `components` are folders by name, `facts` plain values
+    or settings of what has no weights."""
     digests = {name: component_digest(folder) for name, folder in sorted(components.items())}
     return {"schema": SCHEMA, "components": digests, **facts}
+
+
+def settings_of(thing: Any) -> dict[str, str]:
+    """Of a module without weights, or of a frozen value: its kind, and each number and text that it
+    was made with or derived from that, exactly."""
+    plain = {name: value for name, value in vars(thing).items() if not name.startswith("_")}
+    settings = {name: repr(v) for name, v in plain.items() if isinstance(v, int | float | str)}
+    settings |= {name: str(v) for name, v in plain.items() if isinstance(v, Fraction)}
+    settings.pop("training", None)
+    return {"kind": type(thing).__name__, **settings}
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,11 @@ class LatentCache:
         path = self.folder / "spec.json"
         if not path.is_file():
             raise StaleCache(f"{self.folder} holds no latent cache; fill it with `mmdiff encode`")
-        spec: dict[str, Any] = json.loads(path.read_text())
-        if spec.get("schema") != SCHEMA:
-            raise StaleCache(
-                f"{self.folder} has schema {spec.get('schema')}, this version reads {SCHEMA}; "
-                "run `mmdiff encode overwrite=true`"
-            )
-        return spec
+        return read_sealed(path, schema=SCHEMA, cure="run `mmdiff encode overwrite=true`")
 
     def write_spec(self, spec: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._write_json("spec.json", spec)
+        write_sealed(self.folder / "spec.json", spec)
 
     def check_components(self, components: dict[str, str]) -> None:
         """StaleCache unless the latents were made by these autoencoders (folders by name)."""
@@ -149,26 +145,21 @@ class LatentCache:
         with atomic_write(self.folder / f"{name}.safetensors") as path:
             save_file(tensors, path)
             sha256 = sha256_of(path)
-        self._write_json(f"{name}.json", {"sha256": sha256, "identities": list(identities)})
+        facts = {"sha256": sha256, "identities": list(identities)}
+        write_sealed(self.folder / f"{name}.json", facts)
 
     def shards(self) -> Iterator[Shard]:
         """The finished shards, in the order of their names."""
         for facts_path in sorted(self.folder.glob("shard_*.json")):
-            try:
-                facts = json.loads(facts_path.read_text())
-                identities, sha256 = tuple(facts["identities"]), str(facts["sha256"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise StaleCache(
-                    f"{facts_path} is damaged ({error}); delete it and run `mmdiff encode` again"
-                ) from error
+            facts = read_sealed(facts_path, cure="delete it and run `mmdiff encode` again")
             path = facts_path.with_suffix(".safetensors")
             if path.is_file():
-                yield Shard(path, identities, sha256)
+                yield Shard(path, tuple(facts["identities"]), facts["sha256"])
 
     def write_index(self, entries: Sequence[SampleFacts]) -> None:
         """The clips of the dataset in order: from now on the cache is complete."""
         clips = [[entry.key, entry.caption, entry.identity] for entry in entries]
-        self._write_json("index.json", {"clips": clips})
+        write_sealed(self.folder / "index.json", {"clips": clips})
 
     def entries(self) -> list[SampleFacts]:
         """The clips of the dataset; StaleCache where encoding has not ended."""
@@ -176,11 +167,5 @@ class LatentCache:
         path = self.folder / "index.json"
         if not path.is_file():
             raise StaleCache(f"{self.folder} is not filled yet; run `mmdiff encode` to its end")
-        try:
-            return [SampleFacts(*clip) for clip in json.loads(path.read_text())["clips"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise StaleCache(f"{path} is damaged ({error}); run `mmdiff encode` again") from error
-
-    def _write_json(self, name: str, document: dict[str, Any]) -> None:
-        with atomic_write(self.folder / name) as path:
-            path.write_text(json.dumps(document, indent=1))
+        clips = read_sealed(path, cure="run `mmdiff encode` again")["clips"]
+        return [SampleFacts(*clip) for clip in clips]

@@ -56,7 +56,7 @@ class ResumableLoader(DataLoader[Any]):
             batch_sampler=order,  # type: ignore[arg-type]
             num_workers=num_workers,
             collate_fn=collate,
-            timeout=legal_timeout(timeout_seconds) if num_workers else 0,
+            timeout=legal_timeout(timeout_seconds) * bool(num_workers),
             pin_memory=pin_memory,
             worker_init_fn=heed_only_the_loader,
         )

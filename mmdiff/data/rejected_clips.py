@@ -1,12 +1,10 @@
 """What was left out of a latent cache, told by every process that filled it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mmdiff.data.latent_cache import digest_of
-from mmdiff.media.atomic import atomic_write
+from mmdiff.data.sealed_json import digest_of, read_sealed, write_sealed
 from mmdiff.media.rejection import Reason, Rejection
 from mmdiff.values.sample import SampleFacts
 
@@ -36,8 +34,8 @@ class RejectedClips:
 
     def write(self, folder: Path) -> None:
         rows = [{"index": index, **asdict(one)} for index, one in sorted(self.bad.items())]
-        with atomic_write(folder / f"rejected_{self.rank:03d}.json") as path:
-            path.write_text(json.dumps({"listing": self.listing, "clips": rows}, indent=1))
+        document = {"listing": self.listing, "clips": rows}
+        write_sealed(folder / f"rejected_{self.rank:03d}.json", document)
 
     @staticmethod
     def read_all(
@@ -47,7 +45,8 @@ class RejectedClips:
         listing, bad = _listing(facts), {}
         for rank in range(world_size):
             path = folder / f"rejected_{rank:03d}.json"
-            document = json.loads(path.read_text()) if path.is_file() else {}
+            cure = "delete it and run `mmdiff encode` again"
+            document = read_sealed(path, cure=cure) if path.is_file() else {}
             if document.get("listing") != listing:
                 return None
             for row in document["clips"]:

@@ -54,7 +54,7 @@ def read_clips(
         batch_size=batch_size,
         num_workers=num_workers,
         collate_fn=list,
-        timeout=legal_timeout(timeout_seconds) if num_workers else 0,
+        timeout=legal_timeout(timeout_seconds) * bool(num_workers),
     )
     batches = iter(loader)
     with workers_watched([clips]):

@@ -7,6 +7,8 @@ from os import PathLike
 import torch
 from torch import Tensor
 
+SLOWEST = Fraction(1, 1001)  # that a float is read as: a fraction of small numbers
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:
@@ -91,7 +93,7 @@ def exact_rate(rate: Fraction | float | str) -> Fraction:
     """`rate` as an exact fraction: 16.0 -> 16, 23.976 -> 24000/1001, "30000/1001" -> itself, 12.5
     -> 25/2.
 
-    Raises ValueError unless it is positive and finite.
+    Raises ValueError unless it is positive and finite, and for a float that is nearly 0.
     """
     try:
         exact = Fraction(rate)
@@ -103,8 +105,10 @@ def exact_rate(rate: Fraction | float | str) -> Fraction:
         raise ValueError(f"fps is {rate}; it must be positive, such as 16")
     if isinstance(rate, Fraction):
         return exact
+    if exact < SLOWEST:
+        raise ValueError(f"fps is {rate}; the slowest is {SLOWEST}, or give a Fraction")
     broadcast = Fraction(round(exact) * 1000, 1001)  # 23.976 and 29.97 are short for these
-    if exact.denominator > 2 and abs(exact - broadcast) < Fraction(1, 200):
+    if broadcast and exact.denominator > 2 and abs(exact - broadcast) < Fraction(1, 200):
         return broadcast
     return exact.limit_denominator(1001)
 

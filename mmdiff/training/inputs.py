@@ -40,6 +40,7 @@ class MelInput(nn.Module):
         self.waveform = WaveformInput(preroll_samples)
 
     def forward(self, batch: ClipBatch) -> Tensor:
+        batch.check_rates(sample_rate=getattr(self.mel, "sample_rate", None))
         with torch.autocast(batch.sound.device.type, enabled=False):  # a mel in bf16 is too coarse
             return rearrange(self.mel(self.waveform(batch)), "b t m -> b 1 t m")
 

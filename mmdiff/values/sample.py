@@ -2,6 +2,7 @@
 read."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from torch import Tensor
 
@@ -14,12 +15,15 @@ class Sample:
     waveform  1 samples, float32 in [-1, 1], or None
     caption   what the clip shows and sounds like
     key       names the content: equal keys, equal clips
+    frame_rate, sample_rate   of the halves, or None where the dataset does not tell
     """
 
     frames: Tensor | None
     waveform: Tensor | None
     caption: str
     key: str
+    frame_rate: Fraction | None = None
+    sample_rate: int | None = None
 
     def __post_init__(self) -> None:
         if self.frames is None and self.waveform is None:

@@ -56,6 +56,8 @@ class BounceDataset(Dataset[Sample]):
             waveform=draw_waveform(event, self.shape),
             caption=caption(event, self._generator(index, "caption")),
             key=event.key,
+            frame_rate=self.shape.frame_rate,
+            sample_rate=self.shape.sample_rate,
         )
 
     def facts(self, index: int) -> SampleFacts:

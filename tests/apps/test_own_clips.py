@@ -91,3 +91,44 @@ def test_what_is_not_given_comes_from_the_bundled_model(tmp_path: Path) -> None:
     words = ["experiment=finetune/audio_autoencoder", "data.root=clips"]
     config = resolved(composed("train", words), "train")
     assert (Path(config["autoencoder"]["folder"]) / "config.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def one_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("one")
+    write_bounce(root, num_clips=1)
+    return root
+
+
+@pytest.mark.parametrize(
+    "verb, words, told",
+    [
+        ("encode", ["data.spec.sample_rate=8000"], ["data.spec.sample_rate", "mel.sample_rate"]),
+        ("encode", ["data.spec.frame_rate=8"], ["data.spec.frame_rate", "latents is 16"]),
+        ("encode", ["mel.hop_length=0"], ["hop_length"]),
+        ("encode", ["max_bad_fraction=5"], ["max_bad_fraction is 5"]),
+        ("encode", ["shard_size=-1"], ["shard_size is -1"]),
+        ("encode", ["batch_size=0"], ["batch_size is 0"]),
+        ("encode", ["folder=''"], ["folder is empty"]),
+        ("encode", ["data.root=''"], ["root is empty"]),
+        ("data-check", ["num_workers=-1"], ["num_workers is -1"]),
+        ("data-check", ["data.batch_size=0"], ["batch_size is 0"]),
+        ("data-check", ["data.num_workers=-1"], ["num_workers is -1"]),
+        ("train", ["data.timeout_seconds=0", "data.num_workers=0"], ["timeout_seconds is 0"]),
+        ("train", ["data.batch_size=2"], ["1 samples, fewer than one batch of 2"]),
+    ],
+    ids=str,
+)
+def test_v10_what_cannot_be_is_told_before_the_first_step(
+    one_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb, words, told
+) -> None:
+    given = ["data=folder", f"data.root={one_clip}", f"output_dir={tmp_path / 'out'}", *words]
+    if verb == "train":
+        given += ["experiment=bounce/video_autoencoder", "max_steps=1"]
+    if verb == "encode" and "folder=''" not in words:
+        given.append(f"folder={tmp_path / 'cache'}")
+    assert main([verb, *given]) == 2
+    shown = capsys.readouterr().err
+    assert all(text in shown for text in told), shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "cache").exists()

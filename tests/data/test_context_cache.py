@@ -74,3 +74,22 @@ def test_v7_damaged_contexts_are_refused(tmp_path: Path, text: str) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(StaleCache, match="is damaged"):
         ContextCache(cache)
+
+
+def test_v7_no_flipped_bit_of_the_places_is_believed(tmp_path: Path, text: str) -> None:
+    cache = tmp_path / "cache"
+    fill_contexts(cache, CAPTIONS, text=text)
+    before = ContextCache(cache)[CAPTIONS[0]]
+    path = cache / "contexts.json"
+    content, cures = path.read_bytes(), set()
+    for place in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(bytes(flipped))
+        try:
+            after = ContextCache(cache)[CAPTIONS[0]]
+        except StaleCache as error:
+            cures.add("mmdiff encode" in str(error))
+            continue
+        assert torch.equal(after, before)
+    assert cures == {True}

@@ -1,6 +1,8 @@
 """Latents come back as they were, and never when stale."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,20 @@ from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder, to_unit_range
 from mmdiff.data import encode as encode_room
 from mmdiff.data import latent_cache as cache_room
+from mmdiff.data.batch import ClipBatch
+from mmdiff.data.clip_encoder import ClipEncoder
 from mmdiff.data.datamodule import DataModule
 from mmdiff.data.encode import encode
+from mmdiff.data.files import listed_clips as listed_room
+from mmdiff.data.files.clip_spec import ClipSpec
+from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.latent_cache import LatentCache, StaleCache
 from mmdiff.data.latent_clips import LatentClip, LatentClips
 from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.training.inputs import MelInput
 from mmdiff.values.sample import Sample, SampleFacts
+from mmdiff.values.shapes import LatentGrid
+from tests.data.listed import Listed
 
 
 class Clips:
@@ -192,9 +202,113 @@ def test_v6_stale_latents_are_never_used(
         _encode(cache, parts)
     _encode(cache, parts, overwrite=True)
     assert LatentClips(str(cache), components=dict(parts)).entries[0].key == "0/0"
-    monkeypatch.setattr(cache_room, "SCHEMA", 3)
-    with pytest.raises(StaleCache, match="has schema 2, this version reads 3"):
+    monkeypatch.setattr(cache_room, "SCHEMA", 4)
+    with pytest.raises(StaleCache, match="has schema 3, this version reads 4"):
         LatentClips(str(cache))
+
+
+def test_v6_another_mel_grid_or_size_makes_latents_anew(
+    tmp_path: Path, parts: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    _encode(cache, parts)
+    mels = [LogMel(f_min=400.0), LogMel(win_length=1000), LogMel(floor=1e-3), LogMel(f_max=7000.0)]
+    for mel in mels:
+        with pytest.raises(StaleCache, match=r"of another mel; .*overwrite=true"):
+            encode(Clips(), str(cache), mel=mel, **parts)
+    encode(Clips(), str(cache), mel=mels[0], overwrite=True, **parts)
+    encode(Clips(), str(tmp_path / "fresh"), mel=mels[0], **parts)
+    ours, theirs = _rows(cache), _rows(tmp_path / "fresh")
+    assert all(torch.equal(ours[k].latents["audio"], theirs[k].latents["audio"]) for k in ours)
+    with pytest.raises(StaleCache, match="of another grid"):
+        encode(Clips(), str(cache), mel=mels[0], grid=LatentGrid(frame_rate=Fraction(8)), **parts)
+
+
+def test_v6_what_files_are_brought_to_is_part_of_their_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"bytes of a file")
+    changes = ({}, {"height": 32}, {"width": 32}, {"num_frames": 5}, {"sample_rate": 8000})
+
+    def identities() -> set[str]:
+        listed = [ListedClips(Listed(tmp_path, ["a.mp4"]), ClipSpec(**one)) for one in changes]
+        facts = [clips.facts(0) for clips in listed]
+        return {one.identity for one in facts if isinstance(one, SampleFacts)}
+
+    before = identities()
+    assert len(before) == len(changes)
+    monkeypatch.setattr(listed_room, "FITTING", listed_room.FITTING + 1)
+    assert not before & identities()
+
+
+@pytest.mark.parametrize(
+    "argument, value",
+    [
+        ("max_bad_fraction", 5),
+        ("max_bad_fraction", -0.1),
+        ("shard_size", -1),
+        ("batch_size", 0),
+        ("num_workers", -1),
+        ("timeout_seconds", 0),
+        ("folder", ""),
+    ],
+)
+def test_numbers_out_of_range_are_told(
+    tmp_path: Path, parts: dict[str, str], argument: str, value: object
+) -> None:
+    arguments = {"folder": str(tmp_path / "cache"), "mel": LogMel(), **parts, argument: value}
+    with pytest.raises(ValueError, match=f"{argument} is "):
+        encode(Clips(), **arguments)
+
+
+def test_clips_of_another_rate_are_refused(parts: dict[str, str]) -> None:
+    encoder = ClipEncoder.from_folders(parts["vae"], parts["audio_vae"], LogMel())
+    sample = Clips()[0]
+    assert isinstance(sample, Sample)
+    for name, rate in (("sample_rate", 8000), ("frame_rate", Fraction(25))):
+        batch = ClipBatch.collate([(0, replace(sample, **{name: rate}))])
+        with pytest.raises(ValueError, match=rf"{name} {rate}.*data.spec.{name}=16"):
+            encoder(batch)
+    other = replace(sample, sample_rate=8000)
+    with pytest.raises(ValueError, match="sample_rate 8000"):
+        MelInput(LogMel(), preroll_samples=0)(ClipBatch.collate([(0, other)]))
+    with pytest.raises(ValueError, match="one sample_rate"):
+        ClipBatch.collate([(0, sample), (1, other)])
+    with pytest.raises(ValueError, match=r"mel.sample_rate is 8000.*16000"):
+        ClipEncoder.from_folders(
+            parts["vae"], parts["audio_vae"], LogMel(8000, f_max=4000.0), LatentGrid()
+        )
+
+
+def _flips(path: Path) -> Iterator[None]:
+    """The file with each of its bits flipped, one at a time."""
+    content = path.read_bytes()
+    for place in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(bytes(flipped))
+        yield
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["spec.json", "index.json", "shard_*.json"])
+def test_v7_no_flipped_bit_of_the_facts_is_believed(
+    tmp_path: Path, parts: dict[str, str], name: str
+) -> None:
+    cache = tmp_path / "cache"
+    _encode(cache, parts, Clips(1))
+    before = LatentCache(cache)
+    facts = before.spec(), before.entries(), [vars(shard) for shard in before.shards()]
+    cures = set()
+    for _ in _flips(next(cache.glob(name))):
+        try:
+            now = LatentCache(cache)
+            after = now.spec(), now.entries(), [vars(shard) for shard in now.shards()]
+        except StaleCache as error:
+            cures.add("mmdiff encode" in str(error))
+            continue
+        assert after == facts
+    assert cures == {True}
 
 
 def test_v7_damaged_shards_are_refused(tmp_path: Path, parts: dict[str, str]) -> None:

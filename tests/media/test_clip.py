@@ -74,3 +74,12 @@ def test_importing_the_clip_does_not_load_the_codecs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("rate", [0.0009, 0.0004, 1e-300])
+def test_a_rate_that_would_be_read_as_nothing_is_refused(rate):
+    with pytest.raises(ValueError, match="the slowest is 1/1001"):
+        exact_rate(rate)
+    assert exact_rate(Fraction(1, 5000)) == Fraction(1, 5000)
+    assert exact_rate(0.5) == Fraction(1, 2)
+    assert exact_rate(0.001) == Fraction(1, 1000)

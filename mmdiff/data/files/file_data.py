@@ -8,6 +8,7 @@ from mmdiff.data.datamodule import DataModule
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.file_clips import FileClips
 from mmdiff.data.files.listed_clips import ListedClips
+from mmdiff.data.files.reading_watch import legal_timeout
 from mmdiff.data.sources.clip_entry import Source
 from mmdiff.data.sources.clip_folder import ClipFolder
 from mmdiff.data.sources.pair_lists import PairLists
@@ -36,6 +37,10 @@ class FileData(DataModule, ABC):
     pin_memory: bool = False
 
     def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("num_workers", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        legal_timeout(self.timeout_seconds)
         clips = ListedClips(self.source(), self.spec, limits=self.limits)
         super().__init__(
             FileClips(clips, seed=self.seed, max_bad_fraction=self.max_bad_fraction),

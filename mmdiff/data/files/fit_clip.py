@@ -58,7 +58,8 @@ def fit_clip(
     if chosen.waveform is not None:
         waveform, told = fit_sound(chosen, spec, start_seconds=start)
         adaptations += told
-    return FittedClip(Sample(frames, waveform, caption, key), adaptations)
+    sample = Sample(frames, waveform, caption, key, spec.rate, spec.sample_rate)
+    return FittedClip(sample, adaptations)
 
 
 def _halves(clip: Clip, spec: ClipSpec, key: str) -> Clip | Rejection:

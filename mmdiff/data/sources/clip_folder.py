@@ -57,7 +57,7 @@ class ClipFolder:
                 f"or name the one to read: data.metadata={(folder / tables[0]).as_posix()}"
             )
         if names:
-            paths = tuple(root / name for name in names)
+            paths = tuple(self._confined(root, root / name) for name in names)
             return self._by_tables(root, paths, found.names, found.rejections)
         return list_caption_files(root, found, allow_external=self.allow_external)
 
@@ -68,7 +68,17 @@ class ClipFolder:
             tables = [name for name in names if suffix_of(name) in TABLE_SUFFIXES]
             found = ", ".join(tables[:5]) or "no table"
             raise ValueError(f"metadata is {metadata!r}, not there under {root}; found: {found}")
-        return path
+        return self._confined(root, path) if path.is_symlink() else path
+
+    def _confined(self, root: Path, table: Path) -> Path:
+        """A table that lies under the root, links followed: a list is data, and a link in data must
+        not show what is elsewhere."""
+        if not self.allow_external and not table.resolve().is_relative_to(root):
+            raise ValueError(
+                f"{table} links to a place outside of {root}; put the table itself there, "
+                "or set data.allow_external=true"
+            )
+        return table
 
     def _by_tables(
         self,

@@ -28,6 +28,10 @@ class ConfinedPath:
 
 def media_root(root: str | os.PathLike[str]) -> Path:
     """The folder of a source, absolute, links followed; ValueError if there is none."""
+    if not str(root).strip():
+        raise ValueError(
+            "root is empty; give the folder of your clips, or . for the working folder"
+        )
     path = Path(root).expanduser()
     if not path.is_dir():
         found = "a file" if path.exists() else "not there"

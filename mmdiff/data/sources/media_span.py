@@ -23,7 +23,7 @@ class MediaSpan:
 
 
 def read_span(start: object, end: object, *, file: str) -> MediaSpan | Rejection:
-    """A span from what a list holds: numbers, text with a number, nothing or empty text.
+    """A span from what a list holds: numbers, text with a number, nothing, NaN or empty text.
 
     Left out is what is no finite number of seconds, negative, or ends before it begins.
     """
@@ -43,6 +43,8 @@ def read_span(start: object, end: object, *, file: str) -> MediaSpan | Rejection
 
 def _number(value: object) -> float | None:
     if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, float) and math.isnan(value):  # an empty cell, as pandas writes it
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return math.nan

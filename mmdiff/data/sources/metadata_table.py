@@ -50,7 +50,7 @@ def read_metadata(path: Path) -> Iterator[MetadataRow | Rejection]:
     """
     text_column = _text_column(path, read_columns(path))
     is_empty = True
-    for row in read_rows(path):
+    for row in read_rows(path, COLUMNS):
         is_empty = False
         yield row if isinstance(row, Rejection) else _read_row(row, text_column)
     if is_empty:

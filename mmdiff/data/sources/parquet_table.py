@@ -1,6 +1,6 @@
 """Parquet tables as rows of cells. pyarrow is an extra: it is loaded when such a table is read."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mmdiff.data.sources.table_row import MAX_TABLE_BYTES, Rows, TableRow
 
 if TYPE_CHECKING:
+    from pyarrow import Array, Scalar
     from pyarrow.parquet import ParquetFile
 
 ROWS_AT_ONCE = 1024
@@ -20,14 +21,39 @@ def parquet_columns(path: Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
-def parquet_rows(path: Path) -> Rows:
-    """Rows in order, some at a time, so that memory does not grow with the table."""
+def parquet_rows(path: Path, columns: Collection[str]) -> Rows:
+    """Rows in order, some at a time, so that memory does not grow with the table; of `columns`
+    only, as others may hold what Python cannot."""
     with _opened(path) as file:
+        wanted = [name for name in file.schema_arrow.names if name in columns]
         number = 0
-        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-            for cells in batch.to_pylist():
+        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
+            values = [_cells(column) for column in batch.columns]
+            for row in zip(*values, strict=True):
                 number += 1
+                cells = dict(zip(batch.schema.names, row, strict=True))
                 yield TableRow(f"{path.name} row {number}", MappingProxyType(cells))
+
+
+def _cells(column: "Array") -> list[object]:
+    """The values of a column. Bytes that are no UTF-8 become lone surrogates, and a date that
+    Python cannot hold a text, so that each spoils its row only."""
+    from pyarrow import large_binary, types
+
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (types.is_string(column.type) or types.is_large_string(column.type)):
+        return [_plain(cell) for cell in column]
+    raw = column.cast(large_binary()).to_pylist()
+    return [None if one is None else one.decode("utf-8", "surrogateescape") for one in raw]
+
+
+def _plain(cell: "Scalar") -> object:
+    try:
+        value: object = cell.as_py()
+        return value
+    except (ValueError, OverflowError):
+        return f"a {cell.type} that Python cannot hold"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,13 +27,15 @@ def read_columns(path: Path) -> list[str]:
     return readers[_format(path)](path)
 
 
-def read_rows(path: Path) -> Rows:
-    """The rows of a table in order; a row that cannot be read is a rejection.
+def read_rows(path: Path, columns: Collection[str]) -> Rows:
+    """The rows of a table in order, with `columns` at least; a row that cannot be read is a
+    rejection.
 
     ValueError where nothing behind a place can be read either: an open quote, a damaged file.
     """
-    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": parquet_rows}
-    return readers[_format(path)](path)
+    if _format(path) == ".parquet":
+        return parquet_rows(path, columns)
+    return _csv_rows(path) if _format(path) == ".csv" else _jsonl_rows(path)
 
 
 def _format(path: Path) -> str:
@@ -54,9 +56,14 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                 if cells:
                     yield reader.line_num, cells
         except csv.Error as error:
+            cure = (
+                "quote a text that holds commas, quotes or line ends, and double the quotes in it: "
+                '"say ""hello"""'
+            )
+            if "field larger" in str(error):
+                cure = "shorten the text of that line, or close a quote that is open before it"
             raise ValueError(
-                f"{path} cannot be read on from line {reader.line_num}: {error}; quote a text that "
-                'holds commas, quotes or line ends, and double the quotes in it: "say ""hello"""'
+                f"{path} cannot be read on from line {reader.line_num}: {error}; {cure}"
             ) from error
 
 

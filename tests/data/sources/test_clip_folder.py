@@ -185,3 +185,21 @@ def test_names_with_line_ends_are_listed_and_told_on_one_line(tmp_path: Path) ->
     listing = ClipFolder(tmp_path).listing()
     assert [e.key for e in listing.entries] == ["two\nlines.mp4"]
     assert [fault.file for fault in listing.rejections] == ["no\ncaption.mp4"]
+
+
+def test_s6_a_table_that_links_out_of_the_root_is_refused(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.mp4").write_bytes(b"clip")
+    (tmp_path / "secret.csv").write_text("file_name,text\na.mp4,very secret\n")
+    (root / "metadata.csv").symlink_to(tmp_path / "secret.csv")
+    for source in (ClipFolder(root), ClipFolder(root, "metadata.csv")):
+        with pytest.raises(ValueError, match="links to a place outside"):
+            source.listing()
+    assert len(ClipFolder(root, allow_external=True).listing().entries) == 1
+
+
+@pytest.mark.parametrize("root", ["", " "])
+def test_an_empty_root_is_not_the_working_folder(root):
+    with pytest.raises(ValueError, match="root is empty"):
+        ClipFolder(root).listing()

@@ -10,6 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from mmdiff.data.sources.caption_check import check_caption
 from mmdiff.data.sources.clip_folder import ClipFolder
 from mmdiff.data.sources.media_span import MediaSpan
 from mmdiff.data.sources.metadata_table import MetadataRow, read_metadata
@@ -193,3 +194,47 @@ def test_no_table_format(tmp_path: Path) -> None:
     (tmp_path / "metadata.tsv").write_text("file_name\ttext\n")
     with pytest.raises(ValueError, match=r"give \.csv, \.jsonl, \.parquet"):
         list(read_metadata(tmp_path / "metadata.tsv"))
+
+
+def _rows_of(folder, **columns):
+    path = folder / "metadata.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return list(read_metadata(path))
+
+
+def test_v9_columns_that_are_not_used_are_not_read(tmp_path):
+    """A time in nanoseconds, a date that Python cannot hold."""
+    odd = {
+        "created": pyarrow.array([1, 2], pyarrow.timestamp("ns")),
+        "seen": pyarrow.array([10**15, 1], pyarrow.timestamp("s")),
+    }
+    rows = _rows_of(tmp_path, file_name=["a.mp4", "b.mp4"], text=["one", "two"], **odd)
+    assert [(row.file_name, row.caption) for row in rows] == [("a.mp4", "one"), ("b.mp4", "two")]
+    rows = _rows_of(tmp_path, file_name=["a.mp4", "b.mp4"], text=["1", "2"], start=odd["seen"])
+    assert [row.span.reason for row in rows] == [Reason.BAD_SPAN] * 2
+
+
+def test_v9_bytes_that_are_no_text_spoil_their_row_only(tmp_path):
+    raw = pyarrow.array([b"a\xff\xfe", b"good", None])
+    for kind in (pyarrow.string(), pyarrow.large_string()):
+        wide = pyarrow.binary() if kind == pyarrow.string() else pyarrow.large_binary()
+        text = pyarrow.Array.from_buffers(kind, 3, raw.cast(wide).buffers())
+        rows = _rows_of(tmp_path, file_name=["a.mp4", "b.mp4", "c.mp4"], text=text)
+        found = [check_caption(row.caption, file=row.file_name) for row in rows]
+        assert [isinstance(one, Rejection) for one in found] == [True, False, True]
+
+
+def test_v9_an_empty_cell_of_pandas_is_an_empty_cell(tmp_path):
+    nan = float("nan")
+    rows = _rows_of(tmp_path, file_name=["a", "b"], text=["1", "2"], start=[1.5, nan], end=[nan, 2])
+    assert [(row.span.start_seconds, row.span.end_seconds) for row in rows] == [
+        (1.5, None),
+        (None, 2.0),
+    ]
+
+
+def test_v9_a_cell_that_is_too_long_is_told_with_its_cure(tmp_path):
+    path = tmp_path / "metadata.csv"
+    path.write_text(f"file_name,text\na.mp4,{'x' * 140_000}\nb.mp4,ok\n")
+    with pytest.raises(ValueError, match=r"line 2: .*shorten the text of that line"):
+        list(read_metadata(path))
