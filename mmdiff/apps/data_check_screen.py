@@ -46,7 +46,7 @@ def verdict(report: DataReport) -> str:
     allowed = f"max_bad_fraction={report.max_bad_fraction:g}"
     if not report.rows:
         return "no clips are listed: give files with captions under data.root"
-    dropped = f"{report.bad_fraction:.2%} dropped"
+    dropped = f"{report.bad_fraction:.2%} bad"
     if report.is_good:
         return f"{len(report.rows)} clips: {counts}; {dropped}, within {allowed}"
     cure = "take them off the list, repair them as said above, or raise data.max_bad_fraction"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmdiff.apps.compose import built, check_nodes, save_resolved
+from mmdiff.apps.device import chosen_device
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.terminal import log_to_terminal
@@ -33,6 +34,7 @@ def start(config: dict[str, Any]) -> int:
     arguments = {key: value for key, value in config.items() if key not in _NOT_FOR_ENCODE}
     check_arguments(encode, {**arguments, "dataset": config["dataset"]})
     check_nodes(config)
+    arguments["device"] = device = chosen_device(config["device"])
     for name in ("vae", "audio_vae"):
         if not (Path(config[name]) / "config.json").is_file():
             raise UsageError(
@@ -58,9 +60,7 @@ def start(config: dict[str, Any]) -> int:
     )
     if config["text_folder"] is not None and rank == 0:
         captions = [one.caption for one in facts]
-        fill_contexts(
-            config["folder"], captions, text=config["text_folder"], device=config["device"]
-        )
+        fill_contexts(config["folder"], captions, text=config["text_folder"], device=device)
     return 0
 
 

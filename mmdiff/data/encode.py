@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdiff.data.bad_clips import are_too_many, too_many
+from mmdiff.data.bad_clips import LACKING, are_too_many, too_many
 from mmdiff.data.batch import ClipBatch
 from mmdiff.data.clip_encoder import ClipEncoder, check_rates
 from mmdiff.data.clips import CheckedClips
@@ -193,7 +193,8 @@ def _complete(
     if any(isinstance(one, Rejection) or one.identity not in made for one in entries):
         _log.info("other processes still encode; the last one completes the cache")
         return
-    if are_too_many(len(bad), len(facts), max_bad_fraction):
+    num_lacking = sum(one.reason in LACKING for one in bad.values())
+    if are_too_many(len(bad), num_lacking, len(facts), max_bad_fraction):
         names = [(one.file, one.reason) for one in bad.values()]
         raise too_many(names, len(facts), max_bad_fraction)
     cache.write_index([one for one in entries if isinstance(one, SampleFacts)])

@@ -41,7 +41,7 @@ def run(folder, output, *words):
 def test_what_is_dropped_is_told_and_decides_the_exit_code(folder, tmp_path, capsys):
     assert run(folder, tmp_path / "a") == 1
     shown = capsys.readouterr().out
-    assert "5 clips: 3 kept, 1 adapted, 1 dropped; 20.00% dropped" in shown
+    assert "5 clips: 3 kept, 1 adapted, 1 dropped; 20.00% bad" in shown
     assert "more than max_bad_fraction=0.01" in shown
     assert Reason.TRUNCATED.cure in shown or Reason.DAMAGED.cure in shown
     assert "cropped 80 x 64 -> 64 x 64" in shown
@@ -107,7 +107,7 @@ def test_verdicts():
     assert verdict(DataReport(())).startswith("no clips are listed")
     assert verdict(DataReport((bad,))).endswith("none is left to train on")
     assert verdict(DataReport((kept,))) == (
-        "1 clips: 1 kept, 0 adapted, 0 dropped; 0.00% dropped, within max_bad_fraction=0.01"
+        "1 clips: 1 kept, 0 adapted, 0 dropped; 0.00% bad, within max_bad_fraction=0.01"
     )
 
 

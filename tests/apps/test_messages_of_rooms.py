@@ -14,6 +14,7 @@ from mmdiff.data.bad_clips import too_many
 from mmdiff.data.files.file_clips import NamedFailure, ReadingFailed
 from mmdiff.data.latent_cache import SCHEMA, LatentCache, precision_of
 from mmdiff.data.order import EndlessOrder
+from mmdiff.data.sealed_json import write_sealed
 from mmdiff.data.sources.clip_folder import ClipFolder
 from mmdiff.data.sources.shard_urls import shard_paths
 from mmdiff.data.weighted_order import WeightedOrder
@@ -47,7 +48,7 @@ def _diverged(folder: Path) -> None:
 
 
 def _cache(folder: Path, spec: dict[str, Any]) -> LatentCache:
-    (folder / "spec.json").write_text(json.dumps(spec))
+    write_sealed(folder / "spec.json", spec)
     return LatentCache(folder)
 
 

@@ -40,7 +40,7 @@ def test_from_a_folder_of_clips_to_a_clip_of_its_model(clips: Path, tmp_path: Pa
     words = ["train", "experiment=finetune/video_autoencoder", *files, *small]
     assert main([*words, f"output_dir={vae_run}"]) == 0
 
-    words = [f"vae={vae_run / 'components/vae'}", f"folder={cache}", "max_bad_fraction=0.5"]
+    words = [f"vae={vae_run / 'components/vae'}", f"folder={cache}"]
     assert main(["encode", *files, *words, f"output_dir={tmp_path / 'encode'}"]) == 0
     assert len(LatentCache(cache).entries()) == 6
     assert {shard.shapes["video"] for shard in LatentCache(cache).shards()} == {
@@ -107,6 +107,7 @@ def one_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("encode", ["data.spec.frame_rate=8"], ["data.spec.frame_rate", "latents is 16"]),
         ("encode", ["mel.hop_length=0"], ["hop_length"]),
         ("encode", ["max_bad_fraction=5"], ["max_bad_fraction is 5"]),
+        ("encode", ["device=tpu"], ["device is tpu; possible is auto, cpu or cuda"]),
         ("encode", ["shard_size=-1"], ["shard_size is -1"]),
         ("encode", ["batch_size=0"], ["batch_size is 0"]),
         ("encode", ["folder=''"], ["folder is empty"]),

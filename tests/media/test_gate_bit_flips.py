@@ -56,9 +56,9 @@ def _counts(intact: bytes, psnr, *, seed: int = 0, **span) -> Counter[str]:
     return counts
 
 
-# Of 3,000 flips 5 pass: in slices of H.264, which have no checksum. And now and then one in the number
-# of the edit list that says when the sound begins. No decoder can tell; a sha256 in the list does
-# (tests/data).
+# Of 3,000 flips 5 pass: in slices of H.264, which have no checksum. And now and then one in the
+# number of the edit list that says when the sound begins. No decoder can tell; a sha256 in the list
+# does (tests/data).
 MOST_GARBLED, MOST_MOVED = 2, 1
 
 

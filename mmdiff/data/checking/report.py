@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from mmdiff.data.bad_clips import LACKING
 from mmdiff.media.atomic import atomic_write
 from mmdiff.media.rejection import Reason, Rejection, Stage
 
@@ -79,14 +80,15 @@ class DataReport:
 
     @property
     def bad_fraction(self) -> float:
-        """The dropped part of all; 1 where nothing is listed."""
-        return self.count("dropped") / len(self.rows) if self.rows else 1.0
+        """The bad part of all, 1 where nothing is left; a clip that only lacks the half that is
+        asked for does not count."""
+        bad = [row for row in self.rows if row.reason is not None and row.reason not in LACKING]
+        return len(bad) / len(self.rows) if self.usable() else 1.0
 
     @property
     def is_good(self) -> bool:
         """Whether training would go on with these clips."""
-        num_bad = self.count("dropped")
-        return num_bad < len(self.rows) and num_bad <= self.max_bad_fraction * len(self.rows)
+        return bool(self.usable()) and self.bad_fraction <= self.max_bad_fraction
 
     def reasons(self) -> list[ReasonCount]:
         """The most frequent first."""

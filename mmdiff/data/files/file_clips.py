@@ -34,9 +34,9 @@ class ReadingFailed(RuntimeError):  # noqa: N818
 class FileClips:
     """Sample number k is clip k modulo their number; crop and stretch are drawn from (seed, k).
 
-    In place of a bad clip, attempt 1, 2, ... reads the clip that (seed, k, attempt) draws, so what
-    is trained on does not depend on workers, ranks or on where a run was resumed. Bad clips count
-    once each, out of all that were listed.
+    In place of a bad clip, and of one without the half that is asked for, attempt 1, 2, ... reads
+    the clip that (seed, k, attempt) draws, so what is trained on does not depend on workers, ranks
+    or on where a run was resumed. Bad clips count once each, out of all that were listed.
 
     In the order of `order` each batch is of clips with the same halves; a clip is then replaced by
     another with its halves.
@@ -120,25 +120,26 @@ class FileClips:
         return len(self.clips)
 
     @property
-    def num_bad(self) -> int:
-        """Clips known to be bad so far, with those that could not even be listed."""
-        return self.ledger.num_bad + len(self.clips.listing.rejections)
+    def num_left_out(self) -> int:
+        """Clips known to be left out so far, with those that could not even be listed."""
+        return self.ledger.num_left_out + len(self.clips.listing.rejections)
 
     def check(self) -> None:
         """Raise TooManyBadFiles as soon as it is known; in any process."""
-        if are_too_many(self.num_bad, self.num_listed, self.max_bad_fraction):
-            raise too_many(self._bad_names(), self.num_listed, self.max_bad_fraction)
+        counts = self.num_left_out, self.ledger.num_lacking, self.num_listed
+        if are_too_many(*counts, self.max_bad_fraction):
+            raise too_many(self._left_out(), self.num_listed, self.max_bad_fraction)
 
     def tell(self) -> None:
-        """Log what became known to be bad since the last call; raises as `check` does."""
+        """Log what became known to be left out since the last call; raises as `check` does."""
         self.check()
-        if self.num_bad == self._num_told:
+        if self.num_left_out == self._num_told:
             return
-        names = self._bad_names()
+        names = self._left_out()
         new = [f"{name} ({reason})" for name, reason in names if name not in self._told]
         shown = ", ".join(new[:NAMES_IN_LOG]) + (", ..." if len(new) > NAMES_IN_LOG else "")
         _log.warning(
-            "%d of %d clips are bad so far (%.2f %%); others take their place; new: %s",
+            "%d of %d clips are left out so far (%.2f %%); others take their place; new: %s",
             len(names),
             self.num_listed,
             100 * len(names) / self.num_listed,
@@ -154,7 +155,7 @@ class FileClips:
             f"{reading.number}, {key}, for {reading.seconds:.1f} s"
         )
 
-    def _bad_names(self) -> list[tuple[str, Reason]]:
+    def _left_out(self) -> list[tuple[str, Reason]]:
         listed = [(one.file, one.reason) for one in self.clips.listing.rejections]
         bad = self.ledger.bad().items()
         names = listed + [(self.clips.entries[entry].key, reason) for entry, reason in bad]

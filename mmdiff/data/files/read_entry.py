@@ -34,7 +34,7 @@ def read_entry(
         return sound
     if sound.waveform is None:
         text = f"{entry.key}: {entry.audio} is given as its sound and holds none"
-        return Rejection(entry.key, Reason.NO_SOUND, "decode", text)
+        return Rejection(entry.key, Reason.BAD_ROW, "decode", text)
     return replace(clip, waveform=sound.waveform, sample_rate=sound.sample_rate)
 
 

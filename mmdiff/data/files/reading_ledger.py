@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import get_worker_info
 
+from mmdiff.data.bad_clips import LACKING
 from mmdiff.media.rejection import Reason
 
 MOST_WORKERS = 1024
 NOT_READ, GOOD, FIRST_REASON = 0, 1, 2
 REASONS = tuple(Reason)
+LACKING_STATES = torch.tensor([FIRST_REASON + REASONS.index(r) for r in LACKING], dtype=torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,12 @@ class ReadingLedger:
         return REASONS[state - FIRST_REASON] if state >= FIRST_REASON else None
 
     @property
-    def num_bad(self) -> int:
+    def num_left_out(self) -> int:
         return int((self._states >= FIRST_REASON).sum())
+
+    @property
+    def num_lacking(self) -> int:
+        return int(torch.isin(self._states, LACKING_STATES).sum())
 
     def bad(self) -> dict[int, Reason]:
         """The entries that are known to be bad, in their order."""

@@ -8,6 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mmdiff.data.bad_clips import TooManyBadFiles
+from mmdiff.data.checking.check_clip import check_clip
+from mmdiff.data.checking.report import DataReport
 from mmdiff.data.files.clip_kinds import STILL, ClipKinds, Kind
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.file_clips import FileClips
@@ -131,6 +134,36 @@ def test_stills_that_cannot_be_used_are_told(
 ) -> None:
     outcome = clips(folder, _stills(folder, 1), **spec)[0]
     assert isinstance(outcome, Rejection) and outcome.reason == reason
+
+
+def test_clips_without_the_half_that_is_asked_for_are_left_out_and_are_not_bad(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Four of eight are silent: ten times what may be bad."""
+    asked = clips(folder, sound="required", picture="required")
+    dataset = FileClips(asked, seed=1, max_bad_fraction=0.05)
+    for batch in islice(ResumableLoader(dataset, dataset.order(2, seed=3)), 8):
+        assert all(caption.startswith("both") for caption in batch.captions)
+    assert "4 of 8 clips are left out so far (50.00 %)" in caplog.text and "no_sound" in caplog.text
+    report = DataReport(tuple(check_clip(asked, index) for index in range(len(asked))))
+    assert (report.count("dropped"), report.bad_fraction, report.is_good) == (4, 0.0, True)
+
+
+@pytest.mark.parametrize(
+    "names, told",
+    [
+        ([name for name in NAMES if "silent" in name], "4 of 4 clips are bad"),
+        ([*NAMES, "bad.mp4"], "1 of 9 clips are bad"),
+    ],
+)
+def test_where_none_is_left_or_others_are_bad_it_is_told(
+    folder: Path, names: list[str], told: str
+) -> None:
+    asked = clips(folder, names, sound="required", picture="required")
+    dataset = FileClips(asked, seed=1, max_bad_fraction=0.05)
+    loader = ResumableLoader(dataset, dataset.order(1, seed=3))
+    with pytest.raises(TooManyBadFiles, match=told):
+        list(islice(loader, 9))
 
 
 def _stills(folder: Path, count: int) -> list[str]:

@@ -103,8 +103,8 @@ def test_v3_one_per_cent_of_bad_clips_is_told_and_replaced(folder, caplog):
     keys = [caption for batch in batches for caption in batch.captions]
     assert len(keys) == 100 and "0000.mp4" not in keys
     assert sorted(number for batch in batches for number in batch.sample_ids) == list(range(100))
-    assert dataset.num_bad == 1
-    assert "1 of 100 clips are bad so far (1.00 %" in caplog.text
+    assert dataset.num_left_out == 1
+    assert "1 of 100 clips are left out so far (1.00 %" in caplog.text
     assert "0000.mp4 (not_media)" in caplog.text
     alone = FileClips(listed(folder, num_good=99, num_bad=1), seed=1)
     replaced = next(
@@ -135,8 +135,8 @@ def test_v3_ten_bad_clips_of_a_thousand(folder, caplog):
     with caplog.at_level(logging.WARNING, logger="mmdiff"):
         batches = batches_of(dataset, batch_size=100, num_workers=2, count=10)
     assert sum(map(len, batches)) == 1000
-    assert dataset.num_bad == 10
-    assert "10 of 1000 clips are bad so far (1.00 %)" in caplog.text
+    assert dataset.num_left_out == 10
+    assert "10 of 1000 clips are left out so far (1.00 %)" in caplog.text
     again = FileClips(dataset.clips, seed=1)
     resumed = batches_of(again, batch_size=100, start=8, count=2)
     assert [digest_of(batch) for batch in resumed] == [digest_of(batch) for batch in batches[8:]]
@@ -188,7 +188,7 @@ def _rank(rank, folder, results):
     clips = ListedClips(Listed(folder / f"rank{rank}", [f"{i}.mp4" for i in range(8)]), SPEC)
     dataset = FileClips(clips, seed=1, max_bad_fraction=0.5)
     batches = batches_of(dataset, batch_size=4, rank=rank, world_size=2, count=4)
-    results.put((rank, [len(batch) for batch in batches], dataset.num_bad))
+    results.put((rank, [len(batch) for batch in batches], dataset.num_left_out))
 
 
 def test_v4_bad_files_of_one_rank_stall_nobody(folder):
