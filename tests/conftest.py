@@ -1,5 +1,6 @@
 """I6: the whole suite runs without network; only this machine can be reached."""
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -25,3 +26,13 @@ def without_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", connect)
         yield
+
+
+@pytest.fixture(autouse=True)
+def without_handlers_of_others() -> Iterator[None]:
+    """Hydra hands the root logger the screen of one test; in the next that screen is closed."""
+    before = list(logging.root.handlers)
+    yield
+    for handler in logging.root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in before:
+            logging.root.removeHandler(handler)
