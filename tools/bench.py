@@ -1,10 +1,10 @@
 """Timings of the README, measured again:
 
-    python tools/bench.py [import] [generate] [sample] [autoencoder] [train]   (default: all)
+    python tools/bench.py [import] [generate] [sample] [autoencoder] [encode] [train]
 
-Prints one line per figure: what, the median and the range of several runs, and what it may cost at
-most, where a bound was promised. Every run of `import` and `generate` is a fresh process, as a user
-starts it.
+(default: all). Prints one line per figure: what, the median and the range of several runs, and what
+it may cost at most, where a bound was promised. Every run of `import`, `generate` and `encode` is a
+fresh process, as a user starts it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmdiff.data.batch import LatentBatch
 
-ROWS = 32
+ROWS, CLIPS = 32, 200
 PROMPT = (
     "a small red circle bouncing left and right quickly on a black background, "
     "a high ping at each bounce"
@@ -111,6 +112,19 @@ def bench_autoencoder(runs: int) -> list[Timing]:
         ]
 
 
+def bench_encode(runs: int) -> list[Timing]:
+    """From mp4 files to a latent cache, start included: one worker reads, one process encodes."""
+    from write_bounce import write_bounce
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_bounce(Path(folder) / "clips", num_clips=CLIPS)
+        command = [sys.executable, "-m", "mmdiff", "encode", "data=folder"]
+        command += [f"data.root={folder}/clips", f"output_dir={folder}"]
+        caches = (f"folder={folder}/cache{number}" for number in count())
+        seconds = repeated(lambda: run([*command, next(caches)]), runs)
+    return [Timing(f"mmdiff encode, each of {CLIPS} clips", tuple(s / CLIPS for s in seconds))]
+
+
 def bench_train(runs: int) -> list[Timing]:
     """One optimizer step of the bundled model's recipe, on one batch again and again, and on ever
     new ones from a latent cache: the loader may add 3 %."""
@@ -180,6 +194,7 @@ BENCHES = {
     "generate": bench_generate,
     "sample": bench_sample,
     "autoencoder": bench_autoencoder,
+    "encode": bench_encode,
     "train": bench_train,
 }
 

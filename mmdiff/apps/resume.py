@@ -25,7 +25,8 @@ def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
     auto (or `ckpt_path=last`): the newest valid one of the run, if any; null: none; or the path
     of a checkpoint or of a run.
 
-    Raises UsageError for a path without a checkpoint, for a run whose model has other settings
+    Raises UsageError for a path without a checkpoint, for a run whose checkpoints are all damaged
+    or whose model has other settings
     than the checkpoint's, and for one that would leave two histories in one folder.
     """
     asked = config["resume"] if config.get("ckpt_path") is None else config["ckpt_path"]
@@ -35,6 +36,7 @@ def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
     is_strict = bool(config["strict_resume"])
     if asked in ("auto", "last"):
         found = latest_checkpoint(own, strict=is_strict) if own.is_dir() else None
+        _check_some_valid(own, found)
     else:
         found = None if asked is None else _checkpoint_at(Path(asked), strict=is_strict)
         _check_history(own, found)
@@ -92,6 +94,17 @@ def _checkpoint_at(path: Path, *, strict: bool) -> Path:
             "or .../checkpoints/step_00001000",
         )
     return found
+
+
+def _check_some_valid(own: Path, found: Path | None) -> None:
+    """A run whose checkpoints are all damaged does not begin again in silence."""
+    lost = checkpoints_in(own) if found is None else []
+    if lost:
+        raise UsageError(
+            f"none of the {len(lost)} checkpoints in {own} can be loaded, as said above",
+            key="resume",
+            cure="put an undamaged one back, or give another output_dir to start anew",
+        )
 
 
 def _check_history(own: Path, found: Path | None) -> None:

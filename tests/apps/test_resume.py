@@ -148,6 +148,16 @@ def test_c5_strict_resume_ends_with_2_and_the_reason(
     assert "Traceback" not in screen and not (tmp_path / "resolved.yaml").exists()
 
 
+def test_c5_a_run_whose_checkpoints_are_all_damaged_does_not_begin_again_in_silence(
+    tmp_path: Path,
+) -> None:
+    for step in (5, 10):
+        (_save(tmp_path, step) / "state.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"none of the 2 checkpoints in .* can be loaded") as error:
+        find_checkpoint(_config(tmp_path))
+    assert "another output_dir" in error.value.screen("train")
+
+
 @pytest.mark.parametrize("error", [NonFinite, ReadingFailed, RanksDisagree])
 def test_errors_of_a_run_take_one_screen(
     error: type[Exception], tmp_path: Path, capsys: pytest.CaptureFixture[str]
