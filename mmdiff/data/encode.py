@@ -20,6 +20,7 @@ from mmdiff.data.sealed_json import StaleCache
 from mmdiff.data.shard_writer import ShardWriter
 from mmdiff.data.watched_clips import WatchedClips, read_clips
 from mmdiff.media.rejection import Rejection
+from mmdiff.values.legal_numbers import check_fractions
 from mmdiff.values.sample import Sample, SampleFacts
 from mmdiff.values.shapes import LatentGrid
 
@@ -128,8 +129,7 @@ def _check_numbers(
     for name, (value, smallest) in (least | {"num_workers": (num_workers, 0)}).items():
         if value < smallest:
             raise ValueError(f"{name} is {value}; it must be at least {smallest}")
-    if not 0 <= max_bad_fraction <= 1:
-        raise ValueError(f"max_bad_fraction is {max_bad_fraction}; it must be from 0 to 1")
+    check_fractions(max_bad_fraction=max_bad_fraction)
 
 
 def _missing(

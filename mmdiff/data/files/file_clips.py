@@ -19,6 +19,7 @@ from mmdiff.data.order import EndlessOrder, keyed_seed
 from mmdiff.media.rejection import Reason, Rejection, printable
 from mmdiff.testing.fault_plan import fault_point
 from mmdiff.values.latents import Modality
+from mmdiff.values.legal_numbers import check_fractions
 from mmdiff.values.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -45,8 +46,7 @@ class FileClips:
     """
 
     def __init__(self, clips: ListedClips, *, seed: int, max_bad_fraction: float = 0.01) -> None:
-        if not 0 <= max_bad_fraction <= 1:
-            raise ValueError(f"max_bad_fraction is {max_bad_fraction}; it must be from 0 to 1")
+        check_fractions(max_bad_fraction=max_bad_fraction)
         self.clips, self.seed, self.max_bad_fraction = clips, seed, max_bad_fraction
         self.ledger = ReadingLedger(len(clips.entries))
         self._num_told, self._told = 0, frozenset[str]()
