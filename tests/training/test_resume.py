@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,7 @@ def test_c1_killed_and_resumed_equals_unbroken(tmp_path: Path, accumulate: int) 
     def run(folder: Path, callbacks: list[Callback]) -> None:
         train(folder, 20, accumulate=accumulate, every=5, callbacks=callbacks)
 
-    run(tmp_path / "whole", [])
-    killer, number = Killer(run, steps=20, interval=5, seed=accumulate), 0
-    while killer.kills < 3:
-        folder = tmp_path / f"killed{number}"
-        killer.run(folder, kills=3 - killer.kills)
-        assert_equal(state(folder), state(tmp_path / "whole"))
-        number += 1
+    killer = _killed_like_whole(run, tmp_path, kills=3, seed=accumulate)
     assert killer.most_lost <= 5
 
 
@@ -71,13 +66,21 @@ def test_v3_bad_files_killed_and_resumed_equal_unbroken(tmp_path: Path, workers:
         settings = {"dataset": vectors_of(files), "workers": workers, "callbacks": callbacks}
         train(folder, 20, every=5, **settings)
 
-    run(tmp_path / "whole", [])
-    killer, number = Killer(run, steps=20, interval=5, seed=workers), 0
-    while killer.kills < 2:
-        folder = tmp_path / f"killed{number}"
-        killer.run(folder, kills=2 - killer.kills)
-        assert_equal(state(folder), state(tmp_path / "whole"))
+    _killed_like_whole(run, tmp_path, kills=2, seed=workers)
+
+
+def _killed_like_whole(
+    run: Callable[[Path, list[Callback]], None], folder: Path, *, kills: int, seed: int
+) -> Killer:
+    """Every run that was killed and resumed ends with the state of the unbroken one."""
+    run(folder / "whole", [])
+    killer, number = Killer(run, steps=20, interval=5, seed=seed), 0
+    while killer.kills < kills:
+        killed = folder / f"killed{number}"
+        killer.run(killed, kills=kills - killer.kills)
+        assert_equal(state(killed), state(folder / "whole"))
         number += 1
+    return killer
 
 
 def test_c5_damaged_checkpoints_are_skipped_and_named(
