@@ -1,5 +1,6 @@
 """mmdiff VERB key=value ...: the one command, which hands each verb to its file in apps."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,7 +14,7 @@ VERBS = {
     "encode": "fill the latent cache that the diffusion transformer is trained on",
     "evaluate": "measure a model: adherence, sync, reconstruction",
     "export": "turn training runs into a pipeline folder",
-    "doctor": "check the installation and name the cure of what is broken",
+    "doctor": "check the installation and say how to mend it",
 }
 
 
@@ -44,7 +45,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] not in VERBS:
         sys.stderr.write(_wrong_verb(words[0] if words else None))
         return 2
-    return int(import_module(module_of(words[0])).main(words[1:]))
+    try:
+        return int(import_module(module_of(words[0])).main(words[1:]))
+    except (ImportError, OSError, RuntimeError) as error:
+        screen = _broken_installation(words[0], error)
+        if screen is None:
+            raise
+        sys.stderr.write(screen)
+        return 1
+
+
+def _broken_installation(verb: str, error: BaseException) -> str | None:
+    """One screen for a library that does not import: what is broken, and a hint; else None."""
+    from mmdiff.apps.doctor import line
+    from mmdiff.apps.health import broken_parts, is_import_failure
+
+    if os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0") or not is_import_failure(error):
+        return None
+    findings = broken_parts(error)
+    if not findings:
+        return None
+    return f"mmdiff {verb}: this installation is broken\n\n{''.join(map(line, findings))}"
 
 
 def _wrong_verb(word: str | None) -> str:

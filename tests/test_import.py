@@ -1,14 +1,18 @@
 """`import mmdiff` costs nothing, and its names are there when they are asked for."""
 
+import os
 import subprocess
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 
 import mmdiff
 
+ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy")
 
 
@@ -42,3 +46,45 @@ def test_every_public_name_is_there(name):
 def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="no attribute 'Clop'"):
         mmdiff.Clop  # noqa: B018
+
+
+def test_every_module_imports():
+    # each by itself is the business of the law of floors; here, that the libraries have its names
+    for found in walk_packages(mmdiff.__path__, "mmdiff."):
+        import_module(found.name)
+
+
+# what a machine does where torchaudio is built for another torch
+BROKEN = {
+    "torchaudio": "import ctypes; ctypes.CDLL(__file__)",
+    "hydra": "raise ImportError('no hydra here')",
+}
+
+
+@pytest.mark.parametrize("library", BROKEN)
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["generate", "prompt=a red circle"],
+        ["train", "experiment=bounce/vocoder", "max_steps=1"],
+        ["encode", "dataset.num_clips=1"],
+        ["evaluate"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_broken_installation_is_reported_on_one_screen(tmp_path, verb, library):
+    broken = tmp_path / "packages" / library
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(BROKEN[library])
+    ended = subprocess.run(
+        [sys.executable, "-m", "mmdiff", *verb],
+        env={**os.environ, "PYTHONPATH": f"{broken.parent}{os.pathsep}{ROOT}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    assert "this installation is broken" in ended.stderr
+    assert library in ended.stderr and "pip install" in ended.stderr
+    assert "Traceback" not in ended.stderr and len(ended.stderr.splitlines()) <= 24
+    assert not (tmp_path / "outputs").exists()

@@ -1,4 +1,4 @@
-"""mmdiff doctor: check the installation and name the cure of what is broken."""
+"""mmdiff doctor: check the installation and say how to mend what is broken."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def doctor(
         num_broken += finding.state == "broken"
         sys.stdout.write(line(finding))
         sys.stdout.flush()
-    verdict = "all is well" if not num_broken else f"{num_broken} broken; cures are above"
+    verdict = "all is well" if not num_broken else f"{num_broken} broken; hints are above"
     sys.stdout.write(f"\nmmdiff doctor: {verdict}\n")
     return 1 if num_broken else 0
 
@@ -50,5 +50,5 @@ def findings(checkpoint: str | None, folder: Path, min_free_gigabytes: float) ->
 
 
 def line(finding: Finding) -> str:
-    cure = f"\n         cure: {finding.cure}" if finding.cure else ""
-    return f"{_SIGNS[finding.state]} {finding.name:<14} {finding.text}{cure}\n"
+    hint = f"\n         hint: {finding.hint}" if finding.hint else ""
+    return f"{_SIGNS[finding.state]} {finding.name:<14} {finding.text}{hint}\n"

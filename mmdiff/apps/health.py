@@ -1,4 +1,4 @@
-"""What can be wrong with an installation, each thing one check with the cure of it."""
+"""What can be wrong with an installation, each thing one check with a hint."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 from typing import Literal
 
@@ -16,69 +16,116 @@ from mmdiff.media.file_digest import sha256_of_all
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: `ok`, `note` (works, worth knowing) or `broken`, with the cure."""
+    """One line of the report: `ok`, `note` (works, worth knowing) or `broken`, with a hint."""
 
     name: str
     state: Literal["ok", "note", "broken"]
     text: str
-    cure: str = ""
+    hint: str = ""
 
 
 def python_and_packages() -> Iterator[Finding]:
     """Python, and every installed version against the pins of this package."""
     current = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < (3, 11):  # noqa: UP036
-        cure = "make an environment with Python 3.11 or newer"
-        yield Finding("python", "broken", f"{current}; mmdiff needs 3.11", cure)
+        hint = "make an environment with Python 3.11 or newer"
+        yield Finding("python", "broken", f"{current}; mmdiff needs 3.11", hint)
     else:
         yield Finding("python", "ok", current)
-    try:
-        pins = requires("mmdiff") or []
-    except PackageNotFoundError:
-        cure = (
-            "pip install -e . (in the checkout), so that pins are known and `mmdiff` is a command"
-        )
-        yield Finding("mmdiff", "note", "not installed, running from its folder", cure)
-        return
+    pins = requirements()
+    if not pins:
+        hint = "pip install -e . (in the checkout): pins are known then and `mmdiff` is a command"
+        yield Finding("mmdiff", "note", "not installed, running from its folder", hint)
     for pin in pins:
-        if "extra ==" not in pin:
-            yield pinned_package(pin)
+        yield pinned_package(pin)
 
 
 def pinned_package(pin: str) -> Finding:
     from packaging.requirements import Requirement
 
     requirement = Requirement(pin)
-    cure = f'pip install "{requirement.name}{requirement.specifier}"'
+    hint = f'pip install "{requirement.name}{requirement.specifier}"'
     try:
         installed = version(requirement.name)
     except PackageNotFoundError:
-        return Finding(requirement.name, "broken", "not installed", cure)
+        return Finding(requirement.name, "broken", "not installed", hint)
     if not requirement.specifier.contains(installed.split("+")[0], prereleases=True):
         text = f"{installed}; mmdiff needs {requirement.specifier}"
-        return Finding(requirement.name, "broken", text, cure)
+        return Finding(requirement.name, "broken", text, hint)
     return Finding(requirement.name, "ok", installed)
 
 
-def torch_and_torchaudio(torch_version: str = "", torchaudio_version: str = "") -> Finding:
-    """The two must be of one release and one build; otherwise importing either breaks much else."""
+def torch_and_torchaudio() -> Finding:
+    """Whether the installed torchaudio imports beside the installed torch.
+
+    Their version numbers do not say so: torchaudio 2.11.1 asks for torch>=2.11, and imports beside
+    2.13 and newer. It also needs a torch of its own build (for the CPU, or for one CUDA).
+    """
     try:
-        torch_version = torch_version or version("torch")
-        torchaudio_version = torchaudio_version or version("torchaudio")
+        pair = f"torch {version('torch')} beside torchaudio {version('torchaudio')}"
     except PackageNotFoundError as error:
-        cure = 'pip install "torch>=2.11,<2.12" "torchaudio>=2.11,<2.12"'
-        return Finding("torch pair", "broken", f"{error.name} is not installed", cure)
-    release = torch_version.split("+")[0]
-    pair = f"torch {torch_version} beside torchaudio {torchaudio_version}"
-    cure = f'pip install --force-reinstall "torch=={release}" "torchaudio=={release}"'
-    if release.split(".")[:2] != torchaudio_version.split("+")[0].split(".")[:2]:
-        return Finding("torch pair", "broken", f"{pair}: of two releases", cure)
+        return Finding("torch pair", "broken", f"{error.name} is not installed", _torch_hint())
     try:
         import_module("torchaudio")
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding("torch pair", "broken", f"{pair} does not import: {reason}", cure)
+        text = f"{pair} does not import: {_reason(error)}"
+        return Finding("torch pair", "broken", text, _torch_hint())
     return Finding("torch pair", "ok", pair)
+
+
+def _torch_hint() -> str:
+    """The command that installs both of one build, as far as mmdiff allows them."""
+    pins = [pin for pin in requirements() if pin.startswith("torch")]
+    both = " ".join(f'"{pin}"' for pin in pins) or "torch torchaudio"
+    return f"pip install --upgrade --force-reinstall {both}"
+
+
+def requirements() -> list[str]:
+    """What mmdiff needs, as its metadata say; nothing where it runs without being installed."""
+    try:
+        return [pin for pin in requires("mmdiff") or [] if "extra ==" not in pin]
+    except PackageNotFoundError:
+        return []
+
+
+def is_import_failure(error: BaseException | None) -> bool:
+    """Whether `error`, or what caused it, is a module or a shared library that does not load."""
+    while error is not None:
+        # what a file system refuses has a number, what the loader of libraries refuses has none
+        if isinstance(error, ImportError) or (type(error) is OSError and error.errno is None):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def broken_parts(error: BaseException) -> list[Finding]:
+    """What is broken among the installed packages that `error` stopped at, each with a hint."""
+    checks = [*python_and_packages(), torch_and_torchaudio(), codecs()]
+    broken = [finding for finding in checks if finding.state == "broken"]
+    if not broken and (name := _failing_package(error)) != "mmdiff":
+        hint = f"pip install --force-reinstall {' '.join(packages_distributions().get(name, []))}"
+        broken = [Finding(name, "broken", f"does not import: {_reason(error)}", hint)]
+    return broken
+
+
+def _failing_package(error: BaseException) -> str:
+    """The package whose file the import stopped in, or that has no such file."""
+    root = error
+    while cause := root.__cause__ or root.__context__:
+        root = cause
+    if isinstance(root, ModuleNotFoundError) and root.name:
+        return root.name.split(".")[0]
+    frame = root.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return str(frame.tb_frame.f_globals.get("__name__", "")).split(".")[0] if frame else ""
+
+
+def _reason(error: BaseException) -> str:
+    """One line: of what stopped an import the first cause, of other errors their own words."""
+    while is_import_failure(error) and (cause := error.__cause__ or error.__context__):
+        error = cause
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def codecs() -> Finding:
@@ -86,8 +133,8 @@ def codecs() -> Finding:
     try:
         av = import_module("av")
     except (ImportError, OSError) as error:
-        cure = 'pip install --force-reinstall "av>=18"'
-        return Finding("codecs", "broken", f"PyAV does not import: {error}", cure)
+        hint = 'pip install --force-reinstall "av>=18"'
+        return Finding("codecs", "broken", f"PyAV does not import: {error}", hint)
     missing = []
     for codec in ("libx264", "aac"):
         try:
@@ -95,8 +142,8 @@ def codecs() -> Finding:
         except ValueError:
             missing.append(codec)
     if missing:
-        cure = 'pip install --force-reinstall --only-binary av "av>=18"'
-        return Finding("codecs", "broken", f"PyAV {av.__version__} lacks {missing}", cure)
+        hint = 'pip install --force-reinstall --only-binary av "av>=18"'
+        return Finding("codecs", "broken", f"PyAV {av.__version__} lacks {missing}", hint)
     ffmpeg = getattr(av, "ffmpeg_version_info", "")
     return Finding("codecs", "ok", f"PyAV {av.__version__}, FFmpeg {ffmpeg}, H.264 and AAC")
 
@@ -106,11 +153,11 @@ def disk(folder: Path, min_free_gigabytes: float) -> Iterator[Finding]:
     existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if not os.access(existing, os.W_OK):
-        cure = "set output_dir= to a folder that you may write"
-        yield Finding("disk", "broken", f"{existing} cannot be written", cure)
+        hint = "set output_dir= to a folder that you may write"
+        yield Finding("disk", "broken", f"{existing} cannot be written", hint)
     elif free < min_free_gigabytes:
-        cure = "free some space, or set output_dir= to another disk"
-        yield Finding("disk", "note", f"{free:.1f} GB free in {existing}", cure)
+        hint = "free some space, or set output_dir= to another disk"
+        yield Finding("disk", "note", f"{free:.1f} GB free in {existing}", hint)
     else:
         yield Finding("disk", "ok", f"{free:.0f} GB free in {existing}")
     temporary = Path(tempfile.gettempdir())
@@ -120,16 +167,16 @@ def disk(folder: Path, min_free_gigabytes: float) -> Iterator[Finding]:
     yield Finding("TMPDIR", "ok", f"{temporary}, {where} {existing}")
     shared = Path("/dev/shm")
     if shared.is_dir() and (size := shutil.disk_usage(shared).free / 1e6) < 64:
-        cure = "start the container with --shm-size=1g, or use data.num_workers=0"
-        yield Finding("/dev/shm", "note", f"{size:.0f} MB: too little for data workers", cure)
+        hint = "start the container with --shm-size=1g, or use data.num_workers=0"
+        yield Finding("/dev/shm", "note", f"{size:.0f} MB: too little for data workers", hint)
 
 
 def accelerator() -> Finding:
     try:
         torch = import_module("torch")
     except (ImportError, OSError) as error:
-        cure = 'pip install --force-reinstall "torch>=2.11,<2.12"'
-        return Finding("device", "broken", f"torch does not import: {error}", cure)
+        text = f"torch does not import: {_reason(error)}"
+        return Finding("device", "broken", text, _torch_hint())
     threads = torch.get_num_threads()
     if not torch.cuda.is_available():
         return Finding("device", "ok", f"no GPU; CPU with {threads} threads")
@@ -143,14 +190,13 @@ def accelerator() -> Finding:
 def model(checkpoint: str | None) -> Finding:
     """Whether the model loads through the strict loader, with the digest of its weights."""
     name = "bundled model" if checkpoint is None else "model"
-    cure = "reinstall mmdiff" if checkpoint is None else "export the pipeline folder anew"
+    hint = "reinstall mmdiff" if checkpoint is None else "export the pipeline folder anew"
     try:
         pipeline = import_module("mmdiff.pipelines.pipeline").MMDiffPipeline
         folder = import_module("mmdiff.pipelines.folder").pipeline_folder(checkpoint)
         pipeline.from_pretrained(folder)
     except (ImportError, OSError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding(name, "broken", reason, cure)
+        return Finding(name, "broken", _reason(error), hint)
     files = sorted(Path(folder).rglob("*.safetensors"))
     size = sum(file.stat().st_size for file in files) / 1e6
     digest = sha256_of_all(files)[:16]

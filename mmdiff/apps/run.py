@@ -16,6 +16,7 @@ from rich.console import Console
 
 from mmdiff.apps.command_line import flags_and_overrides
 from mmdiff.apps.compose import checked_call, composed, resolved
+from mmdiff.apps.health import is_import_failure
 from mmdiff.apps.known_keys import configuration_folder, home_of
 from mmdiff.apps.usage_error import UsageError, nearest, shortened
 from mmdiff.apps.verb_help import verb_help
@@ -59,7 +60,7 @@ def run_verb(verb: str, action: Verb, words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _failed(f"mmdiff {verb}: interrupted", 130)
     except _expected_errors() as error:
-        if _wants_traceback():
+        if _wants_traceback() or is_import_failure(error):
             raise
         message = str(error) or type(error).__name__
         is_wrong_input = isinstance(error, (ValueError, TypeError))
