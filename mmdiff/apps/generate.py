@@ -14,7 +14,8 @@ from mmdiff.apps.prompt_list import read_prompts
 from mmdiff.apps.run import run_call
 from mmdiff.apps.terminal import quieten_libraries
 from mmdiff.apps.usage_error import UsageError
-from mmdiff.media.atomic import check_writable
+from mmdiff.media.atomic import check_writable, made_folder, write_files
+from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
 
 if TYPE_CHECKING:
     from mmdiff.media.clip import Clip
@@ -119,7 +120,7 @@ def generate(
                 note=noted(given),
                 overwrite=overwrite,
             )
-            line = f"{written[0]}  {summary(clip)}, seed {seed + i}, {seconds:.1f} s"
+            line = f"{written[0]}  {clip}, seed {seed + i}, {seconds:.1f} s"
             console.print(line, markup=False, highlight=False)
             for path in written[1:]:
                 console.print(f"  {path}", markup=False, highlight=False, style="dim")
@@ -168,21 +169,24 @@ def write_clip_files(
     note: str = "",
     overwrite: bool,
 ) -> list[Path]:
-    """The clip, its storyboard and its sidecar; the paths that were written.
+    """The clip, its storyboard and its sidecar, all or none; the paths that were written.
 
     note: of what was given, written above the storyboard behind the prompt.
     """
-    from mmdiff.media.sidecar import clip_comment, write_sidecar
-    from mmdiff.media.storyboard import save_storyboard
-    from mmdiff.media.writer import write_clip
+    from mmdiff.media.sidecar import clip_comment, encode_sidecar
+    from mmdiff.media.storyboard import encode_storyboard
+    from mmdiff.media.writer import encode_clip
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     comment = clip_comment(prompt=prompt, seed=seed, settings=facts)
-    write_clip(clip, path, overwrite=overwrite, comment=comment)
-    board = storyboard_path(path)
-    save_storyboard(clip, board, caption=f"{prompt} [{note}]".strip() if note else prompt)
-    sidecar = write_sidecar(path, prompt=prompt, seed=seed, settings=facts, overwrite=overwrite)
-    return [path, board, sidecar]
+    caption = f"{prompt} [{note}]".strip() if note else prompt
+    files = {
+        path: encode_clip(clip, path.suffix.lower(), comment=comment),
+        storyboard_path(path): encode_storyboard(clip, caption=caption),
+        path.with_suffix(".json"): encode_sidecar(path, prompt=prompt, seed=seed, settings=facts),
+    }
+    with made_folder(path.parent):
+        write_files(files, overwrite=overwrite)
+    return list(files)
 
 
 def storyboard_path(path: Path) -> Path:
@@ -204,28 +208,14 @@ def described(pipe: Any, arguments: dict[str, Any], checkpoint: str | None) -> d
     }
 
 
-def summary(clip: "Clip") -> str:
-    """`33 frames of 64 x 64 at 16/s, 2.06 s of sound at 16000 Hz`."""
-    parts = []
-    if clip.frames is not None:
-        count, height, width, _ = clip.frames.shape
-        plural = "frame" if count == 1 else "frames"
-        rate = "" if count == 1 else f" at {float(clip.fps):g}/s"
-        parts.append(f"{count} {plural} of {width} x {height}{rate}")
-    if clip.waveform is not None and clip.sample_rate:
-        seconds = clip.waveform.shape[-1] / clip.sample_rate
-        parts.append(f"{seconds:.2f} s of sound at {clip.sample_rate} Hz")
-    return ", ".join(parts)
-
-
 def checked_suffix(output: str | None, modalities: Sequence[str], num_frames: int | None) -> str:
     """The suffix for what is made; UsageError when `output` cannot hold it."""
     if "video" not in modalities:
         possible = [".wav"]
     elif num_frames == 1:
-        possible = [".png", ".gif", ".mp4"]
+        possible = sorted(PICTURE_SUFFIXES, key=lambda one: one not in STILL_SUFFIXES)
     else:
-        possible = [".mp4", ".gif", ".png"]
+        possible = list(PICTURE_SUFFIXES)
     suffix = Path(output).suffix.lower() if output is not None else possible[0]
     if suffix not in possible:
         made = "sound alone" if possible == [".wav"] else "a picture"
