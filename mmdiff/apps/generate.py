@@ -12,16 +12,18 @@ from mmdiff.apps.file_names import clip_paths
 from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.prompt_list import read_prompts
 from mmdiff.apps.run import run_call
-from mmdiff.apps.terminal import quieten_libraries
+from mmdiff.apps.terminal import announce, announce_libraries, quieten_libraries, sampling_bar
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import check_writable, made_folder, write_files
 from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
 
 if TYPE_CHECKING:
+    from mmdiff.conditioning.condition import Condition
     from mmdiff.media.clip import Clip
     from mmdiff.pipelines.pipeline import MMDiffPipeline
 
 MAX_SEED = 2**63 - 1
+MOST_WORDS = 8
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -63,12 +65,17 @@ def generate(
     paths: dict[str, str] | None = None,
 ) -> int:
     """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar."""
-    from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
-
     console = Console(soft_wrap=True)
-    given = chosen_conditions(condition, conditions, image=image, video=video, audio=audio)
-    if prompt is None and prompts is None and brings_a_half(given):
-        prompt = ""
+    given: list[Condition] = []
+    note = ""
+    if any(one is not None for one in (condition, conditions, image, video, audio)):
+        announce_libraries()
+        from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
+
+        given = chosen_conditions(condition, conditions, image=image, video=video, audio=audio)
+        note = noted(given)
+        if prompt is None and prompts is None and brings_a_half(given):
+            prompt = ""
     texts = [text for text in read_prompts(prompt, prompts) for _ in range(_positive(num_clips))]
     _check_range("batch_size", batch_size, 1, 4096)
     _check_range("seed", seed, 0, MAX_SEED - len(texts))
@@ -100,12 +107,15 @@ def generate(
         settings["conditions"] = given
     arguments = {name: value for name, value in settings.items() if value is not None}
     pipe = load_pipeline(checkpoint, device=device)
+    warn_of_words(pipe.tokenizer, texts)
     if scheduler is not None:
         pipe.scheduler = scheduler
     if audio_scheduler is not None:
         pipe.audio_scheduler = audio_scheduler
     for first in range(0, len(texts), batch_size):
         rows = range(first, min(first + batch_size, len(texts)))
+        if len(rows) < len(texts):
+            announce(f"clips {rows[0] + 1} to {rows[-1] + 1} of {len(texts)}")
         began = time.perf_counter()
         clips = sampled(pipe, [texts[i] for i in rows], [seed + i for i in rows], arguments)
         seconds = (time.perf_counter() - began) / len(clips)
@@ -117,7 +127,7 @@ def generate(
                 prompt=texts[i],
                 seed=seed + i,
                 facts=facts,
-                note=noted(given),
+                note=note,
                 overwrite=overwrite,
             )
             line = f"{written[0]}  {clip}, seed {seed + i}, {seconds:.1f} s"
@@ -134,6 +144,7 @@ def load_pipeline(
 
     dtype: of the transformer; all else is in fp32.
     """
+    announce("loading the bundled model" if checkpoint is None else f"loading {checkpoint}")
     import torch
     from diffusers.utils import logging as diffusers_logging
 
@@ -144,8 +155,18 @@ def load_pipeline(
     quieten_libraries()
     precisions = {"transformer": getattr(torch, DTYPES[dtype]), "default": torch.float32}
     pipe = MMDiffPipeline.from_pretrained(checkpoint, dtype=precisions).to(target)
-    pipe.set_progress_bar_config(desc="sampling", leave=False)
+    pipe.set_progress_bar_config(**sampling_bar())
     return pipe
+
+
+def warn_of_words(tokenizer: Any, prompts: Sequence[str]) -> None:
+    """One line where prompts hold words that the model was not trained on."""
+    from mmdiff.text.words import unknown_words
+
+    words = unknown_words(tokenizer, prompts)
+    if words:
+        more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+        announce(f"no training caption holds: {', '.join(words[:MOST_WORDS])}{more}")
 
 
 def sampled(

@@ -22,6 +22,7 @@ class StubPipeline:
 
     device = torch.device("cpu")
     audio_scheduler = None
+    tokenizer = SimpleNamespace(init_kwargs={"words": ["a", "ball"]})
 
     def __init__(self):
         self.calls = []
@@ -228,3 +229,30 @@ def test_o2_a_folder_that_cannot_be_is_told_before_any_work(pipe, capsys):
     assert verb.main(["prompt=a", "output_dir=/dev/null/clips"]) == 1
     assert "cannot write" in capsys.readouterr().err
     assert not pipe.calls
+
+
+def test_words_that_no_training_caption_held_are_said_in_one_line(pipe, capsys):
+    assert verb.main(["prompt=a zebra beside a Ball", "output=a.mp4"]) == 0
+    assert capsys.readouterr().err == "no training caption holds: zebra, beside, Ball\n"
+    assert verb.main(["prompt=a ball", "output=a.mp4"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_file_is_told_before_the_model_is_loaded(pipe, tmp_path, monkeypatch, capsys):
+    def refuse(*arguments, **named):
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(verb, "load_pipeline", refuse)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    for words in (
+        ["image=bad.png"],
+        ["audio=bad.png"],
+        ["video=bad.png"],
+        ["condition=first_frame", "condition.image=bad.png"],
+        ["condition=extend", "condition.clip=bad.png"],
+        ["condition=inpaint", "condition.clip=bad.png", "condition.seconds=[0,1]"],
+        ["condition=keyframes", "condition.images={0: bad.png}"],
+        ["condition=partial_noise", "condition.clip=bad.png", "condition.strength=0.5"],
+    ):
+        assert verb.main(["prompt=a", *words]) == 2
+        assert "bad.png is damaged or not" in capsys.readouterr().err, words
