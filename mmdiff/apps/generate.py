@@ -12,7 +12,13 @@ from mmdiff.apps.file_names import clip_paths
 from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.prompt_list import read_prompts
 from mmdiff.apps.run import run_call
-from mmdiff.apps.terminal import announce, announce_libraries, quieten_libraries, sampling_bar
+from mmdiff.apps.terminal import (
+    announce,
+    announce_libraries,
+    quick_imports,
+    quieten_libraries,
+    sampling_bar,
+)
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import check_writable, made_folder, write_files
 from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
@@ -145,10 +151,11 @@ def load_pipeline(
     dtype: of the transformer; all else is in fp32.
     """
     announce("loading the bundled model" if checkpoint is None else f"loading {checkpoint}")
-    import torch
-    from diffusers.utils import logging as diffusers_logging
+    with quick_imports():
+        import torch
+        from diffusers.utils import logging as diffusers_logging
 
-    from mmdiff.pipelines.pipeline import MMDiffPipeline
+        from mmdiff.pipelines.pipeline import MMDiffPipeline
 
     target = chosen_device(device)
     diffusers_logging.disable_progress_bar()

@@ -1,11 +1,14 @@
 """What a verb that takes its time writes on the screen while it runs."""
 
+import gc
 import io
 import logging
 import os
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +24,18 @@ def announce_libraries() -> None:
     """Before the first import of the large libraries, which takes seconds."""
     if "torch" not in sys.modules:
         announce("loading libraries")
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """No garbage is collected while the large libraries are imported, nor later of what they made:
+    a fifth of the time that a start takes."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def announce_next(command: str, *, purpose: str) -> None:
