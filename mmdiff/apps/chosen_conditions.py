@@ -27,7 +27,8 @@ def chosen_conditions(
     conditions: further ones, each a node with a `_target_`.
     image, video, audio: files for `FirstFrame`, `GivenVideo` and `GivenAudio`.
 
-    Raises UsageError for what is no condition, or a file that is not there.
+    Raises UsageError for what is no condition, or a file that is not there; ValueError for one that
+    is damaged.
     """
     chosen = [] if condition is None else [_checked("condition", condition)]
     for index, one in enumerate(conditions or ()):
@@ -43,6 +44,8 @@ def chosen_conditions(
             chosen.append(kind(file))
         except FileNotFoundError as error:
             raise UsageError(str(error), key=name, got=f"{name}={file}") from error
+    for one in chosen:
+        one.read()
     return chosen
 
 

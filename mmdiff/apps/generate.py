@@ -12,15 +12,24 @@ from mmdiff.apps.file_names import clip_paths
 from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.prompt_list import read_prompts
 from mmdiff.apps.run import run_call
-from mmdiff.apps.terminal import quieten_libraries
+from mmdiff.apps.terminal import (
+    announce,
+    announce_libraries,
+    quick_imports,
+    quieten_libraries,
+    sampling_bar,
+)
 from mmdiff.apps.usage_error import UsageError
-from mmdiff.media.atomic import check_writable
+from mmdiff.media.atomic import check_writable, made_folder, write_files
+from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
 
 if TYPE_CHECKING:
+    from mmdiff.conditioning.condition import Condition
     from mmdiff.media.clip import Clip
     from mmdiff.pipelines.pipeline import MMDiffPipeline
 
 MAX_SEED = 2**63 - 1
+MOST_WORDS = 8
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -62,12 +71,17 @@ def generate(
     paths: dict[str, str] | None = None,
 ) -> int:
     """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar."""
-    from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
-
     console = Console(soft_wrap=True)
-    given = chosen_conditions(condition, conditions, image=image, video=video, audio=audio)
-    if prompt is None and prompts is None and brings_a_half(given):
-        prompt = ""
+    given: list[Condition] = []
+    note = ""
+    if any(one is not None for one in (condition, conditions, image, video, audio)):
+        announce_libraries()
+        from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
+
+        given = chosen_conditions(condition, conditions, image=image, video=video, audio=audio)
+        note = noted(given)
+        if prompt is None and prompts is None and brings_a_half(given):
+            prompt = ""
     texts = [text for text in read_prompts(prompt, prompts) for _ in range(_positive(num_clips))]
     _check_range("batch_size", batch_size, 1, 4096)
     _check_range("seed", seed, 0, MAX_SEED - len(texts))
@@ -99,12 +113,15 @@ def generate(
         settings["conditions"] = given
     arguments = {name: value for name, value in settings.items() if value is not None}
     pipe = load_pipeline(checkpoint, device=device)
+    warn_of_words(pipe.tokenizer, texts)
     if scheduler is not None:
         pipe.scheduler = scheduler
     if audio_scheduler is not None:
         pipe.audio_scheduler = audio_scheduler
     for first in range(0, len(texts), batch_size):
         rows = range(first, min(first + batch_size, len(texts)))
+        if len(rows) < len(texts):
+            announce(f"clips {rows[0] + 1} to {rows[-1] + 1} of {len(texts)}")
         began = time.perf_counter()
         clips = sampled(pipe, [texts[i] for i in rows], [seed + i for i in rows], arguments)
         seconds = (time.perf_counter() - began) / len(clips)
@@ -116,10 +133,10 @@ def generate(
                 prompt=texts[i],
                 seed=seed + i,
                 facts=facts,
-                note=noted(given),
+                note=note,
                 overwrite=overwrite,
             )
-            line = f"{written[0]}  {summary(clip)}, seed {seed + i}, {seconds:.1f} s"
+            line = f"{written[0]}  {clip}, seed {seed + i}, {seconds:.1f} s"
             console.print(line, markup=False, highlight=False)
             for path in written[1:]:
                 console.print(f"  {path}", markup=False, highlight=False, style="dim")
@@ -133,18 +150,30 @@ def load_pipeline(
 
     dtype: of the transformer; all else is in fp32.
     """
-    import torch
-    from diffusers.utils import logging as diffusers_logging
+    announce("loading the bundled model" if checkpoint is None else f"loading {checkpoint}")
+    with quick_imports():
+        import torch
+        from diffusers.utils import logging as diffusers_logging
 
-    from mmdiff.pipelines.pipeline import MMDiffPipeline
+        from mmdiff.pipelines.pipeline import MMDiffPipeline
 
     target = chosen_device(device)
     diffusers_logging.disable_progress_bar()
     quieten_libraries()
     precisions = {"transformer": getattr(torch, DTYPES[dtype]), "default": torch.float32}
     pipe = MMDiffPipeline.from_pretrained(checkpoint, dtype=precisions).to(target)
-    pipe.set_progress_bar_config(desc="sampling", leave=False)
+    pipe.set_progress_bar_config(**sampling_bar())
     return pipe
+
+
+def warn_of_words(tokenizer: Any, prompts: Sequence[str]) -> None:
+    """One line where prompts hold words that the model was not trained on."""
+    from mmdiff.text.words import unknown_words
+
+    words = unknown_words(tokenizer, prompts)
+    if words:
+        more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+        announce(f"no training caption holds: {', '.join(words[:MOST_WORDS])}{more}")
 
 
 def sampled(
@@ -168,21 +197,24 @@ def write_clip_files(
     note: str = "",
     overwrite: bool,
 ) -> list[Path]:
-    """The clip, its storyboard and its sidecar; the paths that were written.
+    """The clip, its storyboard and its sidecar, all or none; the paths that were written.
 
     note: of what was given, written above the storyboard behind the prompt.
     """
-    from mmdiff.media.sidecar import clip_comment, write_sidecar
-    from mmdiff.media.storyboard import save_storyboard
-    from mmdiff.media.writer import write_clip
+    from mmdiff.media.sidecar import clip_comment, encode_sidecar
+    from mmdiff.media.storyboard import encode_storyboard
+    from mmdiff.media.writer import encode_clip
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     comment = clip_comment(prompt=prompt, seed=seed, settings=facts)
-    write_clip(clip, path, overwrite=overwrite, comment=comment)
-    board = storyboard_path(path)
-    save_storyboard(clip, board, caption=f"{prompt} [{note}]".strip() if note else prompt)
-    sidecar = write_sidecar(path, prompt=prompt, seed=seed, settings=facts, overwrite=overwrite)
-    return [path, board, sidecar]
+    caption = f"{prompt} [{note}]".strip() if note else prompt
+    files = {
+        path: encode_clip(clip, path.suffix.lower(), comment=comment),
+        storyboard_path(path): encode_storyboard(clip, caption=caption),
+        path.with_suffix(".json"): encode_sidecar(path, prompt=prompt, seed=seed, settings=facts),
+    }
+    with made_folder(path.parent):
+        write_files(files, overwrite=overwrite)
+    return list(files)
 
 
 def storyboard_path(path: Path) -> Path:
@@ -204,28 +236,14 @@ def described(pipe: Any, arguments: dict[str, Any], checkpoint: str | None) -> d
     }
 
 
-def summary(clip: "Clip") -> str:
-    """`33 frames of 64 x 64 at 16/s, 2.06 s of sound at 16000 Hz`."""
-    parts = []
-    if clip.frames is not None:
-        count, height, width, _ = clip.frames.shape
-        plural = "frame" if count == 1 else "frames"
-        rate = "" if count == 1 else f" at {float(clip.fps):g}/s"
-        parts.append(f"{count} {plural} of {width} x {height}{rate}")
-    if clip.waveform is not None and clip.sample_rate:
-        seconds = clip.waveform.shape[-1] / clip.sample_rate
-        parts.append(f"{seconds:.2f} s of sound at {clip.sample_rate} Hz")
-    return ", ".join(parts)
-
-
 def checked_suffix(output: str | None, modalities: Sequence[str], num_frames: int | None) -> str:
     """The suffix for what is made; UsageError when `output` cannot hold it."""
     if "video" not in modalities:
         possible = [".wav"]
     elif num_frames == 1:
-        possible = [".png", ".gif", ".mp4"]
+        possible = sorted(PICTURE_SUFFIXES, key=lambda one: one not in STILL_SUFFIXES)
     else:
-        possible = [".mp4", ".gif", ".png"]
+        possible = list(PICTURE_SUFFIXES)
     suffix = Path(output).suffix.lower() if output is not None else possible[0]
     if suffix not in possible:
         made = "sound alone" if possible == [".wav"] else "a picture"

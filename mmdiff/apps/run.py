@@ -62,7 +62,8 @@ def run_verb(verb: str, action: Verb, words: Sequence[str]) -> int:
     except _expected_errors() as error:
         if _wants_traceback() or is_import_failure(error):
             raise
-        message = str(error) or type(error).__name__
+        worded = isinstance(error, OSError) and error.filename is None and error.strerror
+        message = str(worded or error) or type(error).__name__  # without "[Errno 28]"
         is_wrong_input = isinstance(error, (ValueError, TypeError))
         text = f"mmdiff {verb}: {_one_screen(message)}"
         return _failed(f"{text}\n  traceback with HYDRA_FULL_ERROR=1", 2 if is_wrong_input else 1)

@@ -8,6 +8,7 @@ methods do things (they write, load, start processes), classes only become what 
 from collections.abc import Collection
 from importlib import import_module
 
+from mmdiff.apps.terminal import announce_libraries
 from mmdiff.apps.usage_error import UsageError, nearest
 
 # Where a class is defined -> what it must be: it descends from one of these (full names), or has
@@ -86,6 +87,7 @@ def resolve_target(
         raise UsageError(f"{key} is {name!r}, which is not the dotted name of a class")
     if _room_of(name) is None and ".".join(parts[:-1]) not in _ALIASES:
         raise _refusal(name, key)
+    announce_libraries()
     found = _find(name, key)
     if not may_be_called(found, rooms=rooms):
         raise _refusal(name, key)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 from os import PathLike, fspath
 from typing import Any
 
@@ -60,6 +61,15 @@ class Condition(ABC):
             f"{type(self).__name__} cannot go with Extend, which makes a clip window by window; "
             "extend the clip in a call of its own"
         )
+
+    def read(self) -> None:
+        """Read the files that are given now, and not when they are first needed.
+
+        Raises ValueError naming a damaged file.
+        """
+        for name, attribute in vars(type(self)).items():
+            if isinstance(attribute, cached_property):  # each holds what was read
+                getattr(self, name)
 
     def settings(self) -> dict[str, Any]:
         """Its name and arguments as plain values, for the record beside a clip."""

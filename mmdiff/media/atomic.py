@@ -1,23 +1,10 @@
 """Files that are there whole or not at all."""
 
-import errno
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-DISK_REFUSED = {
-    errno.ENOSPC,
-    errno.ENOENT,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-}
-
 
 UMASK = os.umask(0o077)
 os.umask(UMASK)
@@ -32,24 +19,64 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     untouched. The temporary name is hidden, and keeps the suffix of `path`.
 
     Raises FileExistsError (with `overwrite=False`), FileNotFoundError for a missing folder,
-    IsADirectoryError.
+    IsADirectoryError; OSError in the words of its number for what the disk refuses.
     """
     target = Path(path)
-    check_writable(target, overwrite=overwrite)
-    temporary = target.with_name(f".{secrets.token_hex(6)}.partial{target.suffix}")
-    try:
+    with _staged([target], overwrite=overwrite) as (temporary,), _refusals_of(target):
         yield temporary
-        share(temporary)
-        _flush(temporary)
-        _publish(temporary, target, overwrite=overwrite)
+
+
+def write_files(files: Mapping[Path, bytes], *, overwrite: bool = True) -> None:
+    """Write files that belong together: all of them or none, but for a machine that stops between
+    two renames.
+
+    Raises what `atomic_write` does, with the name of the file that could not be written.
+    """
+    with _staged(list(files), overwrite=overwrite) as temporaries:
+        for (target, content), temporary in zip(files.items(), temporaries, strict=True):
+            with _refusals_of(target):
+                temporary.write_bytes(content)
+
+
+@contextmanager
+def _staged(targets: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]]:
+    for target in targets:
+        check_writable(target, overwrite=overwrite)
+    temporaries = [
+        target.with_name(f".{secrets.token_hex(6)}.partial{target.suffix}") for target in targets
+    ]
+    with ExitStack() as undone:
+        for temporary in temporaries:
+            undone.callback(temporary.unlink, missing_ok=True)
+        yield temporaries
+        for target, temporary in zip(targets, temporaries, strict=True):
+            with _refusals_of(target):
+                share(temporary)
+                _flush(temporary)
+        for target, temporary in zip(targets, temporaries, strict=True):
+            is_new = not target.exists()
+            with _refusals_of(target):
+                _publish(temporary, target, overwrite=overwrite)
+            if is_new:
+                undone.callback(target.unlink)
+        undone.pop_all()
+    for folder in {target.parent for target in targets}:
+        _flush(folder)
+
+
+@contextmanager
+def _refusals_of(target: Path) -> Iterator[None]:
+    """An OSError of the disk names the file that was asked for, not the temporary one, and the
+    reason of its number; other errors are what they are."""
+    try:
+        yield
+    except FileExistsError:
+        raise
     except OSError as error:
-        if error.errno not in DISK_REFUSED:
+        if error.errno is None:
             raise
-        reason = os.strerror(error.errno or 0).lower()
+        reason = os.strerror(error.errno).lower()
         raise OSError(error.errno, f"cannot write {target}: {reason}; no file was left") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _flush(target.parent)
 
 
 def share(path: Path) -> None:
@@ -58,6 +85,24 @@ def share(path: Path) -> None:
     for file in path.rglob("*") if path.is_dir() else (path,):
         if file.is_file() and not file.is_symlink():
             file.chmod(0o666 & ~UMASK)
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """`folder` with its parents; those that were not there before are taken away again where the
+    block raises and left them empty."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    with ExitStack() as undone:
+        for one in reversed(missing):
+            one.mkdir(exist_ok=True)
+            undone.callback(_remove_empty, one)
+        yield
+        undone.pop_all()
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
@@ -94,3 +139,4 @@ def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
         os.replace(temporary, target)
         return
     os.link(temporary, target)  # unlike a rename, fails if somebody else was first
+    temporary.unlink()

@@ -5,6 +5,7 @@ from fractions import Fraction
 from os import PathLike
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 SLOWEST = Fraction(1, 1001)  # that a float is read as: a fraction of small numbers
@@ -78,8 +79,8 @@ class Clip:
         return read_clip(path)
 
     def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
-        """Write the clip whole or not at all: .mp4 (picture and sound), .wav, .gif, .png (a strip
-        of all frames).
+        """Write the clip whole or not at all: .mp4, .mov, .webm (picture and sound), .wav, .gif,
+        .png and .jpg (a strip of all frames).
 
         Raises ValueError for an unknown suffix or a clip that the format cannot hold, OSError for a
         path that cannot be written.
@@ -87,6 +88,43 @@ class Clip:
         from mmdiff.media.writer import write_clip
 
         write_clip(self, path, overwrite=overwrite)
+
+    def frame(self, index: int) -> Image.Image:
+        """One frame as a PIL image; -1 is the last.
+
+        Raises IndexError where there is none.
+        """
+        if self.frames is None or not -self.num_frames <= index < self.num_frames:
+            possible = f"0 to {self.num_frames - 1}" if self.num_frames else "none: no picture"
+            raise IndexError(f"frame {index} of {self!r}; possible is {possible}")
+        return Image.fromarray(self.frames[index].cpu().numpy())
+
+    def storyboard(self, caption: str = "") -> Image.Image:
+        """Frames, waveform and spectrogram on one time axis, as a PIL image."""
+        from mmdiff.media.storyboard import storyboard
+
+        return Image.fromarray(storyboard(self, caption=caption).numpy())
+
+    def __str__(self) -> str:
+        """`33 frames of 64 x 64 at 16/s, 2.06 s of sound at 16000 Hz`; sizes are width x height."""
+        parts = []
+        if self.frames is not None:
+            count, height, width = self.shape
+            plural = "frame" if count == 1 else "frames"
+            rate = "" if count == 1 else f" at {float(self.fps):g}/s"
+            parts.append(f"{count} {plural} of {width} x {height}{rate}")
+        if self.waveform is not None:
+            parts.append(f"{float(self.audio_seconds):.2f} s of sound at {self.sample_rate} Hz")
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Clip({self})"
+
+    def _repr_html_(self) -> str:
+        """The clip in a notebook: it plays, with sound."""
+        from mmdiff.media.notebook import clip_html
+
+        return clip_html(self)
 
 
 def exact_rate(rate: Fraction | float | str) -> Fraction:

@@ -1,7 +1,10 @@
-"""A clip as the bytes of an mp4: H.264 (4:2:0) and AAC, the same bytes for the same clip."""
+"""A clip as the bytes of a movie, the same bytes for the same clip: mp4 and mov hold H.264 (4:2:0)
+and AAC, webm holds VP9 (4:2:0) and Opus."""
 
 import io
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
@@ -25,8 +28,9 @@ AAC_RATES = (
     88200,
     96000,
 )
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 AAC_FRAME = 1024
-AAC_LAYOUTS = {1: "mono", 2: "stereo"}
+LAYOUTS = {1: "mono", 2: "stereo"}
 SMALLEST_SIDE, LARGEST_SIDE = 2, 8192
 LARGEST_RATE_PART = 1_000_000
 H264_OPTIONS = {
@@ -35,24 +39,55 @@ H264_OPTIONS = {
     "threads": "1",  # bytes depend on their number
     "mbtree": "0",  # with it one clip in twenty came out as other bytes, by what memory held
 }
+VP9_OPTIONS = {"crf": "12", "b": "0", "deadline": "good", "cpu-used": "2", "threads": "1"}
 BT709 = 1  # the tag in the file for primaries, transfer and matrix
 
 
+@dataclass(frozen=True)
+class _Movie:
+    """A container with the codecs that it holds here."""
+
+    format: str
+    video: str
+    options: dict[str, str]
+    audio: str
+    rates: tuple[int, ...]
+    keeps_scale: bool  # takes the sample rate as the unit of its times
+
+
+_H264 = ("libx264", H264_OPTIONS, "aac", AAC_RATES, True)
+_MOVIES = {
+    ".mp4": _Movie("mp4", *_H264),
+    ".mov": _Movie("mov", *_H264),
+    ".webm": _Movie("webm", "libvpx-vp9", VP9_OPTIONS, "libopus", OPUS_RATES, False),
+}
+
+
 def encode_mp4(clip: Clip, *, comment: str = "") -> bytes:
+    """`encode_movie` as .mp4."""
+    return encode_movie(clip, ".mp4", comment=comment)
+
+
+def encode_movie(clip: Clip, suffix: str, *, comment: str = "") -> bytes:
     """The whole file, with a comment among its metadata if there is one. Holds the time of day
     nowhere, so equal clips give equal bytes on one machine.
+
+    suffix  one of MOVIE_SUFFIXES
 
     Raises ValueError for what the format cannot hold: a size, rate or number of channels, with the
     nearest it can.
     """
-    check_mp4(clip)
+    movie = _MOVIES[suffix]
+    _check(clip, f"a {suffix[1:]}" if suffix != ".mp4" else "an mp4", movie)
     file = io.BytesIO()
-    options = {"fflags": "+bitexact", "movie_timescale": str(clip.sample_rate or 1000)}
-    with av.open(file, "w", format="mp4", options=options) as container:
+    options = {"fflags": "+bitexact"}
+    if movie.keeps_scale:
+        options["movie_timescale"] = str(clip.sample_rate or 1000)
+    with av.open(file, "w", format=movie.format, options=options) as container:
         if comment:
             container.metadata["comment"] = comment
-        video = None if clip.frames is None else _video_stream(container, clip)
-        audio = None if clip.waveform is None else _audio_stream(container, clip)
+        video = None if clip.frames is None else _video_stream(container, clip, movie)
+        audio = None if clip.waveform is None else _audio_stream(container, clip, movie)
         if video is not None and clip.frames is not None:
             _encode_frames(container, video, clip.frames)
         if audio is not None and clip.waveform is not None:
@@ -60,33 +95,32 @@ def encode_mp4(clip: Clip, *, comment: str = "") -> bytes:
     return file.getvalue()
 
 
-def check_mp4(clip: Clip) -> None:
-    """Raise the ValueError that `encode_mp4` would."""
+def _check(clip: Clip, name: str, movie: _Movie) -> None:
     _, height, width = clip.shape
     if clip.frames is not None:
         legal = (_legal_side(height), _legal_side(width))
         if legal != (height, width):
             raise ValueError(
-                f"frames are {height} x {width}; an mp4 (H.264, 4:2:0) takes even sides from "
+                f"frames are {height} x {width}; {name} (4:2:0) takes even sides from "
                 f"{SMALLEST_SIDE} to {LARGEST_SIDE}: {legal[0]} x {legal[1]} "
                 "(mmdiff.media.resample has resize and pad)"
             )
     if max(clip.fps.numerator, clip.fps.denominator) > LARGEST_RATE_PART:
         raise ValueError(
             f"fps is {clip.fps}; "
-            f"the nearest that an mp4 takes is {clip.fps.limit_denominator(1001)}"
+            f"the nearest that {name} takes is {clip.fps.limit_denominator(1001)}"
         )
     if clip.waveform is None or clip.sample_rate is None:
         return
-    if clip.sample_rate not in AAC_RATES:
-        nearest = min(AAC_RATES, key=lambda rate: abs(rate - (clip.sample_rate or 0)))
+    if clip.sample_rate not in movie.rates:
+        nearest = min(movie.rates, key=lambda rate: abs(rate - (clip.sample_rate or 0)))
         raise ValueError(
             f"sample_rate is {clip.sample_rate}; "
-            f"AAC in an mp4 takes {', '.join(map(str, AAC_RATES))}: {nearest}"
+            f"{movie.audio} in {name} takes {', '.join(map(str, movie.rates))}: {nearest}"
         )
-    if clip.waveform.shape[0] not in AAC_LAYOUTS:
+    if clip.waveform.shape[0] not in LAYOUTS:
         raise ValueError(
-            f"waveform has {clip.waveform.shape[0]} channels; an mp4 takes 1 or 2 here"
+            f"waveform has {clip.waveform.shape[0]} channels; {name} takes 1 or 2 here"
         )
 
 
@@ -94,9 +128,13 @@ def _legal_side(side: int) -> int:
     return min(max(side + side % 2, SMALLEST_SIDE), LARGEST_SIDE)
 
 
-def _video_stream(container: av.container.OutputContainer, clip: Clip) -> av.VideoStream:
+def _video_stream(
+    container: av.container.OutputContainer, clip: Clip, movie: _Movie
+) -> av.VideoStream:
     _, height, width = clip.shape
-    stream = container.add_stream("libx264", rate=clip.fps, options=H264_OPTIONS)
+    stream = cast(
+        av.VideoStream, container.add_stream(movie.video, rate=clip.fps, options=movie.options)
+    )
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     context = stream.codec_context
     context.time_base = 1 / clip.fps
@@ -105,11 +143,16 @@ def _video_stream(container: av.container.OutputContainer, clip: Clip) -> av.Vid
     return stream
 
 
-def _audio_stream(container: av.container.OutputContainer, clip: Clip) -> av.AudioStream:
+def _audio_stream(
+    container: av.container.OutputContainer, clip: Clip, movie: _Movie
+) -> av.AudioStream:
     assert clip.waveform is not None
     assert clip.sample_rate is not None
     channels = clip.waveform.shape[0]
-    stream = container.add_stream("aac", rate=clip.sample_rate, layout=AAC_LAYOUTS[channels])
+    stream = cast(
+        av.AudioStream,
+        container.add_stream(movie.audio, rate=clip.sample_rate, layout=LAYOUTS[channels]),
+    )
     stream.bit_rate = channels * min(4 * clip.sample_rate, 160_000)
     stream.codec_context.time_base = Fraction(1, clip.sample_rate)
     return stream
@@ -133,7 +176,7 @@ def _encode_frames(
 def _encode_waveform(
     container: av.container.OutputContainer, stream: av.AudioStream, waveform: Tensor
 ) -> None:
-    layout = AAC_LAYOUTS[waveform.shape[0]]
+    layout = LAYOUTS[waveform.shape[0]]
     samples = np.ascontiguousarray(waveform.cpu().numpy())
     for start in range(0, samples.shape[1], AAC_FRAME):
         chunk = np.ascontiguousarray(samples[:, start : start + AAC_FRAME])

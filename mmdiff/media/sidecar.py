@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from mmdiff.media.atomic import atomic_write
+from mmdiff.media.atomic import write_files
 from mmdiff.media.path_names import without_folders
 from mmdiff.media.secret_values import concealed
 
@@ -65,14 +65,24 @@ def write_sidecar(
     Raises ValueError where a setting is no plain value, OSError for a path that cannot be written.
     """
     target = sidecar_path(clip_path)
+    content = encode_sidecar(clip_path, prompt=prompt, seed=seed, settings=settings)
+    write_files({target: content}, overwrite=overwrite)
+    return target
+
+
+def encode_sidecar(
+    clip_path: str | PathLike[str], *, prompt: str, seed: int | None, settings: Mapping[str, Any]
+) -> bytes:
+    """The facts of a clip as the bytes of the JSON beside it.
+
+    Raises ValueError where a setting is no plain value.
+    """
     facts = clip_facts(prompt=prompt, seed=seed, settings=settings)
     named = {"clip": Path(clip_path).name, **facts}
     text = json.dumps(named, indent=2, ensure_ascii=False, allow_nan=False)
     # half a surrogate pair is no UTF-8; JSON has a spelling for it that reads back the same
     text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
-    with atomic_write(target, overwrite=overwrite) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return target
+    return (text + "\n").encode()
 
 
 def read_sidecar(clip_path: str | PathLike[str]) -> dict[str, Any]:

@@ -16,16 +16,26 @@ from mmdiff.media.rejection import Reason, RejectedMedia, rejected
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+LARGEST_JPEG = 65_500
 FASTEST_GIF = 50  # viewers slow down anything below two hundredths of a second
 
 
-def encode_png(frames: Tensor) -> bytes:
-    """All frames side by side, as one image.
+def encode_strip(frames: Tensor, suffix: str) -> bytes:
+    """All frames side by side, as one image: .png, or .jpg, which is nearly so.
 
     frames  frames height width 3, uint8
+
+    Raises ValueError where a jpg would be wider or higher than that format can be.
     """
-    strip = rearrange(frames, "frames height width c -> height (frames width) c")
-    return _encode(strip.cpu().numpy(), ".png")
+    strip = rearrange(frames, "frames height width c -> height (frames width) c").cpu().numpy()
+    if suffix == ".png":
+        return _encode(strip, suffix)
+    if max(strip.shape) > LARGEST_JPEG:
+        raise ValueError(
+            f"the strip of all frames is {strip.shape[0]} x {strip.shape[1]}; "
+            f"a jpg has sides up to {LARGEST_JPEG}: save it as .png"
+        )
+    return _encode(strip, suffix, quality=95, subsampling=0)
 
 
 def encode_gif(clip: Clip) -> bytes:

@@ -1,5 +1,6 @@
 """A clip as one picture: frames over the waveform over the spectrogram, on one time axis."""
 
+import io
 import math
 import textwrap
 from fractions import Fraction
@@ -11,7 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mmdiff.media.atomic import atomic_write
+from mmdiff.media.atomic import write_files
 from mmdiff.media.clip import Clip
 from mmdiff.media.spectrum import row_of_hertz, spectrum_picture
 
@@ -60,9 +61,15 @@ def save_storyboard(clip: Clip, path: str | PathLike[str], *, caption: str = "")
     """Write the storyboard as a PNG, whole or not at all."""
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"{path} is no name for a storyboard; it is a PNG: {Path(path).stem}.png")
+    write_files({Path(path): encode_storyboard(clip, caption=caption)})
+
+
+def encode_storyboard(clip: Clip, *, caption: str = "") -> bytes:
+    """The storyboard as the bytes of a PNG."""
+    file = io.BytesIO()
     sheet = Image.fromarray(storyboard(clip, caption=caption).numpy())
-    with atomic_write(path) as temporary:
-        sheet.save(temporary, format="PNG", optimize=True)
+    sheet.save(file, format="PNG", optimize=True)
+    return file.getvalue()
 
 
 class _Tiles:

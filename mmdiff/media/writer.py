@@ -11,13 +11,12 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from mmdiff.media.atomic import atomic_write, check_writable
+from mmdiff.media.atomic import check_writable, write_files
 from mmdiff.media.clip import Clip, exact_rate
-from mmdiff.media.mp4 import encode_mp4
-from mmdiff.media.still import encode_gif, encode_png
+from mmdiff.media.mp4 import encode_movie, encode_mp4
+from mmdiff.media.still import encode_gif, encode_strip
+from mmdiff.media.suffixes import MOVIE_SUFFIXES, OUTPUT_SUFFIXES
 from mmdiff.media.wav import encode_wav
-
-SUFFIXES = (".mp4", ".wav", ".gif", ".png")
 
 Video = Tensor | np.ndarray | list[Image.Image] | Iterator[Tensor]
 
@@ -26,25 +25,25 @@ def write_clip(
     clip: Clip, path: str | PathLike[str], *, overwrite: bool = True, comment: str = ""
 ) -> None:
     """Write `clip` in the format of the suffix; the bytes are made in memory, so a failure leaves
-    no file. An mp4 holds `comment` among its metadata.
+    no file. A movie holds `comment` among its metadata.
 
     Raises ValueError for an unknown suffix or what the format cannot hold, OSError for a path that
     cannot be written.
     """
     check_suffix(path)
     check_writable(path, overwrite=overwrite)
-    encoded = _encode(clip, Path(path).suffix.lower(), comment)
-    with atomic_write(path, overwrite=overwrite) as temporary:
-        temporary.write_bytes(encoded)
+    encoded = encode_clip(clip, Path(path).suffix.lower(), comment=comment)
+    write_files({Path(path): encoded}, overwrite=overwrite)
 
 
 def check_suffix(path: str | PathLike[str]) -> None:
     """Raise ValueError unless clips can be written under this name."""
     suffix = Path(path).suffix
-    if suffix.lower() not in SUFFIXES:
+    if suffix.lower() not in OUTPUT_SUFFIXES:
         got = f"has the suffix {suffix!r}" if suffix else "has no suffix"
         raise ValueError(
-            f"{path} {got}; a clip is written as {', '.join(SUFFIXES)}: {Path(path).stem}.mp4"
+            f"{path} {got}; "
+            f"a clip is written as {', '.join(OUTPUT_SUFFIXES)}: {Path(path).stem}.mp4"
         )
 
 
@@ -76,14 +75,16 @@ def encode_video(
         sample_rate=None if audio is None else audio_sample_rate,
     )
     check_writable(output_path)
-    encoded = encode_mp4(clip)
-    with atomic_write(output_path) as temporary:
-        temporary.write_bytes(encoded)
+    write_files({Path(output_path): encode_mp4(clip)})
 
 
-def _encode(clip: Clip, suffix: str, comment: str) -> bytes:
-    if suffix == ".mp4":
-        return encode_mp4(clip, comment=comment)
+def encode_clip(clip: Clip, suffix: str, *, comment: str = "") -> bytes:
+    """The whole file of a clip in the format of `suffix`, one of OUTPUT_SUFFIXES.
+
+    Raises ValueError for what the format cannot hold.
+    """
+    if suffix in MOVIE_SUFFIXES:
+        return encode_movie(clip, suffix, comment=comment)
     if suffix == ".wav":
         if clip.waveform is None or clip.sample_rate is None:
             raise ValueError(
@@ -94,7 +95,7 @@ def _encode(clip: Clip, suffix: str, comment: str) -> bytes:
         raise ValueError(
             f"a {suffix[1:]} needs frames; this clip has sound only: save it as .wav or .mp4"
         )
-    return encode_gif(clip) if suffix == ".gif" else encode_png(clip.frames)
+    return encode_gif(clip) if suffix == ".gif" else encode_strip(clip.frames, suffix)
 
 
 def _as_frames(video: Video) -> Tensor:

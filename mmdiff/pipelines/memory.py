@@ -32,13 +32,30 @@ class CallSize:
     patch: int
     token_width: int
 
+    def __str__(self) -> str:
+        return (
+            f"num_frames={self.num_frames}, height={self.height}, width={self.width} and a batch "
+            f"of {self.batch_size}"
+        )
+
+    @property
+    def pixels(self) -> int:
+        """Of one clip, all frames."""
+        return self.num_frames * self.height * self.width
+
+    def group_tokens(self, grid: LatentGrid) -> int:
+        """Of one latent frame: those of the picture and those of the sound."""
+        sites = self.height * self.width // (grid.space_compression * self.patch) ** 2
+        return sites + grid.audio_frames_per_latent_frame
+
+    def tokens(self, grid: LatentGrid) -> int:
+        """Of all clips."""
+        return self.batch_size * grid.latent_frames(self.num_frames) * self.group_tokens(grid)
+
     def bytes_needed(self, grid: LatentGrid) -> int:
         """An estimate, on the high side, of what sampling and decoding allocate."""
-        pixels = self.num_frames * self.height * self.width
-        slices = grid.latent_frames(self.num_frames)
-        sites = self.height * self.width // (grid.space_compression * self.patch) ** 2
-        tokens = self.batch_size * slices * (sites + grid.audio_frames_per_latent_frame)
-        sampling = self.passes * tokens * self.token_width * LIVE_TENSORS
+        pixels = self.pixels
+        sampling = self.passes * self.tokens(grid) * self.token_width * LIVE_TENSORS
         one_latent_frame = grid.time_compression * self.height * self.width
         decoding = (
             min(self.batch_size * pixels, max(PIXELS_AT_ONCE, one_latent_frame)) * DECODER_FLOATS
@@ -68,8 +85,7 @@ def check_memory(size: CallSize, grid: LatentGrid, device: torch.device) -> None
     advice += [f"num_frames={frames}"] if frames < size.num_frames else []
     advice += [f"{side} x {side} pixels"] if side else []
     raise ValueError(
-        f"num_frames={size.num_frames}, height={size.height}, width={size.width} and a batch of "
-        f"{size.batch_size} need about {_readable(needed)} of memory; "
+        f"{size} need about {_readable(needed)} of memory; "
         f"{_readable(free)} are free on {device}. "
         f"One of these would fit: {' or '.join(advice) or 'none of these changed alone'}"
     )

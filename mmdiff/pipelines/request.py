@@ -13,6 +13,7 @@ from mmdiff.guidance.skip_layer import SkipLayer
 from mmdiff.guidance.strength import MAX_SCALE
 from mmdiff.guidance.text_guider import TextGuider
 from mmdiff.pipelines import checks
+from mmdiff.pipelines.duration import warn_if_slow
 from mmdiff.pipelines.levels import LEVELS_OF_FLOW, MAX_STEPS, LevelLimits, check_levels
 from mmdiff.pipelines.memory import CallSize, check_memory
 from mmdiff.values.latents import Modality
@@ -93,6 +94,7 @@ class ModelLimits:
     patch             latent pixels along each side of a token
     token_width       of the transformer
     num_blocks        of the transformer; None: not known
+    num_weights       of the transformer
     frame_rate        that it was trained at
     callback_tensors  names that a callback may ask for
     levels            of the noise that its schedulers can start from
@@ -106,6 +108,7 @@ class ModelLimits:
     device: torch.device
     callback_tensors: Collection[str]
     num_blocks: int | None = None
+    num_weights: int = 0
     levels: LevelLimits = LEVELS_OF_FLOW
 
 
@@ -120,7 +123,7 @@ def check_request(request: GenerationRequest, limits: ModelLimits) -> None:
     checks.check_generators(request.generator, batch_size=request.batch_size, device=limits.device)
     checks.check_frame_rate(request.frame_rate, trained=limits.frame_rate)
     _check_latents(request, limits)
-    _check_memory(request, limits)
+    _check_cost(request, limits)
 
 
 def _check_prompts(request: GenerationRequest, limits: ModelLimits) -> None:
@@ -195,7 +198,7 @@ def _check_latents(request: GenerationRequest, limits: ModelLimits) -> None:
             )
 
 
-def _check_memory(request: GenerationRequest, limits: ModelLimits) -> None:
+def _check_cost(request: GenerationRequest, limits: ModelLimits) -> None:
     size = CallSize(
         num_frames=request.num_frames,
         height=request.height,
@@ -206,6 +209,13 @@ def _check_memory(request: GenerationRequest, limits: ModelLimits) -> None:
         token_width=limits.token_width,
     )
     check_memory(size, limits.grid, limits.device)
+    warn_if_slow(
+        size,
+        limits.grid,
+        limits.device,
+        num_steps=request.num_inference_steps,
+        num_weights=limits.num_weights,
+    )
 
 
 def _num_passes(request: GenerationRequest) -> int:

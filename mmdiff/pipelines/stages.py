@@ -99,6 +99,7 @@ class CallStages(CallState):
             patch=config.patch_size,
             token_width=config.num_attention_heads * config.attention_head_dim,
             num_blocks=config.num_layers,
+            num_weights=sum(weight.numel() for weight in self.transformer.parameters()),
             frame_rate=self.config.frame_rate,
             grid=self.latent_grid,
             device=self._execution_device,

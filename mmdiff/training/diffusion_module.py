@@ -12,6 +12,7 @@ from mmdiff.data.batch import ClipBatch, LatentBatch
 from mmdiff.data.task_mixture import TaskMixture
 from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
 from mmdiff.diffusion.objective import DiffusionObjective
+from mmdiff.text.words import keep_words
 from mmdiff.training.inputs import LatentsInput
 from mmdiff.training.prompt_reader import PromptReader
 from mmdiff.training.task_losses import task_losses
@@ -99,4 +100,8 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         return drawn < torch.where(given, self.caption_dropout_given, self.caption_dropout)
 
     def components(self, batches: Iterable[LatentBatch]) -> dict[str, Any]:
+        if self.prompts.text.is_trained:
+            dataset = getattr(batches, "dataset", None)
+            entries = getattr(getattr(dataset, "clips", dataset), "entries", ())
+            keep_words(self.prompts.text.tokenizer, [entry.caption for entry in entries])
         return {**self.prompts.components, **self.ema.average}

@@ -9,6 +9,7 @@ from torch import nn
 
 from mmdiff.text.encoder import small_text_encoder
 from mmdiff.text.tokenizer import train_tokenizer
+from mmdiff.text.words import keep_words
 
 
 class Captioned(Protocol):
@@ -43,7 +44,9 @@ def small_text_model(
 ) -> TextModel:
     """A tokenizer trained on the first captions of `dataset` (always the same one), and a new small
     encoder for it."""
-    tokenizer = train_tokenizer(islice(dataset.captions(), num_captions), vocab_size)
+    captions = list(islice(dataset.captions(), num_captions))
+    tokenizer = train_tokenizer(captions, vocab_size)
+    keep_words(tokenizer, captions)
     encoder = small_text_encoder(
         len(tokenizer),
         d_model=d_model,

@@ -22,6 +22,7 @@ class StubPipeline:
 
     device = torch.device("cpu")
     audio_scheduler = None
+    tokenizer = SimpleNamespace(init_kwargs={"words": ["a", "ball"]})
 
     def __init__(self):
         self.calls = []
@@ -201,33 +202,57 @@ def test_prompt_files_that_cannot_be_read(tmp_path):
         read_prompts("\udcff", None)
 
 
+@pytest.mark.parametrize("words", [["output=clip.mp4"], ["output_dir=new/folder"]])
 @pytest.mark.parametrize("num_bytes", [0, 64, 512, 1024, 2048, 3072, 4096, 6144])
-def test_o2_a_full_disk_is_told_and_leaves_no_part_of_a_file(pipe, tmp_path, capsys, num_bytes):
+def test_o2_a_full_disk_is_told_and_leaves_nothing_behind(pipe, tmp_path, capsys, num_bytes, words):
     assert verb.main(["prompt=a", "output=whole.mp4"]) == 0
-    sizes = {path.suffix: path.stat().st_size for path in tmp_path.iterdir()}
+    largest = max(path.stat().st_size for path in tmp_path.iterdir())
+    before = set(tmp_path.rglob("*"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
-        code = verb.main(["prompt=a", "output=clip.mp4"])
+        code = verb.main(["prompt=a", *words])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     shown = capsys.readouterr().err
-    written = {path.suffix for path in tmp_path.iterdir() if path.stem.startswith("clip")}
-    if max(sizes.values()) <= num_bytes:
-        assert code == 0 and written == set(sizes)
+    written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    if largest <= num_bytes:
+        assert (code, len(written)) == (0, 3)
         return
     assert code == 1
-    assert shown.startswith("mmdiff generate: ") and "cannot write" in shown
-    assert "clip." in shown and "no file was left" in shown
-    assert not list(tmp_path.glob(".*"))
-    for path in tmp_path.glob("clip*"):  # what was written before the disk was full is whole
-        if path.suffix == ".json":
-            json.loads(path.read_text())
-        else:
-            Clip.load(path)
+    assert "mmdiff generate: cannot write" in shown
+    assert "file too large; no file was left" in shown
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_o2_a_folder_that_cannot_be_is_told_before_any_work(pipe, capsys):
     assert verb.main(["prompt=a", "output_dir=/dev/null/clips"]) == 1
     assert "cannot write" in capsys.readouterr().err
     assert not pipe.calls
+
+
+def test_words_that_no_training_caption_held_are_said_in_one_line(pipe, capsys):
+    assert verb.main(["prompt=a zebra beside a Ball", "output=a.mp4"]) == 0
+    assert capsys.readouterr().err == "no training caption holds: zebra, beside, Ball\n"
+    assert verb.main(["prompt=a ball", "output=a.mp4"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_file_is_told_before_the_model_is_loaded(pipe, tmp_path, monkeypatch, capsys):
+    def refuse(*arguments, **named):
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(verb, "load_pipeline", refuse)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    for words in (
+        ["image=bad.png"],
+        ["audio=bad.png"],
+        ["video=bad.png"],
+        ["condition=first_frame", "condition.image=bad.png"],
+        ["condition=extend", "condition.clip=bad.png"],
+        ["condition=inpaint", "condition.clip=bad.png", "condition.seconds=[0,1]"],
+        ["condition=keyframes", "condition.images={0: bad.png}"],
+        ["condition=partial_noise", "condition.clip=bad.png", "condition.strength=0.5"],
+    ):
+        assert verb.main(["prompt=a", *words]) == 2
+        assert "bad.png is damaged or not" in capsys.readouterr().err, words

@@ -1,9 +1,12 @@
+import errno
+import os
+import resource
 import subprocess
 import sys
 
 import pytest
 
-from mmdiff.media.atomic import atomic_write
+from mmdiff.media.atomic import atomic_write, made_folder, write_files
 
 
 def _write(path, text, *, error=None, meanwhile=None):
@@ -155,3 +158,36 @@ def test_what_only_its_writer_could_read_is_shared_as_the_mask_grants(tmp_path):
     plain = tmp_path / "plain"
     plain.touch()
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_files_that_belong_together_are_there_all_or_none(tmp_path):
+    old, new = tmp_path / "a.mp4", tmp_path / "a.json"
+    old.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match=rf"cannot write {new}: file too large") as caught:
+            write_files({old: b"new", new: bytes(200)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno == errno.EFBIG
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.mp4": b"old"}
+    write_files({old: b"new", new: b"{}"})
+    assert (old.read_bytes(), new.read_bytes()) == (b"new", b"{}")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ESTALE, errno.EDQUOT, errno.EIO])
+def test_an_error_of_the_disk_has_the_words_of_its_number(tmp_path, number):
+    with pytest.raises(OSError, match=os.strerror(number).lower()) as caught:  # noqa: SIM117
+        with atomic_write(tmp_path / "a.mp4"):
+            raise OSError(number, os.strerror(number))
+    assert caught.value.errno == number
+    assert ("no space" in str(caught.value)) == (number == errno.ENOSPC)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_made_for_nothing_are_taken_away(tmp_path):
+    (tmp_path / "outputs").mkdir()
+    with pytest.raises(OSError, match="full"), made_folder(tmp_path / "outputs" / "a" / "b"):
+        raise OSError("full")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "outputs"]

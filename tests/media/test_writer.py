@@ -12,6 +12,8 @@ from PIL import Image
 
 from mmdiff.media.clip import Clip
 from mmdiff.media.mp4 import AAC_FRAME, encode_mp4
+from mmdiff.media.resample import resample_waveform
+from mmdiff.media.suffixes import OUTPUT_SUFFIXES
 from mmdiff.media.writer import encode_video
 
 RATES = [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 60, Fraction(25, 2), 16]
@@ -34,6 +36,32 @@ def test_o3_o5_an_mp4_read_again_is_the_clip(small_clip, psnr, tmp_path, fps, sa
     shared = min(again.num_samples, clip.num_samples)
     error = again.waveform[:, :shared] - clip.waveform[:, :shared]
     assert error.square().mean() < 1e-2 * clip.waveform.square().mean()
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".webm"])
+@pytest.mark.parametrize("fps", [16, Fraction(30000, 1001)])
+def test_every_movie_keeps_frames_rate_and_the_place_of_the_sound(
+    small_clip, psnr, tmp_path, suffix, fps
+):
+    clip = small_clip(fps=Fraction(fps), sample_rate=48_000)
+    clip.save(tmp_path / f"clip{suffix}")
+    again = Clip.load(tmp_path / f"clip{suffix}")
+    assert (again.shape, again.fps, again.sample_rate) == (clip.shape, clip.fps, 48_000)
+    assert psnr(again.frames, clip.frames) >= 30
+    shared = min(again.num_samples, clip.num_samples)
+    assert abs(again.num_samples - clip.num_samples) <= AAC_FRAME
+    error = again.waveform[:, :shared] - clip.waveform[:, :shared]
+    assert error.square().mean() < 1e-2 * clip.waveform.square().mean()
+
+
+def test_a_webm_takes_the_rate_of_the_bundled_model(small_clip, tmp_path):
+    clip = small_clip(sample_rate=16_000)
+    clip.save(tmp_path / "clip.webm")
+    again = Clip.load(tmp_path / "clip.webm")  # Opus is always decoded at 48,000
+    wanted = resample_waveform(clip.waveform, 16_000, again.sample_rate)
+    shared = min(again.num_samples, wanted.shape[1])
+    error = again.waveform[:, :shared] - wanted[:, :shared]
+    assert error.square().mean() < 1e-2 * wanted.square().mean()
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3])
@@ -73,7 +101,7 @@ def test_flat_colors_survive_an_mp4(tmp_path, color):
     assert (again.int() - frames.int()).abs().max() <= 4
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".wav", ".gif", ".png"])
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_d1_equal_clips_give_equal_bytes(small_clip, tmp_path, suffix):
     for name in ("one", "two"):
         small_clip().save(tmp_path / f"{name}{suffix}")
@@ -109,6 +137,14 @@ def test_a_png_is_the_strip_of_all_frames(small_clip, tmp_path):
     assert torch.equal(strip[0, :, 64:128], clip.frames[1])
 
 
+def test_a_jpg_is_nearly_the_strip_of_all_frames(small_clip, psnr, tmp_path):
+    clip = small_clip(3)
+    clip.save(tmp_path / "strip.jpg")
+    strip = Clip.load(tmp_path / "strip.jpg").frames
+    assert strip.shape == (1, 64, 192, 3)
+    assert psnr(strip[0, :, 64:128], clip.frames[1]) >= 30
+
+
 def test_a_gif_has_the_length_of_the_clip(small_clip, tmp_path):
     small_clip(33).save(tmp_path / "clip.gif")
     with Image.open(tmp_path / "clip.gif") as image:
@@ -127,6 +163,8 @@ def test_a_gif_has_the_length_of_the_clip(small_clip, tmp_path):
         ({"sample_rate": 22_000}, "c.mp4", "sample_rate is 22000.*: 22050"),
         ({"channels": 3}, "c.mp4", "3 channels"),
         ({"fps": Fraction(16_000_001, 1_000_000)}, "c.mp4", "nearest that an mp4 takes is 16"),
+        ({"sample_rate": 22_050}, "c.webm", "sample_rate is 22050.*: 24000"),
+        ({"width": 40_000, "height": 2}, "c.jpg", "2 x 80000.*save it as .png"),
         ({"fps": Fraction(60)}, "c.gif", "fps is 60.*50"),
         ({"sample_rate": None}, "c.wav", "needs a waveform"),
         ({}, "c.avi", "suffix '.avi'.*c.mp4"),
@@ -139,7 +177,7 @@ def test_o4_what_a_format_cannot_hold_is_refused(small_clip, tmp_path, changes, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".png"])
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".jpg"])
 def test_pictures_cannot_be_made_of_sound(tmp_path, suffix):
     with pytest.raises(ValueError, match=r"needs frames"):
         Clip(waveform=torch.zeros(1, 9), sample_rate=8000).save(tmp_path / f"c{suffix}")
@@ -161,7 +199,7 @@ def test_o2_a_path_that_cannot_be_written_is_named(small_clip, tmp_path):
         clip.save(tmp_path / "device.mp4")
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".wav", ".png", ".gif"])
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_o2_a_full_disk_leaves_no_file(small_clip, tmp_path, suffix):
     clip = small_clip()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
