@@ -8,6 +8,7 @@ from typing import Any
 
 from mmdiff.apps.signature import check_arguments, shown
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.file_path import FilePath
 
 MAX_SEED = 2**63 - 1
 # Batches are frozen values, which Lightning does not convert; it converts inside of autocast only.
@@ -32,15 +33,15 @@ class TrainSettings:
     Raises UsageError for a number out of range.
     """
 
-    output_dir: str
+    output_dir: FilePath
     seed: int = 0
     max_steps: int = 1000
     max_minutes: float | None = None
-    resume: str | None = "auto"
-    ckpt_path: str | None = None
+    resume: FilePath | None = "auto"
+    ckpt_path: FilePath | None = None
     strict_resume: bool = False
     num_threads: int | None = None
-    components: dict[str, str | None] | None = None
+    components: dict[str, FilePath | None] | None = None
 
     def __post_init__(self) -> None:
         _check_range("seed", self.seed, 0, MAX_SEED)
