@@ -30,7 +30,7 @@ from mmdiff.apps.key_kinds import (
     options_of_kind,
     root_kinds,
 )
-from mmdiff.apps.known_keys import configuration_folder
+from mmdiff.apps.known_keys import configuration_folder, groups_of
 from mmdiff.apps.signature import fits
 from mmdiff.apps.usage_error import UsageError, nearest
 
@@ -142,6 +142,8 @@ def _meant(word: str, kinds: _Kinds, *, is_sweep: bool) -> str:
     if match is None:
         return word
     key, value = match["key"].lstrip("+"), match["value"]
+    if value == "null" and any(match["key"] in groups_of(verb) for verb in kinds.verbs):
+        return f"~{key}"  # Hydra knows no other word for: no option of this group
     if value in ("", "null") or _PLAIN.fullmatch(value) or (is_sweep and _SWEEP.fullmatch(value)):
         return word
     kind = str if key.rsplit(".", 1)[-1] in TEXT_KEYS else kinds.of(key)

@@ -16,7 +16,7 @@ PRECISIONS = (None, "32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16", 32,
 # Arguments of the trainer that `mmdiff train` gives itself: a second value would be dropped in
 # silence, or take away what it builds on.
 GIVEN = {
-    "logger": "the group logger: logger.csv=null takes one away, +logger.NAME adds one",
+    "logger": "logger=null, logger=csv or logger=[csv,tensorboard]: the group logger",
     "callbacks": "the group callbacks: +callbacks.NAME._target_=...",
     "plugins": "the checkpoints of mmdiff are the plugin",
     "default_root_dir": "output_dir",
