@@ -24,6 +24,7 @@ def overview() -> str:
         "mmdiff VERB key=value ...\n\n"
         f"{verbs}\n\n"
         "mmdiff VERB --help shows the keys of a verb, mmdiff VERB --cfg job what would run.\n"
+        'eval "$(mmdiff -sc install=bash)" completes verbs and keys in the shell.\n'
         'Example: mmdiff generate prompt="a small red circle bouncing up and down" seed=3\n'
     )
 
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["--version"]:
         sys.stdout.write(f"mmdiff {__version__}\n")
         return 0
+    if {"-sc", "--shell-completion"} & set(words[:2]):
+        return int(import_module("mmdiff.apps.completion").shell_completion(words))
     if not words or words[0] not in VERBS:
         sys.stderr.write(_wrong_verb(words[0] if words else None))
         return 2

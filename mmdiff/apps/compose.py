@@ -6,17 +6,24 @@ it.
 """
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
+from hydra import compose
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -48,21 +55,44 @@ OmegaConf.register_new_resolver("bundled", _bundled)
 OmegaConf.register_new_resolver("given", _given)
 
 
+@dataclass(frozen=True)
+class ConfigFolders:
+    """Where YAML is looked for: `main`, mmdiff's own unless given, and before it `extra`."""
+
+    main: Path | None = None
+    extra: Path | None = None
+
+    @contextmanager
+    def hydra(self, job_name: str) -> Iterator[Hydra]:
+        """Hydra with these folders; UsageError for one that is none."""
+        setbase("1.3")
+        search = create_config_search_path(str((self.main or configuration_folder()).absolute()))
+        for flag, folder in (("--config-path", self.main), ("--config-dir", self.extra)):
+            if folder is not None and not folder.is_dir():
+                raise UsageError(f"{flag} {folder} is no folder", cure="the folder of your YAML")
+        if self.extra is not None:
+            schema = SearchPathQuery(provider="schema")
+            search.prepend("command-line", f"file://{self.extra.absolute()}", anchor=schema)
+        try:
+            yield Hydra.create_main_hydra2(task_name=job_name, config_search_path=search)
+        finally:
+            GlobalHydra.instance().clear()
+
+
 def composed(
     verb: str,
     overrides: Sequence[str] = (),
     *,
-    config_folder: Path | None = None,
+    folders: ConfigFolders = ConfigFolders(),
     with_hydra: bool = False,
 ) -> DictConfig:
     """The configuration of a verb, or UsageError that names the wrong override and its cure."""
-    folder = str(config_folder or configuration_folder())
-    with initialize_config_dir(version_base="1.3", config_dir=folder, job_name=verb):
+    with folders.hydra(verb):
         try:
             config = compose(verb, list(overrides), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise diagnosed(error, verb=verb, overrides=overrides, compose=compose) from error
-        choices = _choices(config)
+        choices = chosen_options(config)
         check_additions(_parsed(overrides), config, verb=verb, choices=choices)
         HydraConfig.instance().set_config(config)
         if not with_hydra:
@@ -252,7 +282,8 @@ def _is_node(value: object) -> bool:
     return isinstance(value, Mapping) and "_target_" in value
 
 
-def _choices(config: DictConfig) -> dict[str, str]:
+def chosen_options(config: DictConfig) -> dict[str, str]:
+    """The option of each group of a configuration that was composed with Hydra's own keys."""
     choices = config.hydra.runtime.choices
     return {str(group): str(option) for group, option in choices.items() if option is not None}
 

@@ -13,6 +13,7 @@ from mmdiff.apps.data_check_screen import show_report
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.file_path import FilePath
 
 SOURCES = ("folder", "pairs", "shards")
 
@@ -35,8 +36,8 @@ def data_check(
     seed: int = 0,
     num_workers: int = 2,
     num_rows: int = 12,
-    output_dir: str = "outputs/data_check",
-    paths: dict[str, str] | None = None,
+    output_dir: FilePath = "outputs/data_check",
+    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Decode and fit everything; 0 where training would go on, 1 where too much is dropped.
 
@@ -79,3 +80,6 @@ def data_check(
     console = Console(width=None if sys.stdout.isatty() else 100)
     show_report(console, report, estimate, num_rows=num_rows, files=written)
     return 0 if report.is_good else 1
+
+
+READER = data_check

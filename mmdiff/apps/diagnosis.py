@@ -63,7 +63,8 @@ def check_additions(
         if not (override.is_add() or override.is_force_add()) or is_group:
             continue
         parts = key.split(".")
-        parents = [".".join(parts[:length]) for length in range(1, len(parts))]
+        # A component that is added to others, +callbacks.mine={_target_: ...}, is a parent as well.
+        parents = [".".join(parts[:length]) for length in range(1, len(parts) + (len(parts) > 1))]
         nodes = [OmegaConf.select(config, parent) for parent in parents]
         if any(isinstance(node, DictConfig) and "_target_" in node for node in nodes):
             continue

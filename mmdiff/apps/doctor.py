@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmdiff.apps import health
 from mmdiff.apps.health import Finding
+from mmdiff.values.file_path import FilePath
 
 _SIGNS = {"ok": "ok     ", "note": "note   ", "broken": "BROKEN "}
 
@@ -24,10 +25,10 @@ def main(words: Sequence[str]) -> int:
 
 def doctor(
     *,
-    checkpoint: str | None = None,
+    checkpoint: FilePath | None = None,
     min_free_gigabytes: float = 2.0,
-    output_dir: str = "outputs",
-    paths: dict[str, str] | None = None,
+    output_dir: FilePath = "outputs",
+    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Print one line a check; 1 when anything is broken, 0 otherwise."""
     num_broken = 0
@@ -52,3 +53,6 @@ def findings(checkpoint: str | None, folder: Path, min_free_gigabytes: float) ->
 def line(finding: Finding) -> str:
     hint = f"\n         hint: {finding.hint}" if finding.hint else ""
     return f"{_SIGNS[finding.state]} {finding.name:<14} {finding.text}{hint}\n"
+
+
+READER = doctor

@@ -6,6 +6,7 @@ encode ...
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,23 @@ from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.file_path import FilePath
 
 if TYPE_CHECKING:
     from mmdiff.data.clips import CheckedClips
 
+
+@dataclass(frozen=True)
+class Folders:
+    """The root keys of `mmdiff encode` that hold a path."""
+
+    vae: FilePath
+    audio_vae: FilePath
+    folder: FilePath
+    text_folder: FilePath | None
+
+
+READER = Folders
 _NOT_FOR_ENCODE = ("paths", "output_dir", "data", "dataset", "text_folder", "seed")
 
 

@@ -12,6 +12,7 @@ from mmdiff.apps.generate import load_pipeline, sampled
 from mmdiff.apps.guidance_arguments import guidance_arguments
 from mmdiff.apps.run import run_call
 from mmdiff.media.atomic import check_writable
+from mmdiff.values.file_path import FilePath
 
 if TYPE_CHECKING:
     from mmdiff.apps.evaluations.evaluation import Evaluation
@@ -35,12 +36,12 @@ def evaluate(
     scheduler: Any = None,
     audio_scheduler: Any = None,
     guidance: Any = None,
-    checkpoint: str | None = None,
+    checkpoint: FilePath | None = None,
     device: str = "auto",
     dtype: Literal["fp32", "bf16"] = "fp32",
     batch_size: int = 16,
-    output_dir: str = "outputs/evaluate",
-    paths: dict[str, str] | None = None,
+    output_dir: FilePath = "outputs/evaluate",
+    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Make clips, read them, print each table when it is finished; 0 even if a figure is short."""
     from mmdiff.apps.evaluations.evaluation import EvaluationRun
@@ -119,3 +120,6 @@ def progress_line() -> Any:
             console.print(f"{name}: {done} of {total}", end=end, highlight=False)
 
     return show
+
+
+READER = evaluate

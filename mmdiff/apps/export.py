@@ -19,6 +19,7 @@ from mmdiff.apps.run_folder import (
 from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import share
+from mmdiff.values.file_path import FilePath
 
 
 def main(words: Sequence[str]) -> int:
@@ -27,10 +28,10 @@ def main(words: Sequence[str]) -> int:
 
 def export(
     *,
-    vae_run: str,
-    audio_vae_run: str,
-    vocoder_run: str,
-    diffusion_run: str,
+    vae_run: FilePath,
+    audio_vae_run: FilePath,
+    vocoder_run: FilePath,
+    diffusion_run: FilePath,
     scheduler: Any,
     audio_scheduler: Any = None,
     frame_rate: float = 16.0,
@@ -46,8 +47,8 @@ def export(
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     overwrite: bool = False,
     check_latents: bool = True,
-    output_dir: str,
-    paths: dict[str, str] | None = None,
+    output_dir: FilePath,
+    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Collect the components of four runs, write them as one pipeline, print its size."""
     log_to_terminal()
@@ -175,3 +176,6 @@ def _publish(finished: Path, target: Path) -> None:
 
 def megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+READER = export

@@ -22,6 +22,7 @@ from mmdiff.apps.terminal import (
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import check_writable, made_folder, write_files
 from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
+from mmdiff.values.file_path import FilePath
 
 if TYPE_CHECKING:
     from mmdiff.conditioning.condition import Condition
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
 def generate(
     *,
     prompt: str | None = None,
-    prompts: str | None = None,
+    prompts: FilePath | None = None,
     negative_prompt: str | None = None,
     seed: int = 0,
     num_clips: int = 1,
@@ -59,16 +60,16 @@ def generate(
     guidance: Any = None,
     condition: Any = None,
     conditions: list[Any] | None = None,
-    image: str | None = None,
-    video: str | None = None,
-    audio: str | None = None,
-    checkpoint: str | None = None,
+    image: FilePath | None = None,
+    video: FilePath | None = None,
+    audio: FilePath | None = None,
+    checkpoint: FilePath | None = None,
     device: str = "auto",
     batch_size: int = 8,
-    output: str | None = None,
+    output: FilePath | None = None,
     overwrite: bool = True,
-    output_dir: str = "outputs/generate",
-    paths: dict[str, str] | None = None,
+    output_dir: FilePath = "outputs/generate",
+    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar."""
     console = Console(soft_wrap=True)
@@ -281,3 +282,6 @@ def _check_range(name: str, value: int, least: int, most: int) -> None:
             got=f"{name}={value}",
             nearest=f"{name}={min(max(value, least), most)}",
         )
+
+
+READER = generate

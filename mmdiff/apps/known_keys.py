@@ -115,6 +115,23 @@ def keys_of_files() -> dict[str, str]:
     return found
 
 
+@cache
+def comments(file: str) -> dict[str, str]:
+    """What a file of the tree (`conf/generate.yaml`) says behind its dotted keys."""
+    path = configuration_folder().parent / file
+    found: dict[str, str] = {}
+    outer: list[tuple[int, str]] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        match = re.match(r"( *)(\w+):(?:.*? #(?!\S) *(.*))?", line)
+        if match is None:
+            continue
+        depth = len(match[1])
+        outer = [(other, name) for other, name in outer if other < depth]
+        outer.append((depth, match[2]))
+        found[".".join(name for _, name in outer)] = match[3] or ""
+    return found
+
+
 def home_of(key: str, *, verb: str, choices: Mapping[str, str] | None = None) -> str:
     """The file that a key comes from, in the configuration composed last or with these choices."""
     if choices is None:

@@ -7,7 +7,7 @@ is a folder at the root of the file system.
 import math
 from collections.abc import Mapping
 
-from mmdiff.apps.command_line import TEXT_KEYS, is_path
+from mmdiff.apps.key_kinds import TEXT_KEYS
 from mmdiff.apps.usage_error import UsageError
 
 
@@ -44,10 +44,9 @@ def _is_text(key: str) -> bool:
 
 
 def _empty(key: str, value: str) -> UsageError:
-    here = "; the folder that you are in is called ." if is_path(key.rsplit(".", 1)[-1]) else ""
     return UsageError(
         f"{key} is empty",
         key=key,
         got=f"{key}={value!r}",
-        cure=f"give {key} a value, or leave it out{here}",
+        cure=f"give {key} a value, or leave it out; the folder that you are in is called .",
     )

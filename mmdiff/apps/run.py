@@ -2,33 +2,28 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from mmdiff.apps.command_line import flags_and_overrides
+from mmdiff.apps.command_line import first_of_sweeps, flags_and_overrides, folders_of, quoted
 from mmdiff.apps.compose import checked_call, composed, resolved
 from mmdiff.apps.health import is_import_failure
-from mmdiff.apps.known_keys import configuration_folder, home_of
-from mmdiff.apps.usage_error import UsageError, nearest, shortened
+from mmdiff.apps.key_kinds import root_kinds, with_home
+from mmdiff.apps.known_keys import home_of
+from mmdiff.apps.usage_error import UsageError, shortened
 from mmdiff.apps.verb_help import verb_help
-
-_SHOWING = {"--hydra-help", "--version", "--shell-completion", "-sc"}
-_SEVERAL = {"--multirun", "-m"}
-_ASKING = {"--cfg", "-c", "--info", "-i"}
-_RUNNING = {
-    *("--run", "-r", "--resolve", "--package", "-p", "--config-name", "-cn"),
-    *("--config-path", "-cp", "--config-dir", "-cd"),
-}
-_FLAGS = ("--help", *_SHOWING, *_SEVERAL, *_ASKING, *_RUNNING)
 
 # Raised only where their module is loaded: they need not be for a verb that does without them.
 _ERRORS_OF_MODULES = {
@@ -70,104 +65,83 @@ def run_verb(verb: str, action: Verb, words: Sequence[str]) -> int:
 
 
 def _run(verb: str, action: Verb, words: Sequence[str]) -> int:
-    flags, overrides = flags_and_overrides(words)
-    if any(flag.startswith("--experimental-rerun") for flag in flags):
+    flags, overrides = flags_and_overrides(words, verb)
+    if flags.experimental_rerun:
         raise UsageError("--experimental-rerun reads a pickle, which may run any code: refused")
-    if {"--help", "-h"} & set(flags):
-        sys.stdout.write(verb_help(verb))
+    if flags.help:
+        sys.stdout.write(verb_help(verb, overrides, folders=folders_of(flags)))
         return 0
-    if _SHOWING & set(flags):
-        return _through_hydra(verb, action, [*flags, *overrides])
-    name = _value_after(flags, ("--config-name", "-cn")) or verb
-    folder = _value_after(flags, ("--config-path", "-cp"))
-    extra = _value_after(flags, ("--config-dir", "-cd"))
-    if _SEVERAL & set(flags):
-        composed(name, first_of_sweeps(overrides))
-        return _through_hydra(verb, action, [*flags, *overrides])
-    if extra:
-        if not Path(extra).is_dir():
-            raise UsageError(f"--config-dir {extra} is no folder", cure="the folder of your YAML")
-        overrides = [f"hydra.searchpath=[file://{Path(extra).absolute()}]", *overrides]
-    config_folder = Path(folder).absolute() if folder else None
-    config = composed(name, overrides, config_folder=config_folder, with_hydra=True)
-    if _ASKING & set(flags):
-        showing = [word for word in flags if word not in ("--config-dir", "-cd", extra)]
-        return _through_hydra(verb, action, [*showing, *overrides])
-    unknown = [word for word in flags if word.startswith("-") and word not in _RUNNING]
-    if unknown:
-        raise UsageError(f"there is no flag {unknown[0]}", nearest=nearest(unknown[0], _FLAGS))
-    return _exit_code(action(resolved(_without_hydra(config), verb)))
+    name, folders = flags.config_name or verb, folders_of(flags)
+    first = first_of_sweeps(overrides) if flags.multirun else overrides
+    config = composed(name, first, folders=folders, with_hydra=True)
+    if flags.cfg or flags.info or flags.hydra_help:
+        with folders.hydra(verb) as hydra:
+            _show(hydra, name, overrides, flags)
+        return 0
+    if flags.multirun:
+        _check_outputs(config, overrides)
+        folder = quoted(os.path.expanduser(config.hydra.sweep.dir))
+        words = ["hydra.mode=MULTIRUN", *overrides, f"++hydra.sweep.dir={folder}"]
+        with folders.hydra(verb) as hydra:
+            jobs = hydra.multirun(name, partial(_job, verb, action), words)
+        return max(map(_exit_code, _results(jobs)), default=0)
+    return _exit_code(action(_plain(config, verb, folder=config.hydra.run.dir)))
+
+
+def _job(verb: str, action: Verb, config: DictConfig) -> object:
+    """One of several runs, maybe in a process of its own. What the verb gives is the value that a
+    sweeper may look for the best of."""
+    return action(_plain(config, verb, folder=HydraConfig.get().runtime.output_dir))
+
+
+def _plain(config: DictConfig, verb: str, *, folder: str) -> dict[str, Any]:
+    """The plain values of a run whose output_dir is the folder that Hydra has for it."""
+    OmegaConf.set_struct(config, False)
+    config.pop("hydra", None)
+    plain = {**resolved(config, verb), "output_dir": folder}
+    return with_home(plain, Any, root_kinds(verb))  # type: ignore[no-any-return]
+
+
+def _show(hydra: Hydra, name: str, overrides: list[str], flags: Namespace) -> None:
+    if flags.hydra_help:
+        hydra.hydra_help(config_name=name, args_parser=get_args_parser(), args=flags)
+    elif flags.cfg:
+        hydra.show_cfg(name, overrides, flags.cfg, flags.package, resolve=flags.resolve)
+    else:
+        hydra.show_info(flags.info, config_name=name, overrides=overrides)
+
+
+def _check_outputs(config: DictConfig, overrides: Sequence[str]) -> None:
+    """UsageError for several jobs that would all write one file."""
+    output = OmegaConf.to_container(config, resolve=False).get("output")  # type: ignore[union-attr]
+    is_swept = any(
+        one.is_sweep_override() and one.key_or_group == "output"
+        for one in OverridesParser.create().parse_overrides(list(overrides))
+    )
+    if output is None or is_swept or "${" in output:
+        return
+    path = Path(output)
+    raise UsageError(
+        f"every job of -m would write output={output}",
+        key="output",
+        got=f"output={output}",
+        nearest=f"output={path.with_stem(path.stem + '-${hydra:job.num}')}",
+        cure="or leave output out: each job writes into a folder of its own",
+    )
+
+
+def _results(jobs: Any) -> Iterator[object]:
+    """What the jobs of a sweep gave; raises what one of them has raised."""
+    if isinstance(jobs, JobReturn):
+        yield jobs.return_value
+    elif isinstance(jobs, Sequence):
+        for job in jobs:
+            yield from _results(job)
 
 
 def run_call(verb: str, function: Callable[..., object], words: Sequence[str]) -> int:
     """`run_verb` for a function whose keyword arguments are the root keys of the configuration."""
-    return run_verb(verb, lambda config: checked_call(function, config), words)
-
-
-def _through_hydra(verb: str, action: Verb, words: list[str]) -> int:
-    """What Hydra shows itself (help, configurations), and several runs, one job after the other."""
-    import hydra
-
-    results: list[object] = []
-
-    def task(config: DictConfig) -> object:
-        folder = HydraConfig.get().runtime.output_dir
-        plain = OmegaConf.merge(config, {"output_dir": folder})
-        results.append(action(resolved(_without_hydra(plain), verb)))  # type: ignore[arg-type]
-        return results[-1] if isinstance(results[-1], (int, float)) else None
-
-    decorate = hydra.main(
-        version_base="1.3", config_path=str(configuration_folder()), config_name=verb
-    )
-    arguments, before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = (
-        [f"mmdiff {verb}", *words, f"hydra.job.name={verb}"],
-        "1",
-    )
-    try:
-        decorate(task)()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(str(error).strip().splitlines()[0], got=" ".join(words)) from error
-    finally:
-        sys.argv = arguments
-        del os.environ["HYDRA_FULL_ERROR"]
-        if before is not None:
-            os.environ["HYDRA_FULL_ERROR"] = before
-    return max(map(_exit_code, results), default=0)
-
-
-def first_of_sweeps(overrides: Sequence[str]) -> list[str]:
-    """The overrides of the first job of a sweep: its faults are told before any job runs."""
-    parser = OverridesParser.create()
-    first: list[str] = []
-    for word in overrides:
-        try:
-            override = parser.parse_override(word)
-        except HydraException:
-            first.append(word)  # said better when it is composed
-            continue
-        if override.is_sweep_override():
-            if not override.is_discrete_sweep() or "glob(" in word:
-                continue
-            value = next(override.sweep_string_iterator())
-            word = f"{word.split('=', 1)[0]}={value}"
-        first.append(word)
-    return first
-
-
-def _without_hydra(config: Any) -> DictConfig:
-    OmegaConf.set_struct(config, False)
-    config.pop("hydra", None)
-    return config
-
-
-def _value_after(flags: Sequence[str], names: Sequence[str]) -> str | None:
-    for flag, value in pairwise(flags):
-        if flag in names:
-            return value
-    return None
+    return run_verb(verb, partial(checked_call, function), words)
 
 
 def _exit_code(result: object) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mmdiff.apps.usage_error import UsageError, nearest
 
 _SCALARS = (bool, int, float, str)
-_READ_FROM_SCALARS = (Fraction, Path, PathLike, complex, object)
+_READ_FROM_SCALARS = (Fraction, complex, object)
 _KEYWORD_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -27,7 +27,7 @@ def check_arguments(
     parameters = inspect.signature(target).parameters
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     names = argument_names(target)
-    annotations = _annotations(target)
+    hints = annotations(target)
     for name, value in arguments.items():
         key = f"{prefix}{name}"
         if name not in names:
@@ -40,7 +40,7 @@ def check_arguments(
                 belongs=f"it takes {', '.join(names) or 'none'}",
                 nearest=f"{prefix}{near}" if near else "",
             )
-        annotation = annotations.get(name, Any)
+        annotation = hints.get(name, Any)
         is_default_none = value is None and parameters[name].default is None
         if not is_default_none and not fits(value, annotation):
             raise wrong_value(key, value, annotation)
@@ -88,6 +88,8 @@ def fits(value: object, annotation: Any) -> bool:
     if isinstance(value, Mapping) and "_target_" in value:
         return annotation not in (*_SCALARS, None, type(None))
     origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return fits(value, inner[0])
     if annotation in (None, type(None)):
         return value is None
     if origin in (Union, types.UnionType):
@@ -118,6 +120,8 @@ def _fits_class(value: object, kind: Any, inner: tuple[Any, ...]) -> bool:
         return not inner or all(fits(item, inner[0]) for item in value)
     if kind in _READ_FROM_SCALARS:
         return value is not None
+    if kind in (Path, PathLike):
+        return isinstance(value, str)
     if isinstance(value, list) and not getattr(kind, "_is_protocol", False):
         return issubclass(list, kind)
     return value is not None and not isinstance(value, _SCALARS)
@@ -126,6 +130,8 @@ def _fits_class(value: object, kind: Any, inner: tuple[Any, ...]) -> bool:
 def described(annotation: Any) -> str:
     """An annotation in words for the user: `int or null`, `'video' or 'audio'`."""
     origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return str(annotation.__metadata__[0])
     if annotation in (None, type(None)):
         return "null"
     if origin in (Union, types.UnionType):
@@ -159,10 +165,10 @@ def _choices(annotation: Any) -> list[object]:
     return [choice for option in get_args(annotation) for choice in _choices(option)]
 
 
-def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
+def annotations(target: Callable[..., Any]) -> dict[str, Any]:
     constructor = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)  # type: ignore[misc]
     try:
-        return get_type_hints(constructor)
+        return get_type_hints(constructor, include_extras=True)
     except (NameError, TypeError, AttributeError):  # names that only a type checker sees
         raw = getattr(constructor, "__annotations__", {})
         return {name: hint for name, hint in raw.items() if not isinstance(hint, str)}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +10,28 @@ from mmdiff.apps.compose import check_nodes, save_resolved
 from mmdiff.apps.known_keys import options_of
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.run_lock import run_lock
-from mmdiff.apps.train_settings import check_train_settings, check_trainer
+from mmdiff.apps.train_settings import TrainSettings, check_train_settings, check_trainer
 from mmdiff.apps.usage_error import UsageError
 
+READER = TrainSettings
 MOST_PROCESSES = 1024
 
 
 def main(words: Sequence[str]) -> int:
-    is_rank = (
-        "LOCAL_RANK" in os.environ
-    )  # started by torchrun: this process is one worker of several
-
-    def action(config: dict[str, Any]) -> int:
-        if is_rank and not any(word.startswith("output_dir=") for word in words):
-            raise UsageError(
-                "ranks that torchrun starts cannot agree on a dated folder",
-                key="output_dir",
-                cure="output_dir=outputs/my_run",
-            )
-        return start(config, is_rank=is_rank)
-
-    return run_verb("train", action, words)
+    # Started by torchrun: this process is one worker of several.
+    is_rank = "LOCAL_RANK" in os.environ
+    is_dated = not any(word.startswith(("output_dir=", "hydra.run.dir=")) for word in words)
+    return run_verb("train", partial(start, is_rank=is_rank, is_dated=is_dated), words)
 
 
-def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
+def start(config: Mapping[str, Any], *, is_rank: bool = False, is_dated: bool = False) -> int:
     """Check everything that can be checked, then train in this process or in several."""
+    if is_rank and is_dated:
+        raise UsageError(
+            "ranks that torchrun starts cannot agree on a dated folder",
+            key="output_dir",
+            cure="output_dir=outputs/my_run",
+        )
     if config.get("module") is None:
         known = options_of("train", "experiment")
         raise UsageError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmdiff.apps.signature import check_arguments, shown
 from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.file_path import FilePath
 
 MAX_SEED = 2**63 - 1
 # Batches are frozen values, which Lightning does not convert; it converts inside of autocast only.
@@ -15,7 +16,7 @@ PRECISIONS = (None, "32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16", 32,
 # Arguments of the trainer that `mmdiff train` gives itself: a second value would be dropped in
 # silence, or take away what it builds on.
 GIVEN = {
-    "logger": "the group logger: logger.csv=null takes one away, +logger.NAME adds one",
+    "logger": "logger=null, logger=csv or logger=[csv,tensorboard]: the group logger",
     "callbacks": "the group callbacks: +callbacks.NAME._target_=...",
     "plugins": "the checkpoints of mmdiff are the plugin",
     "default_root_dir": "output_dir",
@@ -32,15 +33,15 @@ class TrainSettings:
     Raises UsageError for a number out of range.
     """
 
-    output_dir: str
+    output_dir: FilePath
     seed: int = 0
     max_steps: int = 1000
     max_minutes: float | None = None
-    resume: str | None = "auto"
-    ckpt_path: str | None = None
+    resume: FilePath | None = "auto"
+    ckpt_path: FilePath | None = None
     strict_resume: bool = False
     num_threads: int | None = None
-    components: dict[str, str | None] | None = None
+    components: dict[str, FilePath | None] | None = None
 
     def __post_init__(self) -> None:
         _check_range("seed", self.seed, 0, MAX_SEED)

@@ -54,7 +54,7 @@ def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
     trainer = instantiate(
         config["trainer"],
         callbacks=_callbacks(config),
-        logger=_values(config["logger"]),
+        logger=_values(config.get("logger")),
         plugins=[SafeCheckpointIO(config)],
         default_root_dir=config["output_dir"],
     )
@@ -68,7 +68,7 @@ def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
 
 
 def _callbacks(config: Mapping[str, Any]) -> list[Callback]:
-    callbacks: list[Callback] = _values(config["callbacks"])
+    callbacks: list[Callback] = _values(config.get("callbacks"))
     if config["max_minutes"] is not None:
         callbacks.append(Timer(timedelta(minutes=config["max_minutes"])))
     return callbacks

@@ -22,6 +22,7 @@ from mmdiff.media.atomic import atomic_write
 from mmdiff.media.file_digest import sha256_of
 from mmdiff.text.encoder import encode_prompts, saved_text_encoder
 from mmdiff.values.context import Context
+from mmdiff.values.file_path import FilePath
 
 _log = logging.getLogger(__name__)
 SCHEMA = 2
@@ -34,7 +35,7 @@ class ContextCache:
     (`text`: the folder that holds text_encoder/ and tokenizer/) made it.
     """
 
-    def __init__(self, folder: str | Path, *, text: str | None = None) -> None:
+    def __init__(self, folder: str | Path, *, text: FilePath | None = None) -> None:
         self.path = Path(folder) / "contexts.safetensors"
         facts = _facts(Path(folder))
         if facts is None:

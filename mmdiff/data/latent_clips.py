@@ -11,6 +11,7 @@ from mmdiff.data.batch import LatentBatch
 from mmdiff.data.context_cache import ContextCache
 from mmdiff.data.latent_cache import LatentCache, Shard, StaleCache
 from mmdiff.data.order import keyed_seed
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 from mmdiff.values.sample import SampleFacts
 
@@ -45,9 +46,9 @@ class LatentClips:
 
     def __init__(
         self,
-        folder: str,
+        folder: FilePath,
         *,
-        components: dict[str, str | None] | None = None,
+        components: dict[str, FilePath | None] | None = None,
         captions: CaptionDraw | None = None,
         seed: int = 0,
         modalities: Sequence[str] = MODALITIES,

@@ -12,6 +12,7 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from mmdiff.guidance.energy import Energy
 from mmdiff.guidance.energy_input import EnergyInput
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.latents import ClipLatents, Modality
 
 
@@ -27,7 +28,7 @@ class CLIPEnergy(Energy):
 
     scale: float = 0.2
     _: KW_ONLY
-    model: str = "openai/clip-vit-base-patch32"
+    model: FilePath = "openai/clip-vit-base-patch32"
     prompt: str | None = None
     num_frames: int = 4
 

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
+from mmdiff.values.file_path import FilePath
+
 
 @dataclass(frozen=True)
 class ImageClassifier:
@@ -17,7 +19,7 @@ class ImageClassifier:
         mean and standard deviation of its pictures are those of its image processor.
     """
 
-    model: str
+    model: FilePath
 
     def __call__(self, pictures: Tensor) -> Tensor:
         classifier, processor = load_classifier(self.model, pictures.device)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from mmdiff.autoencoders.video_autoencoder import to_unit_range
 from mmdiff.data.batch import ClipBatch, LatentBatch
 from mmdiff.data.clip_encoder import ClipEncoder
+from mmdiff.values.file_path import FilePath
 
 
 class FramesInput(nn.Module):
@@ -55,7 +56,7 @@ class LatentsInput:
     vae, audio_vae: folders of the autoencoders, read when the first clips come.
     """
 
-    def __init__(self, vae: str, audio_vae: str, mel: nn.Module) -> None:
+    def __init__(self, vae: FilePath, audio_vae: FilePath, mel: nn.Module) -> None:
         self.vae, self.audio_vae, self.mel = vae, audio_vae, mel
 
     @cached_property

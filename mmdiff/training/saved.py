@@ -5,20 +5,21 @@ from pathlib import Path
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.autoencoders.vocoder import Vocoder
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.saved_component import saved_component
 
 
-def saved_video_autoencoder(folder: str) -> VideoAutoencoder:
+def saved_video_autoencoder(folder: FilePath) -> VideoAutoencoder:
     autoencoder: VideoAutoencoder = saved_component(VideoAutoencoder, _existing(folder))
     return autoencoder.eval()
 
 
-def saved_audio_autoencoder(folder: str) -> AudioAutoencoder:
+def saved_audio_autoencoder(folder: FilePath) -> AudioAutoencoder:
     autoencoder: AudioAutoencoder = saved_component(AudioAutoencoder, _existing(folder))
     return autoencoder.eval()
 
 
-def saved_vocoder(folder: str) -> Vocoder:
+def saved_vocoder(folder: FilePath) -> Vocoder:
     vocoder: Vocoder = saved_component(Vocoder, _existing(folder))
     return vocoder.eval()
 

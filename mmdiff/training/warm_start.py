@@ -9,10 +9,11 @@ from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.text.encoder import saved_text_encoder
 from mmdiff.training.text_model import TextModel
 from mmdiff.values.checkpoint_files import read_json
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.saved_component import saved_component
 
 
-def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTransformer:
+def grown_transformer(folder: FilePath, *, time_attention_every: int) -> DiffusionTransformer:
     """The transformer saved in `folder`/transformer, with attention over time in more blocks.
 
     What is new starts at zero, so at first the grown one predicts exactly what the saved one
@@ -32,7 +33,7 @@ def grown_transformer(folder: str, *, time_attention_every: int) -> DiffusionTra
     return grown
 
 
-def saved_autoencoder(folder: str) -> Autoencoder:
+def saved_autoencoder(folder: FilePath) -> Autoencoder:
     """The video or audio autoencoder saved in `folder`, to be trained further.
 
     FileNotFoundError if there is none; ValueError for a component of another kind.
@@ -51,14 +52,14 @@ def saved_autoencoder(folder: str) -> Autoencoder:
     raise ValueError(f"{folder} holds a {kind}, not a VideoAutoencoder or an AudioAutoencoder")
 
 
-def saved_text_model(folder: str, *, max_length: int = 64) -> TextModel:
+def saved_text_model(folder: FilePath, *, max_length: int = 64) -> TextModel:
     """The tokenizer and the text encoder saved in `folder`, to be trained further."""
     tokenizer, encoder = saved_text_encoder(folder)
     # transformers keeps the precision of the file, in which small steps of training would be lost
     return TextModel(tokenizer, encoder.float().train(), max_length)
 
 
-def frozen_text_model(folder: str, *, max_length: int = 64) -> TextModel:
+def frozen_text_model(folder: FilePath, *, max_length: int = 64) -> TextModel:
     """The tokenizer and the text encoder saved in `folder`, used as they are."""
     tokenizer, encoder = saved_text_encoder(folder)
     return TextModel(tokenizer, encoder.eval().requires_grad_(False), max_length, is_trained=False)

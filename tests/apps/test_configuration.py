@@ -176,7 +176,7 @@ def test_hydras_flags_work(capsys, tmp_path, monkeypatch):
     assert run_verb("generate", seen.append, ["--info", "defaults"]) == 0
     assert "paths/default" in capsys.readouterr().out
     assert not seen
-    assert run_verb("generate", seen.append, ["-m", "seed=1,2", "prompt=a, b"]) == 0
+    assert run_verb("generate", seen.append, ["-m", "seed=1,2", "prompt='a, b'"]) == 0
     assert [config["seed"] for config in seen] == [1, 2]
     assert [config["prompt"] for config in seen] == ["a, b", "a, b"]
     assert len({config["output_dir"] for config in seen}) == 2

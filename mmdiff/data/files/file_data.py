@@ -15,6 +15,7 @@ from mmdiff.data.sources.pair_lists import PairLists
 from mmdiff.data.sources.shards import Shards
 from mmdiff.data.sources.weighted_sources import WeightedSources
 from mmdiff.media.limits import Limits
+from mmdiff.values.file_path import FilePath
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -59,8 +60,8 @@ class FileData(DataModule, ABC):
 class FolderData(FileData):
     """Clips of a `ClipFolder`."""
 
-    root: str
-    metadata: str | None = None
+    root: FilePath
+    metadata: FilePath | None = None
     allow_external: bool = False
 
     def source(self) -> Source:
@@ -71,9 +72,9 @@ class FolderData(FileData):
 class PairsData(FileData):
     """Clips of `PairLists`."""
 
-    root: str
-    prompts: str = "prompts.txt"
-    videos: str = "videos.txt"
+    root: FilePath
+    prompts: FilePath = "prompts.txt"
+    videos: FilePath = "videos.txt"
     allow_external: bool = False
 
     def source(self) -> Source:
@@ -84,7 +85,7 @@ class PairsData(FileData):
 class ShardsData(FileData):
     """Clips of `Shards`."""
 
-    urls: str | list[str]
+    urls: FilePath | list[FilePath]
 
     def source(self) -> Source:
         return Shards(self.urls)
@@ -94,7 +95,7 @@ class ShardsData(FileData):
 class SeveralData(FileData):
     """Clips of several sources, mixed by weight; a text is the root of a `ClipFolder`."""
 
-    sources: Mapping[str, Source | str]
+    sources: Mapping[str, Source | FilePath]
     weights: Mapping[str, float] | None = None
 
     def source(self) -> Source:

@@ -13,6 +13,7 @@ from mmdiff.data.sources.metadata_table import read_metadata
 from mmdiff.data.sources.stem_files import MEDIA_SUFFIXES, suffix_of
 from mmdiff.data.sources.table_formats import TABLE_NAMES, TABLE_SUFFIXES
 from mmdiff.media.rejection import Rejection
+from mmdiff.values.file_path import FilePath
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ class ClipFolder:
 
     def __init__(
         self,
-        root: str | Path,
-        metadata: str | None = None,
+        root: FilePath | Path,
+        metadata: FilePath | None = None,
         allow_external: bool = False,
     ) -> None:
         self.root, self.metadata, self.allow_external = root, metadata, allow_external

@@ -8,6 +8,7 @@ from mmdiff.data.sources.confined_path import ConfinedPath, confined_path, media
 from mmdiff.data.sources.listing_builder import ListingBuilder
 from mmdiff.data.sources.table_row import MAX_TABLE_BYTES
 from mmdiff.media.rejection import Rejection
+from mmdiff.values.file_path import FilePath
 
 
 class PairLists:
@@ -22,9 +23,9 @@ class PairLists:
 
     def __init__(
         self,
-        root: str | Path,
-        prompts: str = "prompts.txt",
-        videos: str = "videos.txt",
+        root: FilePath | Path,
+        prompts: FilePath = "prompts.txt",
+        videos: FilePath = "videos.txt",
         allow_external: bool = False,
     ) -> None:
         self.root, self.prompts, self.videos = root, prompts, videos

@@ -17,6 +17,7 @@ from mmdiff.data.sources.shard_urls import shard_paths
 from mmdiff.data.sources.stem_files import MEDIA_SUFFIXES, choose_media, stem_of, suffix_of
 from mmdiff.data.sources.tar_member import TarMember
 from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.values.file_path import FilePath
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Shards:
     max_members   a shard with more is refused
     """
 
-    def __init__(self, urls: str | Sequence[str], max_members: int = MAX_MEMBERS) -> None:
+    def __init__(self, urls: FilePath | Sequence[FilePath], max_members: int = MAX_MEMBERS) -> None:
         self.urls, self.max_members = urls, max_members
 
     def listing(self) -> Listing:

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from mmdiff.media.clip import Clip
 from mmdiff.media.storyboard import save_storyboard, storyboard
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.finite import NonFiniteOutput
 from mmdiff.values.legal_numbers import check_number
 
@@ -32,7 +33,7 @@ class SampleClips(Callback):
     def __init__(
         self,
         pipeline: PipelinePartial,
-        folder: str,
+        folder: FilePath,
         *,
         prompts: Sequence[str],
         every_n_steps: int = 1000,

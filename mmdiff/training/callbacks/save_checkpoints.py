@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.training.checkpoint_folder import CheckpointNotSaved, retain
 from mmdiff.training.finite import NonFinite, non_finite_weights
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.legal_numbers import check_number
 
 OnSaveError = Literal["raise", "warn"]
@@ -36,7 +37,7 @@ class SaveCheckpoints(Checkpoint):
 
     def __init__(
         self,
-        folder: str,
+        folder: FilePath,
         *,
         every_n_steps: int | None = None,
         every_n_minutes: float | None = None,

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mmdiff.media.atomic import share
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.legal_numbers import check_sizes
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class SaveComponents(Callback):
     """Saves `module.components(batches)` to `folder/<name>` after the last step, and every
     `every_n_steps` if given."""
 
-    def __init__(self, folder: str, *, every_n_steps: int | None = None) -> None:
+    def __init__(self, folder: FilePath, *, every_n_steps: int | None = None) -> None:
         if every_n_steps is not None:
             check_sizes(most=10**9, every_n_steps=every_n_steps)
         self.folder, self.every_n_steps = Path(folder), every_n_steps
