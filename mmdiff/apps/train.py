@@ -7,8 +7,10 @@ from typing import Any
 
 from mmdiff.apps.compose import check_nodes, save_resolved
 from mmdiff.apps.known_keys import options_of
+from mmdiff.apps.next_step import after_train, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.run_lock import run_lock
+from mmdiff.apps.terminal import announce_libraries
 from mmdiff.apps.train_settings import check_train_settings, check_trainer
 from mmdiff.apps.usage_error import UsageError
 
@@ -27,7 +29,10 @@ def main(words: Sequence[str]) -> int:
                 key="output_dir",
                 cure="output_dir=outputs/my_run",
             )
-        return start(config, is_rank=is_rank)
+        code = start(config, is_rank=is_rank)
+        if code == 0 and (Path(config["output_dir"]) / "components").is_dir() and not is_rank:
+            show_next(after_train(words, config))
+        return code
 
     return run_verb("train", action, words)
 
@@ -41,6 +46,7 @@ def start(config: Mapping[str, Any], *, is_rank: bool = False) -> int:
             belongs=f"conf/experiment/: {', '.join(known)}",
             cure=f"mmdiff train experiment={known[0] if known else '...'}",
         )
+    announce_libraries()
     from mmdiff.apps.resume import find_checkpoint
 
     check_train_settings(config)
