@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmdiff.apps.compose import built, check_nodes, save_resolved
-from mmdiff.apps.data_check_screen import show_report
+from mmdiff.apps.next_step import after_data_check, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.usage_error import UsageError
@@ -19,7 +19,13 @@ SOURCES = ("folder", "pairs", "shards")
 
 
 def main(words: Sequence[str]) -> int:
-    return run_verb("data-check", start, words)
+    def action(config: dict[str, Any]) -> int:
+        code = start(config)
+        if code == 0:
+            show_next(after_data_check(words, config))
+        return code
+
+    return run_verb("data-check", action, words)
 
 
 def start(config: dict[str, Any]) -> int:
@@ -43,6 +49,7 @@ def data_check(
 
     Raises UsageError for data that are not files.
     """
+    from mmdiff.apps.data_check_screen import show_report
     from mmdiff.data.checking.check_workers import check_all
     from mmdiff.data.checking.data_estimate import estimated
     from mmdiff.data.checking.report import ClipReport, DataReport

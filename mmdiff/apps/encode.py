@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from mmdiff.apps.compose import built, check_nodes, save_resolved
 from mmdiff.apps.device import chosen_device
+from mmdiff.apps.next_step import after_encode, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
-from mmdiff.apps.terminal import log_to_terminal
+from mmdiff.apps.terminal import announce_libraries, log_to_terminal
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.values.file_path import FilePath
 
@@ -37,11 +38,17 @@ _NOT_FOR_ENCODE = ("paths", "output_dir", "data", "dataset", "text_folder", "see
 
 
 def main(words: Sequence[str]) -> int:
-    return run_verb("encode", start, words)
+    def action(config: dict[str, Any]) -> None:
+        start(config)
+        if os.environ.get("RANK", "0") == "0":
+            show_next(after_encode(words, config))
+
+    return run_verb("encode", action, words)
 
 
 def start(config: dict[str, Any]) -> int:
     """Check the configuration, keep it beside the log, fill the cache."""
+    announce_libraries()
     from mmdiff.data.context_cache import fill_contexts
     from mmdiff.data.encode import encode
 

@@ -4,7 +4,6 @@ import gc
 import io
 import logging
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Iterator
@@ -28,25 +27,13 @@ def announce_libraries() -> None:
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """No garbage is collected while the large libraries are imported, nor later of what they made:
-    a fifth of the time that a start takes."""
+    """No garbage is collected while the large libraries are imported: a fifth of the time that a
+    start takes."""
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()
-
-
-def announce_next(command: str, *, purpose: str) -> None:
-    """The last line of a verb: the command that goes on from what it made."""
-    line = f"next, {purpose}: {command}"
-    Console(soft_wrap=True).print(line, markup=False, highlight=False)
-
-
-def as_word(key: str, value: object) -> str:
-    """`key=value` as it is typed in a shell."""
-    return shlex.quote(f"{key}={value}")
 
 
 def sampling_bar() -> dict[str, Any]:
