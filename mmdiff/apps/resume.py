@@ -1,7 +1,6 @@
 """Where a run goes on: the checkpoint it is resumed from, and whether it may be."""
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ from mmdiff.training.checkpoint_folder import (
     checkpoints_in,
     latest_checkpoint,
     read_configuration,
-    sweep,
 )
 from mmdiff.training.manifest import Manifest, step_of
 
 _log = logging.getLogger(__name__)
+LEFT_BY_A_RUN = ("checkpoints.json", "components")  # once it has saved, or ended
 
 
 def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
@@ -31,12 +30,10 @@ def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
     """
     asked = config["resume"] if config.get("ckpt_path") is None else config["ckpt_path"]
     own = Path(config["output_dir"]) / "checkpoints"
-    if own.is_dir() and int(os.environ.get("RANK", 0)) == 0:
-        sweep(own)
     is_strict = bool(config["strict_resume"])
     if asked in ("auto", "last"):
         found = latest_checkpoint(own, strict=is_strict) if own.is_dir() else None
-        _check_some_valid(own, found)
+        _check_not_lost(own, found)
     else:
         found = None if asked is None else _checkpoint_at(Path(asked), strict=is_strict)
         _check_history(own, found)
@@ -96,15 +93,23 @@ def _checkpoint_at(path: Path, *, strict: bool) -> Path:
     return found
 
 
-def _check_some_valid(own: Path, found: Path | None) -> None:
-    """A run whose checkpoints are all damaged does not begin again in silence."""
-    lost = checkpoints_in(own) if found is None else []
-    if lost:
-        raise UsageError(
-            f"none of the {len(lost)} checkpoints in {own} can be loaded, as said above",
-            key="resume",
-            cure="put an undamaged one back, or give another output_dir to start anew",
-        )
+def _check_not_lost(own: Path, found: Path | None) -> None:
+    """A run whose checkpoints are all damaged, or gone, does not begin again in silence."""
+    if found is not None:
+        return
+    damaged, trained = checkpoints_in(own), [own.with_name(name) for name in LEFT_BY_A_RUN]
+    there = [path.name for path in trained if path.exists()]
+    if damaged:
+        problem = f"none of the {len(damaged)} checkpoints in {own} can be loaded, as said above"
+    elif there:
+        problem = f"{own.parent} has trained, as {there[0]} shows, and {own} holds no checkpoint"
+    else:
+        return
+    raise UsageError(
+        problem,
+        key="resume",
+        cure="put an undamaged one back, or give another output_dir (or resume=null) to start anew",
+    )
 
 
 def _check_history(own: Path, found: Path | None) -> None:

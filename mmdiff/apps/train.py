@@ -1,9 +1,11 @@
 """mmdiff train: compose, write resolved.yaml, run the workers on it."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmdiff.apps.compose import check_nodes, save_resolved
@@ -17,6 +19,7 @@ from mmdiff.apps.usage_error import UsageError
 
 READER = TrainSettings
 MOST_PROCESSES = 1024
+VALIDATION_LOSS = "val/loss"
 
 
 def main(words: Sequence[str]) -> int:
@@ -25,10 +28,13 @@ def main(words: Sequence[str]) -> int:
     return run_verb("train", partial(start, words=words, is_rank=is_rank), words)
 
 
-def start(config: Mapping[str, Any], *, words: Sequence[str] = (), is_rank: bool = False) -> int:
+def start(
+    config: Mapping[str, Any], *, words: Sequence[str] = (), is_rank: bool = False
+) -> int | float:
     """Check everything that can be checked, then train in this process or in several.
 
     words: of the command line, for the command that comes next.
+    The last validation loss, where there was one: what a sweep makes small; else the exit code.
     """
     is_dated = not any(word.startswith(("output_dir=", "hydra.run.dir=")) for word in words)
     if is_rank and is_dated:
@@ -46,19 +52,26 @@ def start(config: Mapping[str, Any], *, words: Sequence[str] = (), is_rank: bool
         )
     announce_libraries()
     from mmdiff.apps.resume import find_checkpoint
+    from mmdiff.training.checkpoint_folder import sweep
 
     check_train_settings(config)
     check_nodes(config)
     check_trainer(config)
     count = num_processes(config.get("trainer") or {})
-    find_checkpoint(config)  # refuses before anything is written
+    if config["validate_only"]:
+        return _validate(config, count)
     if is_rank and int(os.environ.get("RANK", "0")) > 0:
         return run_here(config)
     folder = Path(config["output_dir"])
+    if not folder.exists():
+        find_checkpoint(config)  # refuses before anything is written
     with run_lock(folder):
+        sweep(folder / "checkpoints")  # of nobody else, now that the folder is ours
+        find_checkpoint(config)
         resolved = save_resolved(config, folder)
         code = run_here(config) if count == 1 or is_rank else run_several(resolved, count)
-    if code == 0 and (folder / "components").is_dir() and not is_rank:
+    has_failed = isinstance(code, int) and code != 0
+    if not has_failed and (folder / "components").is_dir() and not is_rank:
         show_next(after_train(words, config))
     return code
 
@@ -101,14 +114,30 @@ def _listed_devices(devices: list[Any], trainer: Mapping[str, Any]) -> int:
     )
 
 
-def run_here(config: Mapping[str, Any]) -> int:
+def _validate(config: Mapping[str, Any], count: int) -> int | float:
+    """Nothing of the run folder is touched, so it may go on training meanwhile."""
+    from mmdiff.apps.resume import find_checkpoint
+
+    if find_checkpoint(config) is None:
+        raise UsageError(
+            f"{config['output_dir']} holds no checkpoint to validate",
+            key="validate_only",
+            cure="output_dir=FOLDER of a run, or resume=FOLDER/checkpoints/step_00001000",
+        )
+    if count == 1 or "LOCAL_RANK" in os.environ:
+        return run_here(config)
+    with TemporaryDirectory() as folder:
+        return run_several(save_resolved(config, Path(folder)), count)
+
+
+def run_here(config: Mapping[str, Any]) -> int | float:
     from mmdiff.apps import worker
 
-    worker.train(config)
-    return 0
+    folder = None if config["validate_only"] else Path(config["output_dir"])
+    return worker.run(config, folder).get(VALIDATION_LOSS, 0)
 
 
-def run_several(resolved: Path, count: int) -> int:
+def run_several(resolved: Path, count: int) -> int | float:
     from rich.console import Console
 
     from mmdiff.distributed.launch import WorkerFailed, launch
@@ -119,4 +148,5 @@ def run_several(resolved: Path, count: int) -> int:
         message = f"mmdiff train: {failure}"
         Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
         return failure.exit_code
-    return 0
+    found = resolved.parent / "validation.json"
+    return json.loads(found.read_text())[VALIDATION_LOSS] if found.is_file() else 0

@@ -42,12 +42,22 @@ class TrainSettings:
     strict_resume: bool = False
     num_threads: int | None = None
     components: dict[str, FilePath | None] | None = None
+    validate_only: bool = False
+    lr_find: bool | str = False
 
     def __post_init__(self) -> None:
         _check_range("seed", self.seed, 0, MAX_SEED)
         _check_range("max_steps", self.max_steps, 1, 10**9)
         _check_range("max_minutes", self.max_minutes, 0, 10**7)
         _check_range("num_threads", self.num_threads, 1, 4096)
+        if self.lr_find not in (False, True, "use"):
+            raise UsageError(
+                f"lr_find is {self.lr_find}; possible is true (report it), use (train with it) or "
+                "false",
+                key="lr_find",
+                got=f"lr_find={self.lr_find}",
+                nearest="lr_find=true",
+            )
 
 
 def check_train_settings(config: Mapping[str, Any]) -> None:
@@ -56,6 +66,25 @@ def check_train_settings(config: Mapping[str, Any]) -> None:
     given = {name: config[name] for name in names if name in config}
     check_arguments(TrainSettings, given)
     TrainSettings(**given)
+    _check_validation(config)
+
+
+def _check_validation(config: Mapping[str, Any]) -> None:
+    """UsageError where something waits for a validation, and there is nothing to validate on."""
+    data, callbacks = config.get("data") or {}, config.get("callbacks") or {}
+    if any(value is not None for key, value in data.items() if key.startswith("val_")):
+        return
+    waiting = ["validate_only"] if config["validate_only"] else []
+    for name, node in callbacks.items():
+        target = (node or {}).get("_target_", "")
+        if not target.startswith("mmdiff.") and str(node.get("monitor")).startswith("val/"):
+            waiting.append(f"callbacks.{name}")
+    if waiting:
+        raise UsageError(
+            f"{waiting[0]} needs a validation, and no data are held out for one",
+            key=waiting[0],
+            cure="data.val_fraction=0.05",
+        )
 
 
 def check_trainer(config: Mapping[str, Any]) -> None:
@@ -78,8 +107,8 @@ def check_trainer(config: Mapping[str, Any]) -> None:
         )
     if trainer.get("precision") not in PRECISIONS:
         raise _not_possible(trainer, "precision", "32-true, bf16-mixed or 16-mixed", "32-true")
-    if trainer.get("gradient_clip_algorithm") not in (None, "norm"):
-        words = "norm: mmdiff clips by the norm of all gradients together"
+    if trainer.get("gradient_clip_algorithm") not in (None, "norm", "value"):
+        words = "norm (of all gradients together) or value"
         raise _not_possible(trainer, "gradient_clip_algorithm", words, "norm")
     if trainer.get("num_nodes", 1) > 1 and "WORLD_SIZE" not in os.environ:
         words = "1 without torchrun, which starts the processes of several machines"

@@ -5,6 +5,7 @@
 Hydra does not compose here, so all ranks of a run have exactly the same configuration.
 """
 
+import json
 import logging
 import os
 import sys
@@ -20,26 +21,48 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from torch.nn import ModuleDict
 
 from mmdiff.apps.compose import instantiate, load_resolved
+from mmdiff.apps.learning_rate import with_found_rate
 from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.distributed.signals import die_with_parent
+from mmdiff.media.atomic import atomic_write
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
 
 _log = logging.getLogger(__name__)
 
 
-def train(config: Mapping[str, Any]) -> pl.Trainer:
-    """Train what a resolved configuration of `mmdiff train` describes, from the newest valid
-    checkpoint if there is one."""
+def run(config: Mapping[str, Any], folder: Path | None = None) -> dict[str, float]:
+    """Train, or validate alone, and give what the last validation found, by name; rank 0 writes it
+    as validation.json into `folder`, if any."""
     log_to_terminal()
     if config["num_threads"] is not None:
         torch.set_num_threads(config["num_threads"])
-    pl.seed_everything(
-        config["seed"], verbose=False
-    )  # initial weights; nothing draws from it in a step
+    trainer = validate(config) if config["validate_only"] else train(config)
+    metrics = trainer.callback_metrics.items()
+    found = {name: float(value) for name, value in metrics if name.startswith("val/")}
+    if found and folder is not None and trainer.is_global_zero:
+        with atomic_write(folder / "validation.json") as temporary:
+            temporary.write_text(json.dumps(found, indent=1))
+    return found
+
+
+def validate(config: Mapping[str, Any]) -> pl.Trainer:
+    """Validate the newest valid checkpoint on the data that are held out; Lightning prints what it
+    finds."""
+    module, data = _built(config)
+    trainer = build_trainer({**config, "logger": None, "callbacks": None, "max_minutes": None})
+    trainer.validate(module, data, ckpt_path=find_checkpoint(config))
+    return trainer
+
+
+def train(config: Mapping[str, Any]) -> pl.Trainer:
+    """Train what a resolved configuration of `mmdiff train` describes, from the newest valid
+    checkpoint if there is one; and validate what comes out, if there are data for it."""
     checkpoint = find_checkpoint(config)
-    module, data = instantiate(config["module"]), instantiate(config["data"])
+    if config["lr_find"] is not False:
+        config = with_found_rate(config, *_built(config))
+    module, data = _built(config)
     trainer = build_trainer(config)
     if trainer.is_global_zero:
         for line in described_run(trainer, module, data, config):
@@ -49,6 +72,8 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
         tell_changes(checkpoint, config)
         tell_nothing_left(checkpoint, config)
     trainer.fit(module, data, ckpt_path=checkpoint)
+    if trainer.limit_val_batches and module.validated_step != trainer.global_step:
+        trainer.validate(module, data, verbose=False)
     return trainer
 
 
@@ -78,6 +103,12 @@ def described_run(
 
 def _millions(module: Any) -> str:
     return f"{sum(weight.numel() for weight in module.parameters()) / 1e6:.2f} M"
+
+
+def _built(config: Mapping[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
+    """Module and data, with the initial weights of the seed; nothing draws from it in a step."""
+    pl.seed_everything(config["seed"], verbose=False)
+    return instantiate(config["module"]), instantiate(config["data"])
 
 
 def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
@@ -114,7 +145,8 @@ def _values(nodes: Mapping[str, Any] | None) -> list[Any]:
 def main() -> None:
     """Entry of a worker process; its one argument is the path of resolved.yaml."""
     die_with_parent()
-    train(load_resolved(Path(sys.argv[1])))
+    path = Path(sys.argv[1])
+    run(load_resolved(path), path.parent)
 
 
 if __name__ == "__main__":

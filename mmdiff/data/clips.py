@@ -28,16 +28,34 @@ class CheckedClips(Protocol):
 
 
 class NumberedClips:
-    """A dataset of clips behind the endless order: sample number k is item k modulo its length."""
+    """A dataset of clips behind the endless order: sample number k is item k modulo its length.
 
-    def __init__(self, dataset: ClipDataset) -> None:
-        self.dataset = dataset
+    indices: the items that it is made of; None: all.
+    """
+
+    def __init__(self, dataset: ClipDataset, indices: Sequence[int] | None = None) -> None:
+        self.dataset, self.indices = dataset, indices
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.dataset if self.indices is None else self.indices)
 
     def __getitem__(self, number: int) -> tuple[int, Sample]:
-        return number, self.dataset[number % len(self.dataset)]
+        return number, self.dataset[self.item(number)]
+
+    def item(self, number: int) -> int:
+        """Which item of the dataset a sample is."""
+        index = number % len(self)
+        return index if self.indices is None else self.indices[index]
+
+    def keys(self) -> Sequence[str]:
+        return [str(index) for index in range(len(self.dataset))]
+
+    def subset(self, indices: Sequence[int], *, is_held_out: bool) -> "NumberedClips":
+        return NumberedClips(self.dataset, indices)
+
+    def name_of(self, number: int) -> str:
+        """Which clip a sample is, for messages."""
+        return f"clip {self.item(number)} of {type(self.dataset).__name__}"
 
     def collate(self, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
         return ClipBatch.collate(items)

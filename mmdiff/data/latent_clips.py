@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from mmdiff.data.batch import LatentBatch
 from mmdiff.data.context_cache import ContextCache
 from mmdiff.data.latent_cache import LatentCache, Shard, StaleCache
 from mmdiff.data.order import keyed_seed
+from mmdiff.data.sealed_json import digest_of
 from mmdiff.values.file_path import FilePath
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 from mmdiff.values.sample import SampleFacts
@@ -42,6 +44,7 @@ class LatentClips:
     buckets: the clips by the shapes of their latents, for `BucketOrder`.
     probabilities: of the buckets, where there are weights.
     halves: what the clips have between them.
+    fingerprint: of what the latents depend on, and of the clips; a run is resumed on the same ones.
     """
 
     def __init__(
@@ -62,10 +65,33 @@ class LatentClips:
         self.captions, self.seed, self.contexts = captions, seed, contexts
         self.weights = weights
         self.shards: list[Shard] = []
+        self._spec = digest_of(cache.spec())
+        self._places = self._find(cache)
+        self._sort()
+
+    def keys(self) -> Sequence[str]:
+        return [entry.key for entry in self.entries]
+
+    def subset(self, indices: Sequence[int], *, is_held_out: bool) -> "LatentClips":
+        """These clips alone; held out, with the captions of the cache: the same ones each time."""
+        part = copy(self)
+        part.entries = [self.entries[index] for index in indices]
+        part._places = [self._places[index] for index in indices]
+        part.weights = None if is_held_out else self.weights
+        part.captions = None if is_held_out else self.captions
+        part._sort()
+        return part
+
+    def _sort(self) -> None:
+        """Put the clips into buckets."""
         self.buckets: dict[str, list[int]] = {}
         self.halves: set[Modality] = set()
-        self._places = self._find(cache)
-        self.probabilities = None if weights is None else self._shares(weights)
+        for index, (shard, _) in enumerate(self._places):
+            self.buckets.setdefault(self._bucket(self.shards[shard], index), []).append(index)
+        self.probabilities = None if self.weights is None else self._shares(self.weights)
+        rows = [[entry.key, entry.caption, entry.identity] for entry in self.entries]
+        digests = sorted(shard.sha256 for shard in self.shards)
+        self.fingerprint = {"latents": self._spec, "clips": digest_of(rows, digests)}
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -79,6 +105,11 @@ class LatentClips:
             return LatentClip(number, latents, entry.caption)
         generator = Generator().manual_seed(keyed_seed("caption", self.seed, number))
         return LatentClip(number, latents, self.captions(entry.key, generator))
+
+    def name_of(self, number: int) -> str:
+        """Key and shard of a sample, for messages."""
+        index = number % len(self.entries)
+        return f"{self.entries[index].key} in {self.shards[self._places[index][0]].path}"
 
     def collate(self, items: Sequence[LatentClip]) -> LatentBatch:
         halves = {
@@ -120,10 +151,7 @@ class LatentClips:
                 f"{cache.folder} lacks the latents of {len(lost)} clips, {lost[0]!r} first; "
                 "run `mmdiff encode` again"
             )
-        places = [rows[entry.identity] for entry in self.entries]
-        for index, (shard_place, _) in enumerate(places):
-            self.buckets.setdefault(self._bucket(self.shards[shard_place], index), []).append(index)
-        return places
+        return [rows[entry.identity] for entry in self.entries]
 
     def _bucket(self, shard: Shard, index: int) -> str:
         """Its name: the latent frames, rows and columns, and the frames of sound."""

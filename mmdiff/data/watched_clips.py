@@ -34,10 +34,7 @@ class WatchedClips:
 
     def where(self, reading: Reading) -> str:
         """A place in words."""
-        return (
-            f"worker {reading.worker} (process {reading.pid}) was reading clip {reading.number}, "
-            f"{printable(self.names[reading.entry])}, for {reading.seconds:.1f} s"
-        )
+        return f"{reading}, {printable(self.names[reading.entry])}"
 
 
 def read_clips(

@@ -80,12 +80,22 @@ class DiffusionObjective:
         return self.total({name: loss.mean() for name, loss in losses.items()})
 
     def each(
-        self, backbone: Backbone, state: LatentState, context: Context, key: NoiseKey
+        self,
+        backbone: Backbone,
+        state: LatentState,
+        context: Context,
+        key: NoiseKey,
+        *,
+        quantiles: tuple[float, float] = (0.0, 1.0),
     ) -> tuple[dict[Modality, Tensor], ClipLatents]:
         """The loss of each sample and modality, b: the mean over its generated tokens, and 0 where
-        there is none; and the noise level of each token, broadcastable."""
+        there is none; and the noise level of each token, broadcastable.
+
+        quantiles: between which ones of the density the times are drawn.
+        """
         clean = state.latents.map(Tensor.float)
-        noise, levels = self.noise(clean, key), state.time(self.levels(clean, key))
+        times = self.levels(clean, key, quantiles=quantiles)
+        noise, levels = self.noise(clean, key), state.time(times)
         noisy = ClipLatents.of(
             {
                 name: add_noise(
@@ -111,10 +121,10 @@ class DiffusionObjective:
         return losses, levels
 
     def total(self, losses: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
-        """ "loss", the weighted sum of those of the modalities; and each of them."""
+        """The losses, one number each or one per sample, and their weighted sum as "loss"."""
         weighted = [self.modality_weights[name] * loss for name, loss in losses.items()]
         return {
-            "loss": torch.stack(weighted).sum(),
+            "loss": torch.stack(weighted).sum(0),
             **{f"loss/{name}": loss for name, loss in losses.items()},
         }
 
@@ -134,13 +144,17 @@ class DiffusionObjective:
             }
         )
 
-    def levels(self, clean: ClipLatents, key: NoiseKey) -> ClipLatents:
+    def levels(
+        self, clean: ClipLatents, key: NoiseKey, *, quantiles: tuple[float, float] = (0.0, 1.0)
+    ) -> ClipLatents:
         """One time per sample and half: video b 1 1 1 1, audio b 1 1 1."""
+        least, most = quantiles
         shared = keyed_uniform(key, "time")
         is_shared = keyed_uniform(key, "time/is_shared") < self.shared_time_probability
         levels = {}
         for name in clean.modalities:
             uniform = torch.where(is_shared, shared, keyed_uniform(key, f"time/{name}"))
+            uniform = least + (most - least) * uniform
             time = shift_time(self.time_density.time(uniform), self.shifts[name])
             levels[name] = rearrange(time.to(clean.device), LEVEL_PATTERNS[name])
         return ClipLatents.of(levels)

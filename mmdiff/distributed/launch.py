@@ -17,12 +17,12 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
-STOPPED = 128 + signal.SIGTERM
-"""The exit code of a worker that was asked to stop, and has saved."""
+STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+"""The exit codes of a worker that was asked to stop, and has saved."""
 
 _torch_log = logging.getLogger("torch.distributed.elastic.multiprocessing.api")
-_FORWARDED = (signal.SIGTERM, signal.SIGUSR1)
-_ENDING = "SIGINT,SIGHUP,SIGQUIT"  # torch ends the workers on these, after 30 seconds by force
+_FORWARDED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+_ENDING = "SIGHUP,SIGQUIT"  # torch ends the workers on these, after 30 seconds by force
 
 
 class WorkerFailed(RuntimeError):  # noqa: N818
@@ -38,8 +38,8 @@ def launch(worker: str, resolved: Path, *, num_processes: int) -> None:
     """Run `python -m worker resolved.yaml` in `num_processes` processes and wait for them.
 
     Output of all ranks goes to `ranks/` beside the configuration, that of rank 0 to the terminal
-    too. If one dies, all do. SIGTERM and SIGUSR1 are handed on to the workers, which may take what
-    time they need to save. Raises WorkerFailed, KeyboardInterrupt.
+    too. If one dies, all do. SIGTERM, SIGUSR1 and SIGINT are handed on to the workers, which may
+    take what time they need to save. Raises WorkerFailed.
     """
     logs = DefaultLogsSpecs(
         log_dir=str(resolved.parent / "ranks"),
@@ -73,8 +73,6 @@ def launch(worker: str, resolved: Path, *, num_processes: int) -> None:
         with _handed_on(agent) as asked:
             _judge(agent.run(), asked)
     except SignalException as error:
-        if error.sigval == signal.SIGINT:
-            raise KeyboardInterrupt from error
         raise WorkerFailed(f"ended by {error.sigval.name}", 128 + error.sigval) from error
     finally:
         rendezvous.shutdown()
@@ -85,15 +83,16 @@ def _judge(result: RunResult, asked: list[signal.Signals]) -> None:
     if not result.is_failed():
         return
     rank, failure = min(result.failures.items(), key=lambda item: item[1].timestamp)
-    if failure.exitcode == STOPPED:
+    if failure.exitcode in STOPPED:
         by = f"by {asked[0].name}" if asked else "by a signal to one of its ranks"
         raise WorkerFailed(
             f"stopped {by}, after a checkpoint; start again with the same output_dir to go on",
-            STOPPED,
+            failure.exitcode,
         )
     if asked and -failure.exitcode in asked:
         raise WorkerFailed(
-            f"stopped by {asked[0].name} before training had begun: nothing was saved", STOPPED
+            f"stopped by {asked[0].name} before training had begun: nothing was saved",
+            128 - failure.exitcode if asked[0] == signal.SIGINT else STOPPED[0],
         )
     cause = failure.signal_name() if failure.exitcode < 0 else f"exit code {failure.exitcode}"
     code = failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
@@ -107,9 +106,10 @@ def _handed_on(agent: LocalElasticAgent) -> Iterator[list[signal.Signals]]:
 
     def hand_on(number: int, frame: FrameType | None) -> None:
         came.append(signal.Signals(number))
+        code = STOPPED[number == signal.SIGINT]
         workers = [worker.id for worker in agent.get_worker_group().workers]
         if not all(workers):
-            raise WorkerFailed(f"stopped by {came[0].name} before its workers ran", STOPPED)
+            raise WorkerFailed(f"stopped by {came[0].name} before its workers ran", code)
         for worker in workers:
             _send(worker, number)
 

@@ -4,7 +4,10 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+from mmdiff.media.disk_error import past_stale
 
 UMASK = os.umask(0o077)
 os.umask(UMASK)
@@ -52,11 +55,11 @@ def _staged(targets: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]]
         for target, temporary in zip(targets, temporaries, strict=True):
             with _refusals_of(target):
                 share(temporary)
-                _flush(temporary)
+                past_stale(partial(_flush, temporary))
         for target, temporary in zip(targets, temporaries, strict=True):
             is_new = not target.exists()
             with _refusals_of(target):
-                _publish(temporary, target, overwrite=overwrite)
+                past_stale(partial(_publish, temporary, target, overwrite=overwrite))
             if is_new:
                 undone.callback(target.unlink)
         undone.pop_all()

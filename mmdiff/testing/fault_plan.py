@@ -9,7 +9,7 @@ A fault is an action, a point (with `*` for several) and where it strikes; `;` p
     raise    InjectedFault                      rank=N     on this rank only
     hang     sleep for a day                    hit=N      at the Nth passage only, from 1
     slow     sleep `seconds`                    seconds=X  of slow, 0.01 unless given
-    enospc   OSError, no space left on device
+    enospc   OSError, no space left on device; also eio, estale
     nan      NaN in place of a tensor
 """
 
@@ -27,7 +27,7 @@ from typing import Literal, cast, get_args
 from torch import Tensor
 
 VARIABLE = "MMDIFF_FAULTS"
-Action = Literal["kill", "raise", "hang", "slow", "enospc", "nan"]
+Action = Literal["kill", "raise", "hang", "slow", "enospc", "eio", "estale", "nan"]
 _HANG_SECONDS = 86_400
 _log = logging.getLogger(__name__)
 
@@ -130,8 +130,9 @@ def _act(fault: Fault, name: str) -> None:
             time.sleep(_HANG_SECONDS)
         case "slow":
             time.sleep(fault.seconds)
-        case "enospc":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        case "enospc" | "eio" | "estale":
+            number = getattr(errno, fault.action.upper())
+            raise OSError(number, os.strerror(number), name)
         case "nan":
             pass  # what carries the tensor does it
 

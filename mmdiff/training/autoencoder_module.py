@@ -56,6 +56,13 @@ class AutoencoderModule(TrainingModule[Autoencoder]):
         noise = noise.to(x.device)
         return self.log_losses(self.objective(self.trained, x, noise, critique=self.critique))
 
+    def losses_of(self, batch: ClipBatch, batch_index: int) -> dict[str, Tensor]:
+        x = self.inputs(batch)
+        autoencoder = self.ema.average
+        shape = autoencoder.latent_shape(tuple(x.shape[1:]))
+        noise = keyed_noise(self.held_out_key(batch), "posterior", shape).to(x.device)
+        return self.objective(autoencoder, x, noise)
+
     @torch.no_grad()
     def components(self, batches: Iterable[ClipBatch]) -> dict[str, Autoencoder]:
         autoencoder = self.ema.average

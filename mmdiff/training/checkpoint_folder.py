@@ -15,28 +15,30 @@ manifest does not exist.
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mmdiff.media.atomic import share
+from mmdiff.media.disk_error import FULL, error_number, past_stale
 from mmdiff.testing.fault_plan import fault_point
-from mmdiff.training.checkpoint_state import join_state, split_state
+from mmdiff.training.checkpoint_state import join_state, named_tensors, split_state
 from mmdiff.training.manifest import DamagedCheckpoint, FileFacts, Manifest, step_of
 
 _log = logging.getLogger(__name__)
 _PARTS = {"state_dict": "weights", "optimizer_states": "optimizer"}
+_OF_A_STATE = ("global_step", "state_dict")
+_OF_A_RUN = ("optimizer_states", "lr_schedulers", "loops")  # beside them, where Lightning saved
 
 
 class CheckpointNotSaved(OSError):  # noqa: N818
     """A checkpoint could not be written, and nothing is left of it; the message names the folder,
-    the bytes that are needed and free, and the cure."""
+    what the system said, and a hint."""
 
 
 def write_checkpoint(
@@ -51,15 +53,20 @@ def write_checkpoint(
     num_bytes = sum(t.nbytes for t in tensors.values()) + sum(map(len, texts.values()))
     temporary = folder.with_name(folder.name + ".tmp")
     step = int(state.get("global_step", 0))
-    try:
+
+    def write() -> None:
         _write_files(temporary, tensors, texts, step)
         _publish(temporary, folder, step)
+
+    try:
+        past_stale(write)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        reason = _refusal(error)
-        if reason is None:
+        number = error_number(error)
+        if number is None and not isinstance(error, OSError):
             raise
-        raise CheckpointNotSaved(_not_saved(folder, reason, num_bytes)) from error
+        reason = os.strerror(number).lower() if number else str(error)
+        raise CheckpointNotSaved(_not_saved(folder, reason, number, num_bytes)) from error
 
 
 def _write_files(
@@ -94,13 +101,36 @@ def _write_files(
 def verify_checkpoint(folder: Path) -> Manifest:
     """The manifest of `folder`, after checking every file against it; DamagedCheckpoint says what
     is wrong."""
-    try:
+
+    def check() -> Manifest:
         manifest = Manifest.read(folder)
         for name, expected in manifest.files.items():
             _verify(folder / name, expected)
+        _check_parts(folder, manifest)
+        return manifest
+
+    try:
+        return past_stale(check)
     except OSError as error:  # a failing disk, or a folder that is being deleted
         raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from error
-    return manifest
+
+
+def _check_parts(folder: Path, manifest: Manifest) -> None:
+    """A manifest that was written anew proves what is left, not that it is all."""
+    try:
+        document = json.loads((folder / "state.json").read_bytes())
+        named = set(named_tensors(document))
+        for name in manifest.files:
+            if name.endswith(".safetensors"):
+                with safe_open(folder / name, framework="pt") as file:
+                    named -= set(file.keys())
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from error
+    needed = (*_OF_A_STATE, *(_OF_A_RUN if "pytorch-lightning_version" in document else ()))
+    lost = [name for name in needed if name not in document] + sorted(named)
+    if lost:
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        raise DamagedCheckpoint(f"{folder} lacks {', '.join(lost[:3])}{more}")
 
 
 def _verify(path: Path, expected: FileFacts) -> None:
@@ -169,9 +199,15 @@ def sweep(folder: Path) -> None:
         _log.info("removed %d unfinished checkpoints of killed processes in %s", removed, folder)
 
 
-def retain(folder: Path, keep: int, *, verdicts: MutableMapping[Path, bool] | None = None) -> None:
-    """Delete what is older than the `keep` newest valid checkpoints; renamed first, so that a kill
-    leaves none half deleted.
+def retain(
+    folder: Path,
+    keep: int,
+    *,
+    verdicts: MutableMapping[Path, bool] | None = None,
+    also: Path | None = None,
+) -> None:
+    """Delete what is older than the `keep` newest valid checkpoints, but for the one `also`;
+    renamed first, so that a kill leaves none half deleted.
 
     A damaged one does not count, or it would outlive those that a run can be resumed from.
 
@@ -182,6 +218,8 @@ def retain(folder: Path, keep: int, *, verdicts: MutableMapping[Path, bool] | No
     num_valid = 0
     for path in checkpoints_in(folder):
         if num_valid >= max(keep, 1):
+            if path == also:
+                continue
             known.pop(path, None)
             _delete(path)
             continue
@@ -231,20 +269,16 @@ def _publish(temporary: Path, folder: Path, step: int) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _refusal(error: OSError | SafetensorError) -> str | None:
-    """In words why the disk refused; None where the error says something else."""
-    if isinstance(error, SafetensorError):
-        found = re.search(r"os error (\d+)", str(error))
-        return os.strerror(int(found.group(1))).lower() if found else None
-    return os.strerror(error.errno).lower() if error.errno else str(error)
-
-
-def _not_saved(folder: Path, reason: str, num_bytes: int) -> str:
+def _not_saved(folder: Path, reason: str, number: int | None, num_bytes: int) -> str:
     parent = next(path for path in folder.parents if path.is_dir())
+    hint = "see to that"
+    if number in FULL:
+        free = shutil.disk_usage(parent).free
+        reason += f"; it needs {num_bytes:,} bytes and {free:,} are free"
+        hint = "make room"
     return (
-        f"cannot write {folder}: {reason}; it needs {num_bytes:,} bytes and "
-        f"{shutil.disk_usage(parent).free:,} are free; earlier checkpoints are untouched: make "
-        "room, then start the run again with the same output_dir"
+        f"cannot write {folder}: {reason}; earlier checkpoints are untouched: {hint}, then start "
+        "the run again with the same output_dir"
     )
 
 

@@ -1,6 +1,7 @@
 """Lightning's door to checkpoints of ours: atomic folders of safetensors and JSON."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,4 +42,4 @@ class SafeCheckpointIO(CheckpointIO):
         return read_checkpoint(Path(path))  # on the CPU; the strategy moves it
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
-        raise NotImplementedError("checkpoints are deleted by SaveCheckpoints(keep_last=...) alone")
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Nested state <-> JSON and named tensors, without pickle."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -36,6 +37,15 @@ def join_state(document: Any, tensors: dict[str, Tensor]) -> Any:
             join_state(key, tensors): join_state(value, tensors) for key, value in document[_PAIRS]
         }
     return {key: join_state(value, tensors) for key, value in document.items()}
+
+
+def named_tensors(document: Any) -> Iterator[str]:
+    """The tensors that a document of `split_state` names."""
+    if isinstance(document, dict) and _TENSOR in document:
+        yield document[_TENSOR]
+    elif isinstance(document, dict | list):
+        for item in document.values() if isinstance(document, dict) else document:
+            yield from named_tensors(item)
 
 
 def _to_json(

@@ -1,5 +1,6 @@
 """The socket between Lightning and a diffusion transformer with its text encoder."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -15,10 +16,12 @@ from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.text.words import keep_words
 from mmdiff.training.inputs import LatentsInput
 from mmdiff.training.prompt_reader import PromptReader
-from mmdiff.training.task_losses import task_losses
+from mmdiff.training.task_losses import held_out_losses, task_losses
 from mmdiff.training.text_model import TextModel
 from mmdiff.training.training_module import TrainingModule
 from mmdiff.values.latents import Modality
+
+NUM_QUANTILES = 4  # of the times, in validation
 
 
 class DiffusionModule(TrainingModule[nn.ModuleDict]):
@@ -87,11 +90,41 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
             )
         return batch
 
+    def losses_of(self, batch: ClipBatch | LatentBatch, batch_index: int) -> dict[str, Tensor]:
+        """Each clip at one time of each quarter of the density that times are drawn from, with its
+        caption: "loss", "loss/video", "loss/audio" over all of them, "loss/t_q1" (the least noise)
+        to "loss/t_q4" for each."""
+        batch = self.latents_of(batch)
+        average = self.ema.average
+        context = self.prompts(
+            batch.captions,
+            torch.zeros(len(batch), dtype=torch.bool),
+            read=batch.context,
+            device=self.device,
+            encoder=dict(average.items()).get("text_encoder"),
+        )
+        found: dict[str, list[Tensor]] = defaultdict(list)
+        for part in range(NUM_QUANTILES):
+            # the kind of task is drawn once for a batch
+            draw = self.held_out_key(batch, NUM_QUANTILES * batch_index + part)
+            tasks = self.tasks.draw(batch.latents, draw, self.halves_of_data)
+            losses = held_out_losses(
+                self.objective,
+                average["transformer"],
+                tasks,
+                context,
+                self.held_out_key(batch, part),
+                quantiles=(part / NUM_QUANTILES, (part + 1) / NUM_QUANTILES),
+            )
+            for name, loss in losses.items():
+                found[name].append(loss)
+            found[f"loss/t_q{part + 1}"].append(losses["loss"])
+        return {name: torch.stack(losses).mean(0) for name, losses in found.items()}
+
     @property
     def halves_of_data(self) -> Collection[Modality] | None:
         """What the clips of the training set have between them, where it can tell."""
-        data = getattr(self.trainer, "datamodule", None)
-        return getattr(getattr(data, "dataset", None), "halves", None)
+        return getattr(getattr(self.trainer, "datamodule", None), "halves", None)
 
     def dropped_captions(self, key: NoiseKey, gives: tuple[bool, ...]) -> Tensor:
         """b, bool: which captions are left out; `gives`: whether something of the clip is given."""
@@ -102,6 +135,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
     def components(self, batches: Iterable[LatentBatch]) -> dict[str, Any]:
         if self.prompts.text.is_trained:
             dataset = getattr(batches, "dataset", None)
+            dataset = getattr(dataset, "dataset", dataset)  # what a loader has wrapped
             entries = getattr(getattr(dataset, "clips", dataset), "entries", ())
             keep_words(self.prompts.text.tokenizer, [entry.caption for entry in entries])
         return {**self.prompts.components, **self.ema.average}

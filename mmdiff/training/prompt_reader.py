@@ -27,10 +27,12 @@ class PromptReader:
         *,
         read: Context | None,
         device: torch.device,
+        encoder: nn.Module | None = None,
     ) -> Context:
         """The context of the captions, of the empty prompt where they are `dropped` (b, bool).
 
-        read: the context from a cache; None: the encoder reads them. Raises ValueError where the
+        read: the context from a cache; None: the encoder reads them, or `encoder` in place of it.
+        Raises ValueError where the
         encoder is trained and what it reads comes from a cache.
         """
         if read is None:
@@ -38,7 +40,7 @@ class PromptReader:
                 "" if leave_out else caption
                 for caption, leave_out in zip(captions, dropped.tolist(), strict=True)
             ]
-            return self._encode(prompts, device)
+            return self._encode(prompts, device, encoder)
         if self.text.is_trained:
             raise ValueError(
                 "the contexts of this data set are cached and the text encoder is trained, which "
@@ -57,13 +59,15 @@ class PromptReader:
     def encoder(self) -> nn.Module:
         return self.text.text_encoder
 
-    def _encode(self, prompts: list[str], device: torch.device) -> Context:
+    def _encode(
+        self, prompts: list[str], device: torch.device, encoder: nn.Module | None = None
+    ) -> Context:
         if not self.text.is_trained:
             self.encoder.to(device)
         with torch.set_grad_enabled(self.text.is_trained and torch.is_grad_enabled()):
             return encode_prompts(
                 self.text.tokenizer,
-                self.encoder,  # type: ignore[arg-type]
+                encoder or self.encoder,  # type: ignore[arg-type]
                 prompts,
                 max_length=self.text.max_length,
             )

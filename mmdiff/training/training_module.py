@@ -19,6 +19,7 @@ from mmdiff.testing.fault_plan import fault_point, spoiled
 from mmdiff.training.adversary import Adversary
 from mmdiff.training.averaging import AveragedWeights
 from mmdiff.training.configured_rates import apply_configured, configured_groups
+from mmdiff.training.validation_losses import ValidationLosses
 from mmdiff.values.legal_numbers import check_weights
 
 Batch = ClipBatch | LatentBatch
@@ -31,8 +32,8 @@ Trained = TypeVar("Trained", bound=nn.Module)
 class TrainingModule(LightningModule, Generic[Trained]):
     """Trains the parameters of `trained`, and keeps their average; beside them a critic, if any.
 
-    Subclasses write `training_step`, and `components`: the finished parts of a pipeline, by the
-    names of their folders.
+    Subclasses write `training_step`, `losses_of` a batch that is validated on, and `components`:
+    the finished parts of a pipeline, by the names of their folders.
     """
 
     def __init__(
@@ -53,6 +54,14 @@ class TrainingModule(LightningModule, Generic[Trained]):
         self.critic = critic
         self.losses: Mapping[str, Tensor] = {}  # of the last batch, by name, detached
         self._configured: list[dict[str, Any]] = []
+        self._validation = ValidationLosses()
+        self.validated_step: int | None = None
+        self._schedule: LRScheduler | None = None
+
+    @abstractmethod
+    def losses_of(self, batch: Any, batch_index: int) -> Mapping[str, Tensor]:
+        """Losses of the averaged weights on a batch that is held out, by name: one per sample, b,
+        or one for all. Chance in it is the same whenever it is asked."""
 
     @abstractmethod
     def components(self, batches: Iterable[Any]) -> Mapping[str, Any]:
@@ -62,6 +71,25 @@ class TrainingModule(LightningModule, Generic[Trained]):
     def key(self, batch: Batch) -> NoiseKey:
         """The address of all chance in this step."""
         return NoiseKey(self.seed, self.global_step, batch.sample_ids)
+
+    def held_out_key(self, batch: Batch, draw: int = 0) -> NoiseKey:
+        """The address of all chance in validation: of no step and no seed, so that curves of a run,
+        and of runs, can be compared."""
+        return NoiseKey(0, draw, tuple(f"held out {sample}" for sample in batch.sample_ids))
+
+    def on_validation_epoch_start(self) -> None:
+        self._validation = ValidationLosses()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        # what is made, and kept, in the mode of inference could not be trained with afterwards
+        with torch.inference_mode(False), torch.no_grad():
+            self._validation.add(self.losses_of(batch, batch_index), batch.sample_ids)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means as `val/...`, on all ranks alike."""
+        means = self._validation.means(self.trainer.world_size)
+        self.log_dict({f"val/{name}": mean for name, mean in means.items()})
+        self.validated_step = self.global_step
 
     @property
     def critique(self) -> Critique | None:
@@ -78,7 +106,8 @@ class TrainingModule(LightningModule, Generic[Trained]):
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = self.make_optimizer(self.trained.named_parameters())
         self._configured = configured_groups(optimizer)
-        scheduler = {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"}
+        self._schedule = self.make_lr_scheduler(optimizer)
+        scheduler = {"scheduler": self._schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -101,6 +130,8 @@ class TrainingModule(LightningModule, Generic[Trained]):
             )
 
     def on_train_start(self) -> None:
+        if self.lr_schedulers() is not self._schedule:
+            return  # a search for a rate has put its own in place
         apply_configured(
             self.optimizers().optimizer,
             self.lr_schedulers(),
@@ -129,12 +160,15 @@ class TrainingModule(LightningModule, Generic[Trained]):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by norm; Lightning refuses to for fused optimizers, which is only needed where
-        gradients are scaled."""
+        """Lightning refuses to for fused optimizers, which is only needed where gradients are
+        scaled."""
         if not gradient_clip_val:
             return
         if self.trainer.precision == "16-mixed":
             raise ValueError(
                 "precision is 16-mixed, whose scaled gradients are not clipped; use bf16-mixed"
             )
-        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), gradient_clip_val)
+        if gradient_clip_algorithm == "value":
+            torch.nn.utils.clip_grad_value_(self.trained.parameters(), gradient_clip_val)
+        else:
+            torch.nn.utils.clip_grad_norm_(self.trained.parameters(), gradient_clip_val)

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from mmdiff.autoencoders.critic import Critique
 from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.autoencoders.vocoder_objective import VocoderObjective
 from mmdiff.data.batch import ClipBatch
-from mmdiff.diffusion.noise import keyed_noise
+from mmdiff.diffusion.noise import NoiseKey, keyed_noise
 from mmdiff.training.adversary import Adversary
 from mmdiff.training.training_module import TrainingModule
 
@@ -45,18 +46,26 @@ class VocoderModule(TrainingModule[Vocoder]):
         self.objective, self.inputs = objective, inputs
 
     def training_step(self, batch: ClipBatch, batch_index: int) -> Tensor:
+        return self.log_losses(self._losses(self.trained, batch, self.key(batch), self.critique))
+
+    def losses_of(self, batch: ClipBatch, batch_index: int) -> dict[str, Tensor]:
+        return self._losses(self.ema.average, batch, self.held_out_key(batch))
+
+    def _losses(
+        self, vocoder: Vocoder, batch: ClipBatch, key: NoiseKey, critique: Critique | None = None
+    ) -> dict[str, Tensor]:
         waveform = self.inputs(batch)
         mel = self.objective.mel
         shape = (mel.num_frames(waveform.shape[-1]), mel.mel_bins)
-        noise = keyed_noise(self.key(batch), "mel", shape).to(waveform.device)
-        with torch.autocast(waveform.device.type, enabled=False):
-            losses = self.objective(self.run_vocoder, waveform, noise, critique=self.critique)
-            return self.log_losses(losses)
+        noise = keyed_noise(key, "mel", shape).to(waveform.device)
 
-    def run_vocoder(self, log_mel: Tensor) -> Tensor:
-        """The vocoder in the trainer's precision."""
-        with self.trainer.precision_plugin.forward_context():
-            return self.trained(log_mel)
+        def run_vocoder(log_mel: Tensor) -> Tensor:
+            """In the trainer's precision."""
+            with self.trainer.precision_plugin.forward_context():
+                return vocoder(log_mel)
+
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self.objective(run_vocoder, waveform, noise, critique=critique)
 
     def components(self, batches: Iterable[ClipBatch]) -> dict[str, nn.Module]:
         return {"vocoder": self.ema.average}

@@ -158,6 +158,17 @@ def test_c5_a_run_whose_checkpoints_are_all_damaged_does_not_begin_again_in_sile
     assert "another output_dir" in error.value.screen("train")
 
 
+@pytest.mark.parametrize("left", ["checkpoints.json", "components"])
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_in_silence(
+    tmp_path: Path, left: str
+) -> None:
+    (tmp_path / left).mkdir()
+    with pytest.raises(UsageError, match=f"as {left} shows") as error:
+        find_checkpoint(_config(tmp_path))
+    assert "resume=null" in error.value.screen("train")
+    assert find_checkpoint(_config(tmp_path, "resume=null")) is None
+
+
 @pytest.mark.parametrize("error", [NonFinite, ReadingFailed, RanksDisagree])
 def test_errors_of_a_run_take_one_screen(
     error: type[Exception], tmp_path: Path, capsys: pytest.CaptureFixture[str]

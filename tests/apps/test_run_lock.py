@@ -60,3 +60,16 @@ def test_p8_train_is_refused_before_anything_is_written(
     assert main(words) == 2
     assert f"process {holder.pid}" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_p8_nothing_of_a_run_is_touched_before_its_lock_is_held(
+    tmp_path: Path, holder: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a second run would sweep is the save of the first that is being written."""
+    saving = tmp_path / "checkpoints" / "step_00000010.tmp"
+    saving.mkdir(parents=True)
+    (saving / "weights.safetensors").write_bytes(b"half")
+    words = ["train", "experiment=bounce/vocoder", f"output_dir={tmp_path}"]
+    assert main(words) == 2
+    assert (saving / "weights.safetensors").read_bytes() == b"half"
+    assert f"process {holder.pid}" in capsys.readouterr().err

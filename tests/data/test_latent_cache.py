@@ -1,5 +1,6 @@
 """Latents come back as they were, and never when stale."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -26,6 +27,7 @@ from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.latent_cache import LatentCache, StaleCache
 from mmdiff.data.latent_clips import LatentClip, LatentClips
+from mmdiff.data.loader import ResumableLoader
 from mmdiff.media.rejection import Reason, Rejection
 from mmdiff.training.inputs import MelInput
 from mmdiff.values.sample import Sample, SampleFacts
@@ -385,6 +387,28 @@ def test_sources_are_mixed_by_weight(tmp_path: Path, parts: dict[str, str]) -> N
     assert sum(index >= 6 for index in drawn) / 2000 == pytest.approx(0.75, abs=0.03)
     with pytest.raises(ValueError, match="weights are of a, and the sources of the cache are a, b"):
         LatentClips(str(tmp_path / "cache"), weights={"a": 1})
+
+
+def test_a_cache_replaced_at_the_same_path_is_noticed_on_resume(
+    tmp_path: Path, parts: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def state() -> tuple[Any, ResumableLoader]:
+        loader = DataModule(LatentClips(str(tmp_path / "cache")), 2, seed=0).train_dataloader()
+        return loader.state_dict(), loader
+
+    _encode(tmp_path / "cache", parts)
+    before, loader = state()
+    loader.load_state_dict(before)
+    loader.load_state_dict({"samples": 0})  # of an older checkpoint
+    assert not caplog.text
+    shutil.rmtree(tmp_path / "cache")
+    _encode(tmp_path / "cache", parts, Clips(seed=1))
+    state()[1].load_state_dict(before)
+    assert "not those that the checkpoint was trained on" in caplog.text
+    shutil.rmtree(tmp_path / "cache")
+    _encode(tmp_path / "cache", parts, precision="float32")
+    with pytest.raises(StaleCache, match="not the one that the checkpoint was trained on"):
+        state()[1].load_state_dict(before)
 
 
 def test_what_does_not_fit_into_memory_is_encoded_in_parts(

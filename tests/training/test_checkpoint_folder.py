@@ -1,7 +1,9 @@
 """A folder is there whole or not at all, whatever happens while it is written or deleted."""
 
+import errno
 import json
 import logging
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ from mmdiff.training.checkpoint_folder import (
     verify_checkpoint,
     write_checkpoint,
 )
+from mmdiff.training.manifest import FileFacts, Manifest, step_of
 from tests.training.forked import exit_code, fork
 
 POINTS = ("write", "written", "flush", "manifest", "publish", "replace", "published")
@@ -48,6 +51,32 @@ def _step(folder: Path) -> int:
     content = read_checkpoint(newest)
     assert (content["state_dict"]["weight"] == content["global_step"]).all()
     return int(content["global_step"])
+
+
+def _resealed(folder: Path) -> None:
+    """A manifest of what is there, as somebody writes it who finds the digests in the way."""
+    names = [path for path in folder.iterdir() if path.name != "manifest.json"]
+    files = {path.name: FileFacts.of(path) for path in names}
+    (folder / "manifest.json").write_text(Manifest(step_of(folder) or 0, files).text)
+
+
+@pytest.mark.parametrize("part", ["weights", "optimizer", "state_dict", "optimizer_states"])
+def test_c5_a_resealed_checkpoint_without_a_part_is_stepped_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    for step in (10, 20):
+        state = {**_state(step), "pytorch-lightning_version": "2", "lr_schedulers": [], "loops": {}}
+        write_checkpoint(state, tmp_path / f"step_{step:08d}")
+    newest = tmp_path / "step_00000020"
+    if part in ("weights", "optimizer"):
+        (newest / f"{part}.safetensors").unlink()
+    else:
+        document = json.loads((newest / "state.json").read_text())
+        del document[part]
+        (newest / "state.json").write_text(json.dumps(document))
+    _resealed(newest)
+    assert latest_checkpoint(tmp_path) == tmp_path / "step_00000010"
+    assert f"{newest} lacks" in caplog.text
 
 
 def _refused(folder: Path) -> None:
@@ -118,6 +147,33 @@ def test_c6_files_may_not_grow_at_ten_cut_points(tmp_path: Path) -> None:
         size = cut * (largest - 1) // 9
         assert exit_code(fork(lambda size=size: limited(size))) == 0
     assert _step(tmp_path) == 1
+
+
+@pytest.mark.parametrize("action", ["eio", "enospc"])
+def test_an_error_number_is_reported_as_what_it_is(
+    tmp_path: Path, faults: Callable[[str], None], action: str
+) -> None:
+    faults(f"{action} checkpoint.flush")
+    with pytest.raises(CheckpointNotSaved) as error:
+        _write(tmp_path, 2)
+    said = str(error.value)
+    assert os.strerror(getattr(errno, action.upper())).lower() in said
+    assert ("make room" in said) == ("bytes" in said) == (action == "enospc")
+
+
+@pytest.mark.parametrize("point", ["write", "manifest", "replace"])
+def test_a_stale_file_handle_is_tried_again(
+    tmp_path: Path, faults: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    monkeypatch.setattr("mmdiff.media.disk_error.STALE_PAUSES", (0, 0))
+    _write(tmp_path, 2)
+    faults(f"estale checkpoint.{point} hit=1")
+    _write(tmp_path, 2)
+    assert _step(tmp_path) == 2
+    faults(f"estale checkpoint.{point}")
+    with pytest.raises(CheckpointNotSaved, match=os.strerror(errno.ESTALE).lower()):
+        _write(tmp_path, 3)
+    assert _step(tmp_path) == 2
 
 
 def test_an_error_that_no_disk_made_keeps_its_type(tmp_path: Path) -> None:

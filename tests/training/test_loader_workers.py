@@ -1,14 +1,18 @@
 """C9: workers of a loader outlive a signal to their group, and never their loader."""
 
+import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
+from mmdiff.data.files.file_clips import ReadingFailed
 from mmdiff.data.loader import ResumableLoader
 from mmdiff.data.order import EndlessOrder
 from mmdiff.training.callbacks.terminate import TerminateWithCheckpoint
@@ -86,3 +90,38 @@ def test_c9_a_worker_that_hangs_is_ended_by_its_loader() -> None:
     child = _in_own_group(read)
     assert exit_code(child) == 1
     assert _is_empty(child, within_seconds=10)
+
+
+class Deadly(TinyData):
+    """The worker that reads sample 8 is killed, as by the kernel when memory runs out."""
+
+    def name_of(self, number: int) -> str:
+        return f"row {number % self.length}"
+
+    def __getitem__(self, number: int) -> tuple[int, Tensor]:
+        if number % self.length == 8:
+            time.sleep(0.3)  # meanwhile the main process trains
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(number)
+
+
+def test_v5_a_killed_worker_is_named_with_its_sample_wherever_it_strikes(tmp_path: Path) -> None:
+    """torch raises in the middle of whatever the main process does, a backward pass too."""
+    with pytest.raises(ReadingFailed) as error:
+        train(tmp_path, 1000, every=None, workers=1, dataset=Deadly())
+    said = str(error.value)
+    assert re.search(r"worker 0 \(process \d+\) for [\d.]+ s was reading sample \d+, row 8", said)
+    assert "killed by signal: Killed" in said or "exited unexpectedly" in said
+    assert "data.num_workers" in said
+
+
+def test_v5_a_worker_that_is_killed_while_it_waits_is_named_too(tmp_path: Path) -> None:
+    class Kills(Callback):
+        def on_train_batch_end(self, trainer: Trainer, *arguments: object) -> None:
+            if trainer.global_step == 3:
+                time.sleep(0.5)  # until the worker has nothing to do
+                os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+                time.sleep(5)
+
+    with pytest.raises(ReadingFailed, match=r"worker 0 .* waited; last it read sample \d+"):
+        train(tmp_path, 1000, every=None, workers=1, callbacks=[Kills()])

@@ -89,6 +89,12 @@ class TinyModule(TrainingModule):
             loss = loss * self.spoil(self.global_step)
         return self.log_losses({"loss": loss, "audio": audio})
 
+    def losses_of(self, batch: LatentBatch, batch_index: int) -> dict[str, Tensor]:
+        x = batch.latents.video
+        assert x is not None
+        noise = keyed_noise(self.held_out_key(batch), "noise", (6,))
+        return {"loss": ((self.ema.average(x + noise) - x) ** 2).mean(1)}
+
     def components(self, batches: Any) -> dict[str, Any]:
         return {}
 
@@ -107,6 +113,7 @@ def train(
     global_seed: int = 0,
     dataset: Any = None,
     save: SaveCheckpoints | None = None,
+    val_clips: int = 0,
     **trainer: Any,
 ) -> Any:
     """Train, from the newest checkpoint in `folder` if there is one; the global seed must not
@@ -114,7 +121,13 @@ def train(
     torch.manual_seed(global_seed)
     module = module or TinyModule()
     torch.manual_seed(global_seed)
-    data = DataModule(dataset or TinyData(), batch_size, seed=3, num_workers=workers)
+    data = DataModule(
+        dataset or TinyData(),
+        batch_size,
+        seed=3,
+        num_workers=workers,
+        val_dataset=TinyData(val_clips) if val_clips else None,
+    )
     save = save or SaveCheckpoints(str(folder), every_n_steps=every, keep_last=3)
     settings: dict[str, Any] = dict(  # noqa: C408
         accelerator="cpu",
@@ -122,6 +135,7 @@ def train(
         accumulate_grad_batches=accumulate,
         gradient_clip_val=1.0,
         use_distributed_sampler=False,
+        num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
         logger=False,

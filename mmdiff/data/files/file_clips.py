@@ -16,6 +16,7 @@ from mmdiff.data.files.kinds_order import kinds_order
 from mmdiff.data.files.listed_clips import ListedClips
 from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
 from mmdiff.data.order import EndlessOrder, keyed_seed
+from mmdiff.data.sealed_json import digest_of
 from mmdiff.media.rejection import Reason, Rejection, printable
 from mmdiff.testing.fault_plan import fault_point
 from mmdiff.values.latents import Modality
@@ -74,8 +75,7 @@ class FileClips:
 
         ValueError where there are fewer clips of a kind than make a batch.
         """
-        self.kinds = ClipKinds.of(self.clips)
-        self._alike = self.kinds.buckets()
+        self.sort()
         mixture, place = self.clips.mixture, {"seed": seed, "rank": rank, "world_size": world_size}
         if len(self._alike) > 1:
             return kinds_order(self._alike, batch_size, mixture=mixture, **place)
@@ -83,10 +83,43 @@ class FileClips:
             return mixture.order(batch_size, **place)
         return EndlessOrder(len(self), batch_size, **place)
 
+    def sort(self) -> None:
+        """Find out what each clip has, so that a batch can be of clips that are alike."""
+        if self.kinds is None:
+            self.kinds = ClipKinds.of(self.clips)
+            self._alike = self.kinds.buckets()
+
+    @property
+    def buckets(self) -> dict[str, list[int]]:
+        """The clips by what they have, for batches of clips that are alike."""
+        self.sort()
+        return {str(kind): indices for kind, indices in self._alike.items()}
+
+    def keys(self) -> Sequence[str]:
+        return [entry.key for entry in self.clips.entries]
+
+    def subset(self, indices: Sequence[int], *, is_held_out: bool) -> "FileClips":
+        """These clips alone. Held out, they are cut alike in every run, and few of them may be bad
+        where that is many of so few: they are left out and counted, but no reason to stop."""
+        return type(self)(
+            self.clips.subset(indices, with_rejections=not is_held_out),
+            seed=0 if is_held_out else self.seed,
+            max_bad_fraction=1.0 if is_held_out else self.max_bad_fraction,
+        )
+
     @property
     def halves(self) -> set[Modality] | None:
         """What the clips have between them; None before `order`."""
         return {half for kind in self._alike for half in kind.halves} or None
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """Of the list: names, captions and spans."""
+        entries = self.clips.entries
+        rows = [
+            (one.key, one.caption, str(one.start_seconds), str(one.end_seconds)) for one in entries
+        ]
+        return {"clips": digest_of(rows)}
 
     def collate(self, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
         return ClipBatch.collate(items)
@@ -150,10 +183,7 @@ class FileClips:
     def where(self, reading: Reading) -> str:
         """A place in words."""
         key = self.clips.entries[reading.entry].key
-        return (
-            f"worker {reading.worker} (process {reading.pid}) was reading sample "
-            f"{reading.number}, {key}, for {reading.seconds:.1f} s"
-        )
+        return f"{reading}, {key}"
 
     def _left_out(self) -> list[tuple[str, Reason]]:
         listed = [(one.file, one.reason) for one in self.clips.listing.rejections]

@@ -36,59 +36,88 @@ class FileData(DataModule, ABC):
     num_workers: int = 1
     timeout_seconds: float = 120
     pin_memory: bool = False
+    val_fraction: float | None = None
+    val_clips: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("num_workers", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         legal_timeout(self.timeout_seconds)
-        clips = ListedClips(self.source(), self.spec, limits=self.limits)
+        val_source = self.val_source()
         super().__init__(
-            FileClips(clips, seed=self.seed, max_bad_fraction=self.max_bad_fraction),
+            self._clips(self.source(), self.seed),
             self.batch_size,
             seed=self.seed,
             num_workers=self.num_workers,
             timeout_seconds=self.timeout_seconds,
             pin_memory=self.pin_memory,
+            val_fraction=self.val_fraction,
+            val_clips=self.val_clips,
+            val_dataset=None if val_source is None else self._clips(val_source, 0),
         )
+
+    def _clips(self, source: Source, seed: int) -> FileClips:
+        clips = ListedClips(source, self.spec, limits=self.limits)
+        return FileClips(clips, seed=seed, max_bad_fraction=self.max_bad_fraction)
 
     @abstractmethod
     def source(self) -> Source: ...
 
+    def val_source(self) -> Source | None:
+        """Clips of their own to validate on."""
+        return None
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class FolderData(FileData):
-    """Clips of a `ClipFolder`."""
+    """Clips of a `ClipFolder`; `val_root`: another one, to validate on."""
 
     root: FilePath
     metadata: FilePath | None = None
     allow_external: bool = False
+    val_root: FilePath | None = None
 
     def source(self) -> Source:
         return ClipFolder(self.root, self.metadata, self.allow_external)
 
+    def val_source(self) -> Source | None:
+        root = self.val_root
+        return None if root is None else ClipFolder(root, self.metadata, self.allow_external)
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class PairsData(FileData):
-    """Clips of `PairLists`."""
+    """Clips of `PairLists`; `val_root`: another folder of two such lists, to validate on."""
 
     root: FilePath
     prompts: FilePath = "prompts.txt"
     videos: FilePath = "videos.txt"
     allow_external: bool = False
+    val_root: FilePath | None = None
 
     def source(self) -> Source:
-        return PairLists(self.root, self.prompts, self.videos, self.allow_external)
+        return self._lists(self.root)
+
+    def val_source(self) -> Source | None:
+        return None if self.val_root is None else self._lists(self.val_root)
+
+    def _lists(self, root: str) -> Source:
+        return PairLists(root, self.prompts, self.videos, self.allow_external)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ShardsData(FileData):
-    """Clips of `Shards`."""
+    """Clips of `Shards`; `val_urls`: others, to validate on."""
 
     urls: FilePath | list[FilePath]
+    val_urls: FilePath | list[FilePath] | None = None
 
     def source(self) -> Source:
         return Shards(self.urls)
+
+    def val_source(self) -> Source | None:
+        return None if self.val_urls is None else Shards(self.val_urls)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -1,7 +1,8 @@
 """ListedClips: what a source lists, brought to one spec; what is bad is told, never raised."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Generator
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.fit_clip import FittedClip, fit_clip
 from mmdiff.data.files.read_entry import read_entry
-from mmdiff.data.sources.clip_entry import ClipEntry, Media, Source
+from mmdiff.data.sources.clip_entry import ClipEntry, Listing, Media, Source
 from mmdiff.data.sources.weighted_sources import WeightedSources
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, Rejection, printable
@@ -35,6 +36,14 @@ class ListedClips:
         self.mixture = source.mixture() if isinstance(source, WeightedSources) else None
         self.listing = source.listing() if self.mixture is None else self.mixture.listing
         self.spec, self.limits = spec, limits or Limits()
+
+    def subset(self, indices: Sequence[int], *, with_rejections: bool) -> "ListedClips":
+        """The entries at `indices`, in their order; and what could not be listed, if asked for."""
+        part = copy(self)
+        rejections = self.listing.rejections if with_rejections else ()
+        part.listing = Listing(tuple(self.entries[index] for index in indices), rejections)
+        part.mixture = self.mixture and self.mixture.subset(indices, part.listing)
+        return part
 
     @property
     def entries(self) -> tuple[ClipEntry, ...]:

@@ -24,13 +24,20 @@ LACKING_STATES = torch.tensor([FIRST_REASON + REASONS.index(r) for r in LACKING]
 
 @dataclass(frozen=True)
 class Reading:
-    """A file that a process is reading: which sample, which entry of the listing, since when."""
+    """A file that a process reads, or has read last: which sample, which entry of the listing, for
+    how long; `is_done`: it waits for the next."""
 
     worker: int
     pid: int
     number: int
     entry: int
     seconds: float
+    is_done: bool = False
+
+    def __str__(self) -> str:
+        """To be followed by what is read."""
+        doing = "waited; last it read" if self.is_done else f"for {self.seconds:.1f} s was reading"
+        return f"worker {self.worker} (process {self.pid}) {doing} sample {self.number}"
 
 
 class ReadingLedger:
@@ -41,23 +48,23 @@ class ReadingLedger:
 
     def __init__(self, num_entries: int) -> None:
         self._states = torch.zeros(num_entries, dtype=torch.uint8).share_memory_()
-        self._places = torch.zeros(MOST_WORKERS, 4, dtype=torch.int64).share_memory_()
+        self._places = torch.zeros(MOST_WORKERS, 5, dtype=torch.int64).share_memory_()
 
     @contextmanager
     def reading(self, number: int, entry: int) -> Iterator[None]:
         """Write down that this process reads `entry`; what raises or dies stays written down."""
         worker = _worker()
         since = time.monotonic_ns() // 1000
-        self._places[worker] = torch.tensor([os.getpid(), number, entry, since])
+        self._places[worker] = torch.tensor([os.getpid(), number, entry, since, 0])
         yield
-        self._places[worker, 0] = 0
+        self._places[worker, 4] = 1
 
     def readings(self) -> list[Reading]:
-        """What is being read now, or was when its process ended."""
+        """What each process reads, or read when it ended, or has read last."""
         now = time.monotonic_ns() // 1000
         return [
-            Reading(worker, pid, number, entry, (now - since) / 1e6)
-            for worker, (pid, number, entry, since) in enumerate(self._places.tolist())
+            Reading(worker, pid, number, entry, (now - since) / 1e6, bool(done))
+            for worker, (pid, number, entry, since, done) in enumerate(self._places.tolist())
             if pid
         ]
 

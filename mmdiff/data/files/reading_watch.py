@@ -8,9 +8,16 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
+from torch.utils.data._utils.signal_handling import _error_if_any_worker_fails
+
 from mmdiff.data.bad_clips import TooManyBadFiles
 from mmdiff.data.files.file_clips import FileClips, ReadingFailed
 from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
+
+OUT_OF_MEMORY = (
+    "; the system kills a process when memory runs out: try fewer workers (data.num_workers) or a "
+    "smaller batch (data.batch_size)"
+)
 
 
 class WatchedReading(Protocol):
@@ -21,6 +28,28 @@ class WatchedReading(Protocol):
     def where(self, reading: Reading) -> str: ...
 
 
+class WatchedNumbers:
+    """A dataset of numbers that is no `FileClips`, and which of them each process is reading.
+
+    It may say by `name_of(number)` what a number is.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset, self.ledger = dataset, ReadingLedger(1)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, number: int) -> Any:
+        with self.ledger.reading(number, 0):
+            return self.dataset[number]
+
+    def where(self, reading: Reading) -> str:
+        """A place in words."""
+        name_of = getattr(self.dataset, "name_of", None)
+        return f"{reading}" + (f", {name_of(reading.number)}" if name_of else "")
+
+
 def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
     """The same batches. Of files, tells what turned out to be bad, in the main process.
 
@@ -29,7 +58,8 @@ def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
     files = file_clips_of(dataset)
     for one in files:
         one.check()
-    with workers_watched(files):
+    readings = [dataset] if isinstance(dataset, WatchedNumbers) else files
+    with workers_watched(readings):
         while True:
             try:
                 batch = next(batches)
@@ -40,7 +70,7 @@ def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
                     one.check()  # the same list without the traceback of a worker
                 raise
             except RuntimeError as error:  # torch: killed, exited or timed out
-                raise worker_failure(error, files) from error
+                raise worker_failure(error, readings) from error
             for one in files:
                 one.tell()
             yield batch
@@ -57,18 +87,21 @@ def file_clips_of(dataset: object) -> list[FileClips]:
 @contextmanager
 def workers_watched(files: Sequence[WatchedReading]) -> Iterator[None]:
     """torch raises for a killed worker from a signal handler, so anywhere, such as in the middle of
-    a training step: there too the error is to say what the worker was reading."""
+    a training step: there too the error is to say what the worker was reading. It installs that
+    handler once in a process, and Lightning takes it away at the end of each fit: so its check is
+    called from ours."""
     if not files or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGCHLD)
 
     def told(number: int, frame: FrameType | None) -> None:
-        if callable(before):
-            try:
+        try:
+            _error_if_any_worker_fails()
+            if callable(before):
                 before(number, frame)
-            except RuntimeError as error:
-                raise worker_failure(error, files) from error
+        except RuntimeError as error:
+            raise worker_failure(error, files) from error
 
     signal.signal(signal.SIGCHLD, told)
     try:
@@ -93,7 +126,9 @@ def worker_failure(error: RuntimeError, files: Sequence[WatchedReading]) -> Runt
         return error
     readings = [(reading, one) for one in files for reading in one.ledger.readings()]
     named = [(reading, one) for reading, one in readings if str(reading.pid) in str(error)]
-    places = [one.where(reading) for reading, one in named or readings]
-    told = "; ".join(places) or "no file was being read"
+    going = [(reading, one) for reading, one in readings if not reading.is_done]
+    places = [one.where(reading) for reading, one in named or going or readings]
+    said = "; ".join(places) or "nothing had been read yet"
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ReadingFailed(f"{first.rstrip('. ')}: {told}")
+    hint = OUT_OF_MEMORY if "signal: Killed" in first or "exited unexpectedly" in first else ""
+    return ReadingFailed(f"{first.rstrip('. ')}: {said}{hint}")

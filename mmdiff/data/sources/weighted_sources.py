@@ -1,7 +1,10 @@
 """Several sources in one run, each with its share of the samples."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from mmdiff.data.sources.clip_entry import Listing, Source
 from mmdiff.data.weighted_order import WeightedOrder
@@ -21,6 +24,13 @@ class Mixture:
     names: tuple[str, ...]
     counts: tuple[int, ...]
     weights: tuple[float, ...]
+
+    def subset(self, indices: Sequence[int], listing: Listing) -> "Mixture":
+        """With the entries at `indices` alone, which `listing` holds; the shares stay."""
+        ends = list(accumulate(self.counts))
+        found = Counter(bisect_right(ends, index) for index in indices)
+        counts = tuple(found[source] for source in range(len(ends)))
+        return replace(self, listing=listing, counts=counts)
 
     def order(
         self, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 class ProgressReport(Callback):
     """Every `every_n_steps` steps: the step, the loss averaged since the last report, samples per
-    second, time left."""
+    second, time left; and what each validation found."""
 
     def __init__(self, *, every_n_steps: int = 20) -> None:
         check_sizes(most=10**9, every_n_steps=every_n_steps)
@@ -49,6 +49,13 @@ class ProgressReport(Callback):
             return
         self._report(trainer, pl_module)
         self._reset(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        found = trainer.callback_metrics.items()
+        losses = {name: float(value) for name, value in found if name.startswith("val/loss")}
+        if losses and trainer.is_global_zero and not trainer.sanity_checking:
+            told = "  ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
+            _log.info("step %d  %s", trainer.global_step, told)
 
     def _report(self, trainer: Trainer, module: LightningModule) -> None:
         seconds = time.monotonic() - self._time

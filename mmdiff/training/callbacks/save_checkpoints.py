@@ -1,6 +1,9 @@
-"""Checkpoints by steps and by minutes, only where an optimizer step has just ended."""
+"""Checkpoints by steps and by minutes, and of the best validation; only where an optimizer step has
+just ended."""
 
+import json
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -10,27 +13,34 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from mmdiff.distributed.ranks import RanksDisagree
+from mmdiff.media.atomic import atomic_write
 from mmdiff.training.checkpoint_folder import CheckpointNotSaved, retain
 from mmdiff.training.finite import NonFinite, non_finite_weights
 from mmdiff.values.file_path import FilePath
 from mmdiff.values.legal_numbers import check_number
 
 OnSaveError = Literal["raise", "warn"]
+Mode = Literal["min", "max"]
 _log = logging.getLogger(__name__)
 
 
 def has_stepped(trainer: Trainer, batch_idx: int) -> bool:
     """Whether the batch that just ended completed an optimizer step; accumulated gradients are not
-    in a checkpoint."""
-    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+    in a checkpoint. The last batch of an epoch that has an end completes one."""
+    is_full = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+    return is_full or trainer.is_last_batch
 
 
 class SaveCheckpoints(Checkpoint):
-    """Saves every `every_n_steps` steps and every `every_n_minutes`, whichever comes first, and
-    after the last step.
+    """Saves every `every_n_steps` steps and every `every_n_minutes`, whichever comes first, the
+    first time after `first_after_minutes`; after the last step; and after each validation that is
+    the best so far. What is due where a validation follows is saved after it, with what other
+    callbacks have concluded from it.
 
     keep_last: how many that can be loaded stay; those that `TerminateWithCheckpoint` saves count
-        among them.
+        among them, the best one does not.
+    monitor: the logged value that says which is the best, by `mode`; `checkpoints.json` beside the
+        folder names it. None: none is kept for being the best.
     on_save_error: `raise` ends the run when the disk refuses; `warn` trains on and tries again at
         the next turn. The last checkpoint of a run always raises: nothing comes after it.
     """
@@ -41,24 +51,38 @@ class SaveCheckpoints(Checkpoint):
         *,
         every_n_steps: int | None = None,
         every_n_minutes: float | None = None,
+        first_after_minutes: float | None = None,
         keep_last: int = 3,
+        monitor: str | None = "val/loss",
+        mode: Mode = "min",
         on_save_error: OnSaveError = "raise",
     ) -> None:
         check_number("keep_last", keep_last, lowest=1)
         if every_n_steps is not None:
             check_number("every_n_steps", every_n_steps, lowest=1)
-        if every_n_minutes is not None:
-            check_number("every_n_minutes", every_n_minutes, lowest=0)
+        for name, minutes in (
+            ("every_n_minutes", every_n_minutes),
+            ("first_after_minutes", first_after_minutes),
+        ):
+            if minutes is not None:
+                check_number(name, minutes, lowest=0)
         if on_save_error not in get_args(OnSaveError):
             raise ValueError(f"on_save_error is {on_save_error!r}; possible are 'raise' and 'warn'")
+        if mode not in get_args(Mode):
+            raise ValueError(f"mode is {mode!r}; possible are 'min' and 'max'")
         self.folder, self.keep_last, self.on_save_error = Path(folder), keep_last, on_save_error
         self.every_n_steps, self.every_n_minutes = every_n_steps, every_n_minutes
-        self._saved_time = time.monotonic()
+        self.first_after_minutes = first_after_minutes
+        self.monitor, self.mode = monitor, mode
+        self.best: tuple[str, float] | None = None  # name of the checkpoint and its score
+        self.is_between_steps = False  # whether the last batch completed an optimizer step
+        self._saved_time, self._has_saved = time.monotonic(), False
+        self._is_put_off = False
         self._verdicts: dict[Path, bool] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """RanksDisagree if the ranks were resumed from different checkpoints."""
-        self._saved_time = time.monotonic()
+        self._saved_time, self._has_saved = time.monotonic(), trainer.global_step > 0
         own = torch.tensor([trainer.global_step], device=pl_module.device)
         steps = trainer.strategy.all_gather(own).ravel().tolist()
         if len(set(steps)) > 1:
@@ -70,13 +94,28 @@ class SaveCheckpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not has_stepped(trainer, batch_idx):
+        self.is_between_steps = has_stepped(trainer, batch_idx)
+        if not self.is_between_steps:
             return
         due, is_last = trainer.strategy.broadcast(self._is_due(trainer))
-        if due or is_last:
-            on_error = "raise" if is_last else self.on_save_error
-            self.save(trainer, on_error=on_error)
-            self._saved_time = time.monotonic()
+        if not (due or is_last):
+            return
+        self._is_put_off = _is_validation_next(trainer)
+        if not self._is_put_off:
+            self._save_due(trainer, is_last=is_last)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not self.is_between_steps:
+            return
+        is_best = self._is_best(trainer)
+        _, is_last = trainer.strategy.broadcast(self._is_due(trainer))
+        if is_best or is_last or self._is_put_off:
+            self._save_due(trainer, is_last=is_last)
+        self._is_put_off = False
+
+    def _save_due(self, trainer: Trainer, *, is_last: bool) -> None:
+        self.save(trainer, on_error="raise" if is_last else self.on_save_error)
+        self._saved_time, self._has_saved = time.monotonic(), True
 
     def save(self, trainer: Trainer, *, on_error: OnSaveError = "raise") -> Path | None:
         """Save the whole state as `folder/step_XXXXXXXX` and delete what is too old; to be called
@@ -86,7 +125,7 @@ class SaveCheckpoints(Checkpoint):
         if the disk refuses; with `on_error="warn"` that is logged, and the result is None.
         """
         _check_weights(trainer)
-        path = self.folder / f"step_{trainer.global_step:08d}"
+        path = self.folder / _name(trainer)
         error: CheckpointNotSaved | None = None
         try:
             trainer.save_checkpoint(path)
@@ -101,15 +140,55 @@ class SaveCheckpoints(Checkpoint):
             return None
         if trainer.is_global_zero:
             self._verdicts[path] = True  # its digests were just taken
-            retain(self.folder, self.keep_last, verdicts=self._verdicts)
+            self._record(path)
+            also = self.folder / self.best[0] if self.best else None
+            retain(self.folder, self.keep_last, verdicts=self._verdicts, also=also)
         return path
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": None if self.best is None else list(self.best)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        best = state_dict.get("best")
+        self.best = None if best is None else (str(best[0]), float(best[1]))
+
+    def _record(self, last: Path) -> None:
+        """Beside the folder: a run whose checkpoints are gone is no new one."""
+        content: dict[str, Any] = {"last": last.name}
+        if self.best is not None:
+            content["best"], content[str(self.monitor)] = self.best
+        with atomic_write(self.folder.with_name(f"{self.folder.name}.json")) as temporary:
+            temporary.write_text(json.dumps(content, indent=1))
+
+    def _is_best(self, trainer: Trainer) -> bool:
+        """Whether the validation that just ended was the best so far; then it is remembered."""
+        score = trainer.callback_metrics.get(self.monitor) if self.monitor else None
+        if score is None or not math.isfinite(float(score)):
+            return False
+        sign = 1 if self.mode == "min" else -1
+        if self.best is not None and sign * float(score) >= sign * self.best[1]:
+            return False
+        self.best = (_name(trainer), float(score))
+        return True
 
     def _is_due(self, trainer: Trainer) -> tuple[bool, bool]:
         """Whether it is time to save, and whether no step comes after this one."""
         step, minutes = trainer.global_step, (time.monotonic() - self._saved_time) / 60
         by_steps = self.every_n_steps is not None and step % self.every_n_steps == 0
-        by_time = self.every_n_minutes is not None and minutes >= self.every_n_minutes
+        is_first = not self._has_saved and self.first_after_minutes is not None
+        wait = self.first_after_minutes if is_first else self.every_n_minutes
+        by_time = wait is not None and minutes >= wait
         return by_steps or by_time, trainer.should_stop or step == trainer.max_steps
+
+
+def _name(trainer: Trainer) -> str:
+    return f"step_{trainer.global_step:08d}"
+
+
+def _is_validation_next(trainer: Trainer) -> bool:
+    """Whether Lightning validates after the batch that just ended: it has no public word for it."""
+    loop = trainer.fit_loop
+    return bool(loop.epoch_loop._should_check_val_fx(loop._data_fetcher))
 
 
 def _check_weights(trainer: Trainer) -> None:
