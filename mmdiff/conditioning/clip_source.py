@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from einops import reduce
 from torch import Tensor
 
 from mmdiff.conditioning import fit, source
 from mmdiff.media.clip import Clip
+from mmdiff.media.mono import channels_phrase, to_mono, within_full_scale
 from mmdiff.media.resample import change_fps, resample_waveform
 from mmdiff.values.shapes import ClipShape, LatentGrid
 
@@ -63,8 +63,11 @@ class ClipSource:
             waveform = resample_waveform(waveform, clip.sample_rate, grid.sample_rate)
         if len(waveform) == 1:
             return waveform
-        fit.notice(f"{self.name} has {len(waveform)} channels; they are mixed into one")
-        return reduce(waveform, "channels samples -> 1 samples", "mean")
+        mono, peak = within_full_scale(to_mono(waveform, clip.channel_layout))
+        what = f"{self.name} has {channels_phrase(waveform, clip.channel_layout)}"
+        lower = "" if peak is None else f", turned down from a peak of {peak:.3g} of full scale"
+        fit.notice(f"{what}; they are mixed into one{lower}")
+        return mono
 
     def fitted_frames(self, shape: ClipShape, grid: LatentGrid) -> Tensor:
         """`frames` of the clip's size and length; ValueError where there are too few."""

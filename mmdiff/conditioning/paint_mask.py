@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from mmdiff.conditioning import source
 from mmdiff.media.clip import Clip
+from mmdiff.media.transparency import ON_WHITE
 
 NAME = "mask of Inpaint"
 Mask = Sequence[int] | str | PathLike[str] | Image.Image | np.ndarray | Tensor | Clip
@@ -103,11 +104,14 @@ def _box_pixels(sides: list[int], *, num_frames: int, height: int, width: int) -
 def _painted(mask: Mask) -> Tensor:
     loaded = source.load(NAME, mask)  # type: ignore[arg-type]
     if isinstance(loaded, Clip):
+        if ON_WHITE in loaded.notes:
+            raise ValueError(
+                f"{NAME} is transparent in parts; make it opaque: white where to paint, black "
+                "elsewhere"
+            )
         if loaded.frames is None:
             raise ValueError(f"{NAME} has sound and no picture; give an image or a video")
         return loaded.frames.float().mean(-1) > LIGHT
-    if isinstance(mask, Image.Image):
-        return (loaded.float().mean(-1) > LIGHT)[None]
     if loaded.ndim not in (2, 3):
         raise ValueError(
             f"{NAME} has shape {tuple(loaded.shape)}; it must be (height, width) or "

@@ -1,7 +1,6 @@
 """What a picture, a clip or a sound may be given as: a path, an image, an array, a tensor, a
 Clip."""
 
-import difflib
 from os import PathLike
 from pathlib import Path
 
@@ -11,13 +10,19 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
+from mmdiff.conditioning import fit
 from mmdiff.media.clip import Clip
+from mmdiff.media.limits import Limits
+from mmdiff.media.path_names import near_name
 from mmdiff.media.reader import read_clip
+from mmdiff.media.still import clip_of_image
+from mmdiff.media.transparency import ON_WHITE, on_white
 from mmdiff.values.shapes import LatentGrid
 
 Picture = str | PathLike[str] | Image.Image | np.ndarray | Tensor | Clip
-Media = str | PathLike[str] | np.ndarray | Tensor | Clip
+Media = Picture
 Loaded = Clip | Tensor
+INTEGER_SAMPLES = (torch.int16, torch.int32)
 
 
 def check_source(name: str, value: object, *, is_picture: bool = False) -> None:
@@ -28,27 +33,46 @@ def check_source(name: str, value: object, *, is_picture: bool = False) -> None:
     if isinstance(value, (str, PathLike)):
         _check_file(name, Path(value))
         return
-    kinds = (Image.Image, np.ndarray, Tensor, Clip) if is_picture else (np.ndarray, Tensor, Clip)
-    if not isinstance(value, kinds):
+    if not isinstance(value, (Image.Image, np.ndarray, Tensor, Clip)):
         legal = "a path, a PIL image, an array, a tensor or a mmdiff.Clip"
-        if not is_picture:
-            legal = "a path, an array, a tensor or a mmdiff.Clip"
         raise TypeError(f"{name} is a {type(value).__name__}; it must be {legal}")
 
 
 def load(name: str, value: Picture) -> Loaded:
-    """A path is read into a Clip, an image or array becomes a tensor; the rest stays as it is.
+    """A path or an image is read into a Clip, an array becomes a tensor; the rest stays as it is.
+    What was done to it meanwhile is reported.
 
     Raises ValueError naming a damaged file.
     """
-    if isinstance(value, (str, PathLike)):
-        try:
-            return read_clip(value)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-    if isinstance(value, Image.Image):
-        return torch.from_numpy(np.array(value.convert("RGB")))
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+    if isinstance(value, (np.ndarray, Tensor)):
+        array = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        return _opaque(name, array)
+    clip = _read(name, value)
+    for note in clip.notes:
+        fit.notice(f"{name}: {note}")
+    return clip
+
+
+def _read(name: str, value: str | PathLike[str] | Image.Image | Clip) -> Clip:
+    if isinstance(value, Clip):
+        return value
+    try:
+        if isinstance(value, Image.Image):
+            still = value if value.tell() == 0 else value.copy()  # an animation at another frame
+            return clip_of_image(still, "the image", limits=Limits())
+        return read_clip(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _opaque(name: str, array: Tensor) -> Tensor:
+    """Frames with an alpha channel on the background that those of files are on."""
+    if array.dtype != torch.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 4:
+        return array
+    pixels, is_transparent = on_white(array.cpu().numpy())
+    if is_transparent:
+        fit.notice(f"{name}: {ON_WHITE}")
+    return torch.from_numpy(pixels)
 
 
 def picture(name: str, loaded: Loaded) -> Tensor:
@@ -75,6 +99,11 @@ def clip(name: str, loaded: Loaded, *, grid: LatentGrid, sample_rate: int | None
 
 
 def _frames(name: str, array: Tensor) -> Tensor:
+    if array.dtype in INTEGER_SAMPLES:
+        raise ValueError(
+            f"{name} is {array.dtype} of shape {tuple(array.shape)}; frames are uint8, and samples "
+            f"floats in [-1, 1]: divide them by {torch.iinfo(array.dtype).max + 1}"
+        )
     frames = rearrange(array, "h w c -> 1 h w c") if array.ndim == 3 else array
     if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
         raise ValueError(
@@ -94,7 +123,5 @@ def _named(name: str, kind: type[Clip], **parts: object) -> Clip:
 def _check_file(name: str, path: Path) -> None:
     if path.is_file():
         return
-    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, beside, n=1)
-    cure = f"did you mean {path.with_name(near[0])}?" if near else "give the path of a media file"
-    raise FileNotFoundError(f"{name} is {path}, and there is no such file: {cure}")
+    hint = near_name(path) or "give the path of a media file"
+    raise FileNotFoundError(f"{name} is {path}, and there is no such file: {hint}")

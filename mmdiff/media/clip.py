@@ -9,16 +9,21 @@ from PIL import Image
 from torch import Tensor
 
 SLOWEST = Fraction(1, 1001)  # that a float is read as: a fraction of small numbers
+LARGEST_SAMPLE_RATE = 768_000  # of any recorder; a larger one would ask for filters of terabytes
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
     """A short clip; picture or sound may be absent, not both. A still image is a clip of one frame.
 
-    frames       frames height width 3, uint8, or None
-    fps          frames per second, exact; ints and floats such as 16.0 or 29.97 are converted
-    waveform     channels samples, float32 in [-1, 1], or None
-    sample_rate  samples per second, or None where there is no sound
+    frames          frames height width 3, uint8, or None
+    fps             frames per second, exact; ints and floats such as 16.0 or 29.97 are converted
+    waveform        channels samples, float32 in [-1, 1], or None
+    sample_rate     samples per second, or None where there is no sound
+    channel_layout  which channel is which, by FFmpeg's name ("5.1(side)"); None: the usual layout
+                    of so many channels
+    notes           what was done to the file while it was read, and what it says of itself that
+                    could not be honoured: a short phrase each
 
     Raises ValueError or TypeError where a part is not as above.
     """
@@ -27,6 +32,8 @@ class Clip:
     fps: Fraction = Fraction(16)
     waveform: Tensor | None = None
     sample_rate: int | None = None
+    channel_layout: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fps", exact_rate(self.fps))
@@ -187,6 +194,8 @@ def _check_waveform(waveform: Tensor, sample_rate: int | None) -> None:
         raise ValueError(
             f"sample_rate is {sample_rate!r}; a waveform needs one, a positive int such as 16000"
         )
+    if sample_rate > LARGEST_SAMPLE_RATE:
+        raise ValueError(f"sample_rate is {sample_rate}; at most {LARGEST_SAMPLE_RATE} is possible")
     if not torch.isfinite(waveform).all():
         raise ValueError("waveform holds NaN or infinity; a sound is finite numbers in [-1, 1]")
     peak = float(waveform.abs().max())

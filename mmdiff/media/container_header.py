@@ -8,7 +8,9 @@ from typing import Literal
 from mmdiff.media.media_file import MediaFile
 from mmdiff.media.rejection import Reason, rejected
 
-Container = Literal["mp4", "matroska", "riff", "flac", "ogg", "mp3"]
+Container = Literal[
+    "mp4", "matroska", "riff", "flac", "ogg", "mp3", "mpegts", "mpeg", "flv", "asf", "aiff"
+]
 
 MAGIC: dict[bytes, Container] = {
     b"\x1aE\xdf\xa3": "matroska",
@@ -17,7 +19,11 @@ MAGIC: dict[bytes, Container] = {
     b"fLaC": "flac",
     b"OggS": "ogg",
     b"ID3": "mp3",
+    b"\0\0\1\xba": "mpeg",
+    b"FLV\1": "flv",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "asf",
 }
+PACKET_SIZES = ((0, 188), (4, 192), (0, 204))  # of MPEG-TS, AVCHD, and with error correction
 FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"pnot")
 NESTED_BOXES = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 KNOWN_NAMES = (  # of four letters each
@@ -61,6 +67,13 @@ def container_of(file: MediaFile) -> Container | None:
     for magic, container in MAGIC.items():
         if start.startswith(magic):
             return container
+    if start.startswith(b"FORM") and start[8:11] == b"AIF":
+        return "aiff"
+    start = bytes_at(file, 0, 4096)
+    for first, size in PACKET_SIZES:
+        marks = start[first::size]
+        if len(marks) > 4 and set(marks) == {0x47}:
+            return "mpegts"
     is_mpeg_audio = len(start) > 1 and start[0] == 0xFF and start[1] & 0xE0 == 0xE0
     return "mp3" if is_mpeg_audio else None
 

@@ -1,8 +1,9 @@
 """From an open container to a clip: both streams decoded side by side, bounded, on one clock."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import av
 
@@ -15,28 +16,31 @@ from mmdiff.media.rejection import Reason, rejected
 from mmdiff.media.span import Span
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,flac,mp3,ogg"
+OTHER_CONTAINERS = "mpegts,mpeg,flv,asf,aiff"  # for files that begin as one of them alone
 # Without explode a flipped bit decodes to garbage and no error; crccheck is for flac, mp3 and ogg.
 STRICT = {"err_detect": "crccheck+explode"}
 FENCE = {
-    "format_whitelist": CONTAINERS,  # no playlists, no pipes of images
     "protocol_whitelist": "none",  # FFmpeg reads what it is handed and opens nothing by itself
     "max_streams": "64",
 }
 DURATION_SLACK_SECONDS = Fraction(1, 4)
 CUT_OFF_SLACK_SECONDS = Fraction(1, 50)
 AnyStream = av.VideoStream | av.AudioStream
+Stream = TypeVar("Stream", av.VideoStream, av.AudioStream)
 
 
 def decode_media(
     file: MediaFile,
     *,
     span: Span,
+    demuxers: str = CONTAINERS,
     kinds: Collection[str] = (),
     is_cut_off: bool = False,
     enter_at: Fraction | None = None,
 ) -> Clip:
-    """The first picture and the first sound stream of `file`, from its begin on.
+    """The picture and the sound stream of `file` that it shows by default, from its begin on.
 
+    demuxers    of FFmpeg that may read it: no playlists, no pipes of images
     kinds       "video", "audio": streams that the file must hold, as its own index tells
     is_cut_off  whether the file states that it is longer than it is: then nothing may be missing
     enter_at    seconds from the first picture: decode from the key frame before that place on only
@@ -47,7 +51,7 @@ def decode_media(
     file.seek(0)
     left = max(file.seconds_left, 0.01)
     max_pixels = {"max_pixels": str(file.limits.max_side**2)}  # before the decoder reserves memory
-    options = {**STRICT, **FENCE, **max_pixels}
+    options = {**STRICT, **FENCE, **max_pixels, "format_whitelist": demuxers}
     with av.open(
         file, "r", options=options, metadata_errors="replace", timeout=(left, left)
     ) as opened:
@@ -77,6 +81,7 @@ class _Decoding:
     pictures: DecodedPictures | None
     sound: DecodedSound | None
     is_entered: bool  # in the middle: then the header must tell where the file starts
+    notes: list[str]
 
     @classmethod
     def of(
@@ -88,8 +93,10 @@ class _Decoding:
         is_cut_off: bool,
         is_entered: bool,
     ) -> "_Decoding":
-        videos = [stream for stream in container.streams.video if not _is_cover(stream)][:1]
-        audios = list(container.streams.audio)[:1]
+        notes: list[str] = []
+        videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+        videos = _default_of(videos, "picture", notes)
+        audios = _default_of(list(container.streams.audio), "sound", notes)
         if not videos and not audios:
             text = "holds neither picture nor sound"
             if is_cut_off:
@@ -121,7 +128,7 @@ class _Decoding:
                 is_entered=is_entered,
                 is_cut_off=is_cut_off,
             )
-        return cls(file, span, streams, pictures, sound, is_entered)
+        return cls(file, span, streams, pictures, sound, is_entered, notes)
 
     def check_claims(self, container: av.container.InputContainer) -> None:
         """Compare what the header claims with the limits, before anything is decoded."""
@@ -258,10 +265,20 @@ class _Decoding:
         if self.sound is not None and self.sound.is_mute:
             text = "is damaged: no sample of its sound could be read"
             raise rejected(self.file.name, Reason.DAMAGED, "decode", text)
-        sample_rate = None if self.sound is None or waveform is None else self.sound.sample_rate
+        notes = list(self.notes)
+        sample_rate = layout = None
+        if self.sound is not None and waveform is not None:
+            sample_rate, layout = self.sound.sample_rate, self.sound.layout
+            notes += self.sound.notes
         if self.pictures is None or frames is None:
-            return Clip(waveform=waveform, sample_rate=sample_rate)
-        return Clip(frames, self.pictures.rate, waveform, sample_rate)
+            return Clip(
+                waveform=waveform,
+                sample_rate=sample_rate,
+                channel_layout=layout,
+                notes=tuple(notes),
+            )
+        notes = self.pictures.notes + notes
+        return Clip(frames, self.pictures.grid_rate, waveform, sample_rate, layout, tuple(notes))
 
 
 def _check_kinds(
@@ -277,3 +294,14 @@ def _check_kinds(
 
 def _is_cover(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _default_of(streams: Sequence[Stream], what: str, notes: list[str]) -> list[Stream]:
+    """The stream that players take, if there is one: the first that is marked as the default, or
+    the first of all."""
+    marked = [stream for stream in streams if stream.disposition & av.stream.Disposition.default]
+    chosen = list(marked or streams)[:1]
+    if len(streams) > 1:
+        place = streams.index(chosen[0]) + 1
+        notes.append(f"{what} track {place} of {len(streams)} used")
+    return chosen

@@ -8,16 +8,16 @@ from math import ceil
 import av
 import numpy as np
 import torch
-from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from mmdiff.media.clip import exact_rate
+from mmdiff.media.frame_grid import rate_of_grid, shown_at_ticks
 from mmdiff.media.limits import GIB, Limits
-from mmdiff.media.orientation import UPRIGHT, Orientation, orientation_of
 from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
+from mmdiff.media.shown_frames import ShownFrames
 from mmdiff.media.span import Span
 
-HALF = Fraction(1, 2)
+SLOWEST, FASTEST = Fraction(1, 60), 1000  # frames per second; others come of a damaged time scale
 FOREVER = 2**62  # in ticks of any stream
 
 
@@ -49,6 +49,11 @@ class DecodedPictures:
         if not rate or stream.time_base is None:
             raise self._refusal(Reason.UNSUPPORTED, "states no frame rate; encode it anew", "open")
         self.rate = exact_rate(rate)
+        if not SLOWEST <= self.rate <= FASTEST:
+            text = f"is damaged: its time scale says {self.rate} frames a second; encode it anew"
+            raise self._refusal(Reason.DAMAGED, text, "open")
+        self.grid_rate = self.rate  # of `frames`
+        self._other_rate = stream.base_rate
         self.time_base = stream.time_base
         self.span = span.on_grid(self.rate)
         self.stated_frames = _stated_frames(stream, limits, is_cut_off)
@@ -60,9 +65,10 @@ class DecodedPictures:
         self._pixels: deque[np.ndarray] = deque()
         self._pts: list[int] = []
         self._slots: deque[int] | None = deque() if _is_avi(stream) else None
-        self._reformatter = VideoReformatter()  # one for all frames: setting it up costs the most
+        self._shown = ShownFrames(name, stream)
+        self._num_outside = 0  # frames before the span that only help to deinterlace
         self._size: tuple[int, int] | None = None
-        self._orientation = UPRIGHT
+        self._shown_size = (0, 0)
         self._earlier: av.VideoFrame | None = None  # may still be on the screen as the span begins
         self._last_pts = -FOREVER
         self._num_came = 0  # frames, kept or let go
@@ -75,6 +81,11 @@ class DecodedPictures:
         self._start_pts = start_pts
         if start_pts is not None:
             self._begin_at(start_pts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done to the frames, and what could not be honoured."""
+        return self._shown.notes
 
     @property
     def has_begun(self) -> bool:
@@ -165,39 +176,48 @@ class DecodedPictures:
             self._earlier = frame
         elif pts >= self._stop_pts:
             # One frame far behind the span may have a damaged time: the next one tells.
+            if self._shown.is_delayed and not self._has_passed:
+                self._take(self._shown.push(frame))
             self.is_done = self._has_passed or pts < self._stop_pts + 2 * self._frame_ticks
             self._has_passed = True
         else:
             if self._earlier is not None and pts >= self._second_pts:
                 self._keep(self._earlier)
+            elif self._earlier is not None and self._earlier.interlaced_frame:
+                self._num_outside = 1
+                self._take(self._shown.push(self._begun(self._earlier)))
             self._earlier = None
             self._keep(frame)
 
     def frames(self) -> Tensor | None:
-        """frames height width 3 on an even grid at `rate`; None where there is no frame.
+        """frames height width 3 on an even grid at `grid_rate`; None where there is no frame.
 
         Gives the frames away: it can be called once.
         """
         if self._earlier is not None and not self._pts:
             self._keep(self._earlier)
-        count = len(self._pts)
         if not self.is_done and not self._is_entered and self._num_came < self.stated_frames:
             text = f"is truncated: {self._num_came} of {self.stated_frames} frames could be read"
             raise self._refusal(Reason.TRUNCATED, text)
-        if self._size is None:
+        if not self._pts:
             return None
+        self._take(self._shown.push(None))
         self._check_steps()
-        begin = self.begin_seconds
-        num_ticks = max(round((self._pts[-1] * self.time_base - begin) * self.rate), 0) + 1
+        begin = self.begin_seconds / self.time_base
+        seconds = (np.array(self._pts) - float(begin)) * float(self.time_base)
+        stated = (self.rate, *([self._other_rate] if self._other_rate else []))
+        self.grid_rate = rate = rate_of_grid(np.maximum(seconds, 0), stated)
+        last = round((self._pts[-1] - begin) * self.time_base * rate)
+        num_ticks = max(last, 0) + max(round(rate / self.rate), 1)
         if (
             self._has_passed and self.span.end_seconds is not None
         ):  # the last frame stays to the end
-            num_ticks = round((self.span.end_seconds - self.span.start_seconds) * self.rate)
-        self._check_size(num_ticks, self._size, "decode")
-        if num_ticks == count and self._is_even():
-            return self._stack(list(range(count)))
-        times = [pts * self.time_base - begin for pts in self._pts]
-        return self._stack(even_grid(times, self.rate, num_ticks=num_ticks))
+            num_ticks = round((self.span.end_seconds - self.span.start_seconds) * rate)
+        self._check_size(num_ticks, self._shown_size, "decode")
+        indices = shown_at_ticks(seconds, rate, num_ticks=num_ticks)
+        if indices != list(range(len(self._pts))):
+            self.notes.append(f"uneven frames put on a grid of {float(rate):.6g} fps")
+        return self._stack(indices)
 
     def _check_steps(self) -> None:
         """Frames of an mp4 that are decoded at an even pace are shown at that pace: another one is
@@ -207,20 +227,6 @@ class DecodedPictures:
         if any({after - before} != self._steps for before, after in pairwise(self._pts)):
             text = "is damaged: the times of its frames do not fit together; fetch it again"
             raise self._refusal(Reason.DAMAGED, text)
-
-    def _is_even(self) -> bool:
-        """As in `even_grid`, in integers."""
-        begin = self.begin_seconds / self.time_base
-        frames_a_tick = self.time_base * self.rate
-        unit = begin.denominator * frames_a_tick.denominator
-        return all(
-            2
-            * abs(
-                (pts * begin.denominator - begin.numerator) * frames_a_tick.numerator - index * unit
-            )
-            < unit
-            for index, pts in enumerate(self._pts)
-        )
 
     def _begin_at(self, start_pts: int) -> None:
         """Set the ticks that bound the span: a frame counts from half a frame before it begins."""
@@ -235,28 +241,31 @@ class DecodedPictures:
             self._stop_pts = ceil(begin + seconds / self.time_base - frame_ticks / 2)
 
     def _keep(self, frame: av.VideoFrame) -> None:
-        count, size = len(self._pts), (frame.height, frame.width)
-        if self._size is None:
-            self._size = size
-            self._orientation = self._checked_orientation(frame)
-        if size != self._size:
+        count = len(self._pts)
+        if (frame.height, frame.width) != self._size and self._size is not None:
             raise self._refusal(
                 Reason.UNSUPPORTED, f"changes its size at frame {count}; encode it anew"
             )
-        self._check_size(count + 1, size, "decode")
-        converted = self._reformatter.reformat(frame, format="rgb24", threads=1)
-        pixels = self._orientation.upright(converted.to_ndarray())
-        self.num_bytes += pixels.size
-        self._pixels.append(pixels)
+        frame = self._begun(frame)
+        self._check_size(count + 1, self._shown_size, "decode")
         self._pts.append(frame.pts or 0)
+        self._take(self._shown.push(frame))
 
-    def _checked_orientation(self, frame: av.VideoFrame) -> Orientation:
-        orientation = orientation_of(frame)
-        if orientation is None:
-            angle = frame.rotation
-            text = f"is stored turned by {angle} degrees, no multiple of 90; save it upright"
-            raise self._refusal(Reason.ROTATED, text)
-        return orientation
+    def _begun(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame; the first one says how all of them are shown."""
+        if self._size is None:
+            self._size = (frame.height, frame.width)
+            self._shown_size = self._shown.begin(frame)
+        return frame
+
+    def _take(self, shown: list[np.ndarray]) -> None:
+        """The pixels of the frames that are kept, in their order."""
+        for pixels in shown:
+            if self._num_outside:
+                self._num_outside -= 1
+            elif len(self._pixels) < len(self._pts):  # those behind the span are not kept
+                self.num_bytes += pixels.size
+                self._pixels.append(pixels)
 
     def _stack(self, indices: list[int]) -> Tensor:
         """Copied and let go frame by frame, so that the clip is not held twice."""
@@ -272,6 +281,9 @@ class DecodedPictures:
     def _check_size(self, num_frames: int, size: tuple[int, int], stage: Stage) -> None:
         limits = self.limits
         height, width = size
+        if 0 in size:
+            text = f"has frames of {height} x {width}: the shape of its pixels is damaged"
+            raise self._refusal(Reason.DAMAGED, text, stage)
         if max(size) > limits.max_side:
             text = f"has frames of {height} x {width}; max_side is {limits.max_side}: scale it down"
             raise self._refusal(Reason.TOO_LARGE, text, stage)
@@ -290,25 +302,6 @@ class DecodedPictures:
 
     def _refusal(self, reason: Reason, text: str, stage: Stage = "decode") -> RejectedMedia:
         return rejected(self.name, reason, stage, text)
-
-
-def even_grid(times: list[Fraction], rate: Fraction, *, num_ticks: int | None = None) -> list[int]:
-    """Index of the frame on the screen at each tick of `rate`.
-
-    Times that are even to half a frame are kept as they are. Without `num_ticks` the grid begins
-    with the first frame and ends with the last; with it, it begins at time 0.
-    """
-    if num_ticks is None:
-        times = [time - times[0] for time in times]
-        num_ticks = round(times[-1] * rate) + 1
-    if len(times) == num_ticks and all(
-        abs(time * rate - index) < HALF for index, time in enumerate(times)
-    ):
-        return list(range(len(times)))
-    seconds = np.array([float(time) for time in times])
-    ticks = (np.arange(num_ticks) + 0.25) / float(rate)  # a quarter: stored times are rounded
-    indices = np.searchsorted(seconds, ticks, side="right") - 1
-    return [max(int(index), 0) for index in indices]
 
 
 def _is_avi(stream: av.VideoStream) -> bool:

@@ -8,7 +8,9 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from mmdiff.media.clip import LARGEST_SAMPLE_RATE
 from mmdiff.media.limits import GIB, Limits
+from mmdiff.media.mono import gains_of
 from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
 from mmdiff.media.span import Span
 
@@ -17,6 +19,9 @@ SMALLEST_CODED = 576  # samples of a frame: half of one of MPEG's
 MOST_CHANNELS = 8  # of a Clip
 MOST_SILENT_PACKETS = 2  # the last is the flush; a codec may take one to begin
 LARGEST_JITTER = Fraction(1, 30)  # seconds: stored times are rounded; more is a gap
+SLOWEST_SAMPLE_RATE = 1000
+LARGEST_PEAK = 100.0  # full scale is 1; more are integers that were stored as floats
+OVERSHOOT = 1.25  # of a lossy codec: its own error, which players clip
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31}
 
 
@@ -54,15 +59,22 @@ class DecodedSound:
         self.num_packets = 0
         self.num_samples = 0
         self.first_seconds: Fraction | None = None  # of the first samples that came
+        self.notes: list[str] = []
+        self.layout = stream.layout.name if stream.channels > 2 else None
+        self._is_lossy = not stream.codec_context.codec.lossless
         self._first_pts = 0
         self._num_passed = 0  # samples since the first that came: kept, or let go
         self._samples_a_tick = self.time_base * self.sample_rate
         self._most_jitter = round(LARGEST_JITTER * self.sample_rate)
         self._window: tuple[Fraction | None, Fraction | None] = (None, None)
         self._chunks: list[np.ndarray] = []
-        if not 1 <= self.num_channels <= MOST_CHANNELS or self.sample_rate < 1:
+        if not 1 <= self.num_channels <= MOST_CHANNELS:
             text = f"has {self.num_channels} channels of sound; 1 to {MOST_CHANNELS} are read"
             raise self._refusal(Reason.UNSUPPORTED, f"{text}: mix it down", "open")
+        if not SLOWEST_SAMPLE_RATE <= self.sample_rate <= LARGEST_SAMPLE_RATE:
+            text = f"is damaged: it states {self.sample_rate} samples a second of sound"
+            raise self._refusal(Reason.DAMAGED, f"{text}; encode it anew", "open")
+        self._check_layout()
 
     @property
     def start_seconds(self) -> Fraction | None:
@@ -138,7 +150,36 @@ class DecodedSound:
             shifted = np.pad(waveform, ((0, 0), (offset, 0)))
         if stop is not None:
             shifted = shifted[:, : round((stop - begin) * self.sample_rate)]
-        return torch.from_numpy(np.clip(shifted, -1.0, 1.0)) if shifted.size else None
+        return torch.from_numpy(self._within_full_scale(shifted)) if shifted.size else None
+
+    def _within_full_scale(self, samples: np.ndarray) -> np.ndarray:
+        """Stored floats over full scale are scaled down by their peak, and the overshoot of a lossy
+        codec is clipped."""
+        peak = float(np.abs(samples).max())
+        if peak <= 1:
+            return samples
+        if peak > LARGEST_PEAK:
+            text = f"has samples up to {peak:g} of full scale: integers stored as floats; divide"
+            raise self._refusal(Reason.UNSUPPORTED, f"{text} them by 32768 (16 bits)")
+        if self._is_lossy and peak <= OVERSHOOT:
+            self.notes.append(f"sound clipped from a peak of {peak:.3g} of full scale")
+            return np.clip(samples, -1.0, 1.0)
+        self.notes.append(f"sound turned down from a peak of {peak:.3g} of full scale")
+        return (samples / np.float32(peak)).clip(-1.0, 1.0)
+
+    def _check_layout(self) -> None:
+        """Which channel is which must be known where there are more than two."""
+        if self.layout is None:
+            return
+        if self.layout.endswith("channels"):
+            self.layout = None
+            self.notes.append("channels without a layout taken for the usual one")
+            return
+        try:
+            gains_of(self.layout)
+        except (av.FFmpegError, ValueError):
+            text = f"has sound of the layout {self.layout}, which cannot be mixed into one channel"
+            raise self._refusal(Reason.UNSUPPORTED, f"{text}: mix it down", "open") from None
 
     def _check_complete(self) -> None:
         """Raise RejectedMedia where the stream ended, before the span did, and gave less than it
@@ -214,10 +255,10 @@ def _as_float(frame: av.AudioFrame) -> np.ndarray:
 
 
 def _stated_ticks(stream: av.AudioStream, is_cut_off: bool) -> int:
-    """In ticks of the stream; what stands there for a matroska is the length of the whole file,
-    and an AVI whose ticks are coded frames also counts empty ones."""
+    """In ticks of the stream; what stands there for a matroska or a WMV is the length of the whole
+    file, and an AVI whose ticks are coded frames also counts empty ones."""
     kind, ticks = stream.container.format.name, stream.duration or 0
-    if "matroska" in kind:
+    if "matroska" in kind or kind == "asf":
         return 0
     is_coded = stream.time_base and stream.time_base * stream.rate >= SMALLEST_CODED
     if kind == "avi" and is_coded and not is_cut_off:

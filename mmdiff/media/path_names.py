@@ -1,6 +1,12 @@
-"""Absolute paths within a text, down to their names: where files lay is nobody else's business."""
+"""Names of files in messages: without their folders, and the one that was meant.
 
+Where files lay is nobody else's business: absolute paths within a text go down to their names.
+"""
+
+import difflib
 import re
+import unicodedata
+from pathlib import Path
 
 # Within quotes a path ends with them, and may hold anything else. Elsewhere it ends where a list or
 # a sentence goes on; it goes over a space where the next word belongs to a folder (`/my data/x`).
@@ -31,3 +37,20 @@ def _shortened(found: re.Match[str]) -> str:
 def _name(path: str) -> str:
     parts = [part for part in re.split(r"[/\\]+", path) if part]
     return parts[-1] if parts else path
+
+
+def near_name(path: Path) -> str | None:
+    """Where there is no file of this name: why not, as a hint, if the folder holds one that is
+    nearly named so."""
+    slashed = Path(str(path).replace("\\", "/"))
+    if slashed != path and slashed.exists():
+        return f"its folders are parted by backslashes; write {slashed.as_posix()}"
+    if not path.parent.is_dir():
+        return None
+    names = [one.name for one in path.parent.iterdir()]
+    for name in names:
+        if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", path.name):
+            form = "NFD" if unicodedata.is_normalized("NFD", name) else "NFC"
+            return f"a file of this name in the other Unicode form ({form}) is there; use that form"
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.with_name(near[0])}?" if near else None

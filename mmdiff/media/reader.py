@@ -17,11 +17,14 @@ from mmdiff.media.container_header import (
     kinds_of_tracks,
 )
 from mmdiff.media.cut_off import is_cut_off, lacks_media
-from mmdiff.media.decoded_clip import decode_media
+from mmdiff.media.decoded_clip import CONTAINERS, OTHER_CONTAINERS, decode_media
 from mmdiff.media.limits import Limits
 from mmdiff.media.matroska import check_sums
 from mmdiff.media.media_file import MediaFile, open_regular
+from mmdiff.media.named_kinds import kind_that_is_not_read
+from mmdiff.media.path_names import near_name
 from mmdiff.media.rejection import Reason, RejectedMedia, Rejection, rejected
+from mmdiff.media.resample import cut
 from mmdiff.media.span import Span
 from mmdiff.media.still import IMAGE_SUFFIXES, decode_image
 
@@ -39,12 +42,13 @@ def decode_clip(
     end_seconds: Fraction | float | None = None,
     at_most_seconds: Fraction | float | None = None,
 ) -> Clip | Rejection:
-    """Read the first picture and the first sound stream of a media file, or an image; or say why
-    not. Never raises for what is wrong with a file.
+    """Read the picture and the sound that a media file shows by default, or an image, still or
+    animated; or say why not. Never raises for what is wrong with a file.
 
-    The same bytes give the same clip, in any process. Frames of uneven length are put on the grid
-    of the average rate by their timestamps; frames stored turned by quarters come out upright. The
-    sound starts with the picture: it is padded with silence, or cut, where the file offsets it.
+    The same bytes give the same clip, in any process. What a file says of itself is honoured:
+    pixels that are not square, interlacing, PQ and HLG, transparency, turns by quarters; and noted
+    in the clip. Frames of uneven length are put on an even grid, each within 5 ms of its own time.
+    The sound starts with the picture: it is padded with silence, or cut, where the file offsets it.
 
     source         a path, or a stream of bytes that can seek (it is not closed)
     name           of the file in messages, and whether it is an image; the path where it is None
@@ -53,8 +57,7 @@ def decode_clip(
                    is decoded.
     end_seconds    of the part to read, in the same way
     at_most_seconds
-                   of it that are needed; unlike `end_seconds`, the file may be shorter. An image
-                   has no seconds, and is read whole.
+                   of it that are needed; unlike `end_seconds`, the file may be shorter
 
     Raises TypeError for a source that is neither a path nor a stream.
     """
@@ -64,8 +67,7 @@ def decode_clip(
         name = str(source) if isinstance(source, (str, PathLike)) else _name_of(source)
     try:
         span = _span(name, start_seconds, end_seconds)
-        if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
-            span = span.at_most(at_most_seconds)
+        span = span.at_most(at_most_seconds)
         if isinstance(source, (str, PathLike)):
             return _read_path(Path(source), name, span=span, limits=limits)
         return _read_stream(source, name, span=span, limits=limits)
@@ -100,7 +102,7 @@ def _read_path(path: Path, name: str, *, span: Span, limits: Limits) -> Clip:
             return _read_stream(stream, name, span=span, limits=limits)
     except (FileNotFoundError, NotADirectoryError) as error:
         what = "is a link to nothing" if path.is_symlink() else "does not exist"
-        text = f"{what}; correct its name"
+        text = f"{what}; {near_name(path) or 'correct its name'}"
         raise rejected(name, Reason.MISSING, "open", text) from error
     except (OSError, ValueError) as error:
         if isinstance(error, RejectedMedia):
@@ -111,10 +113,10 @@ def _read_path(path: Path, name: str, *, span: Span, limits: Limits) -> Clip:
 
 def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> Clip:
     file = MediaFile(stream, name, limits)
+    if kind := kind_that_is_not_read(file):
+        raise rejected(name, Reason.UNSUPPORTED, "open", kind)
     if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-        if not span.is_whole:
-            raise rejected(name, Reason.BAD_SPAN, "open", "is an image: leave the span out")
-        return decode_image(file)
+        return _part_of_image(decode_image(file), name, span)
     container = container_of(file)
     try:
         is_short = is_cut_off(file, container)
@@ -123,7 +125,8 @@ def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> 
             raise rejected(name, Reason.TRUNCATED, "open", text)
         check_claims(file, container)
         kinds = kinds_of_tracks(file, container)
-        decode = partial(decode_media, file, span=span, kinds=kinds)
+        demuxers = container if container in OTHER_CONTAINERS.split(",") else CONTAINERS
+        decode = partial(decode_media, file, demuxers=demuxers, span=span, kinds=kinds)
         clip = _entered(file, span, decode) or decode(is_cut_off=is_short)
         if container == "matroska":
             check_sums(file)
@@ -134,6 +137,21 @@ def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> 
         if isinstance(error, RejectedMedia):
             raise
         raise _refusal(error, file, container) from error
+
+
+def _part_of_image(clip: Clip, name: str, span: Span) -> Clip:
+    """The span of an animation; of a still image there is none."""
+    if span.is_whole:
+        return clip
+    if clip.num_frames == 1 and not span.is_limit:
+        raise rejected(name, Reason.BAD_SPAN, "open", "is an image: leave the span out")
+    end = clip.duration_seconds if span.end_seconds is None else span.end_seconds
+    if span.is_limit:
+        end = min(end, clip.duration_seconds)
+    try:
+        return cut(clip, span.start_seconds, end - span.start_seconds)
+    except ValueError as error:
+        raise rejected(name, Reason.BAD_SPAN, "decode", f"has a bad span: {error}") from error
 
 
 def _entered(file: MediaFile, span: Span, decode: Callable[..., Clip]) -> Clip | None:

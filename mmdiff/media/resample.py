@@ -10,6 +10,9 @@ from torch.nn import functional as F
 
 from mmdiff.media.clip import Clip, exact_rate
 
+ROWS_AT_ONCE = 512
+LARGEST_RATIO_PART = 1000  # rates such as 44101 : 16000 would need a filter of gigabytes
+
 
 def resize(frames: Tensor, height: int, width: int) -> Tensor:
     """Scale to `height` x `width`, antialiased bicubic; the same size returns the input exactly.
@@ -19,8 +22,10 @@ def resize(frames: Tensor, height: int, width: int) -> Tensor:
     _check_size(height, width)
     if frames.shape[1:3] == (height, width):
         return frames
-    pixels = rearrange(frames, "frames height width c -> frames c height width").float()
-    scaled = F.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
+    pixels = rearrange(frames, "frames height width c -> frames c height width")
+    # Rows first, some at a time: as floats a large image would take gigabytes.
+    parts = [_scaled(part, part.shape[2], width) for part in pixels.split(ROWS_AT_ONCE, dim=2)]
+    scaled = _scaled(torch.cat(parts, dim=2), height, width)
     scaled = scaled.round().clamp(0, 255).to(torch.uint8)
     return rearrange(scaled, "frames c height width -> frames height width c")
 
@@ -72,7 +77,7 @@ def change_fps(clip: Clip, fps: Fraction | float) -> Clip:
 
 
 def cut(clip: Clip, start_seconds: Fraction | float, duration_seconds: Fraction | float) -> Clip:
-    """A stretch of the clip, picture and sound, to the nearest frame and sample.
+    """A part of the clip, picture and sound, to the nearest frame and sample.
 
     Raises ValueError where the clip does not reach that far.
     """
@@ -89,24 +94,27 @@ def cut(clip: Clip, start_seconds: Fraction | float, duration_seconds: Fraction 
     waveform = clip.waveform
     if waveform is not None and clip.sample_rate is not None:
         waveform = waveform[:, round(start * clip.sample_rate) : round(end * clip.sample_rate)]
-    return Clip(
+    has_sound = waveform is not None and waveform.numel() > 0
+    return replace(
+        clip,
         frames=frames if frames is not None and len(frames) else None,
-        fps=clip.fps,
-        waveform=waveform if waveform is not None and waveform.numel() else None,
-        sample_rate=clip.sample_rate if waveform is not None and waveform.numel() else None,
+        waveform=waveform if has_sound else None,
+        sample_rate=clip.sample_rate if has_sound else None,
     )
 
 
 def resample_waveform(waveform: Tensor, sample_rate: int, new_sample_rate: int) -> Tensor:
-    """Band-limited resampling (torchaudio); peaks that the filter pushes over 1 are clamped.
+    """Band-limited resampling (torchaudio), to a thousandth of a thousandth in the ratio of the
+    rates; peaks that the filter pushes over 1 are clamped.
 
     waveform  channels samples, float32 in [-1, 1]
     """
-    if sample_rate == new_sample_rate:
+    ratio = Fraction(sample_rate, new_sample_rate).limit_denominator(LARGEST_RATIO_PART)
+    if ratio == 1:
         return waveform
     from torchaudio.functional import resample  # half a second to import
 
-    return resample(waveform, sample_rate, new_sample_rate).clamp(-1.0, 1.0)
+    return resample(waveform, ratio.numerator, ratio.denominator).clamp(-1.0, 1.0)
 
 
 def change_sample_rate(clip: Clip, sample_rate: int) -> Clip:
@@ -115,6 +123,10 @@ def change_sample_rate(clip: Clip, sample_rate: int) -> Clip:
         return clip
     waveform = resample_waveform(clip.waveform, clip.sample_rate, sample_rate)
     return replace(clip, waveform=waveform, sample_rate=sample_rate)
+
+
+def _scaled(pixels: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(pixels.float(), (height, width), mode="bicubic", antialias=True)
 
 
 def _check_size(height: int, width: int) -> None:

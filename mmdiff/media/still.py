@@ -1,5 +1,6 @@
-"""Images and gifs through imageio."""
+"""Images, still and animated, of files and of PIL."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, BinaryIO, cast
 
@@ -10,14 +11,23 @@ from einops import rearrange
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from mmdiff.media.clip import Clip
+from mmdiff.media.clip import Clip, exact_rate
+from mmdiff.media.frame_grid import rate_of_grid, shown_at_ticks
+from mmdiff.media.limits import GIB, Limits
 from mmdiff.media.media_file import MediaFile
 from mmdiff.media.rejection import Reason, RejectedMedia, rejected
+from mmdiff.media.transparency import ON_WHITE, on_white
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+ANIMATED_SUFFIXES = (".gif", ".png", ".apng", ".webp")  # that may be
+IMAGE_SUFFIXES = (*ANIMATED_SUFFIXES, ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff")
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+ANIMATED_FORMATS = ("PNG", "WEBP", "GIF")  # a TIFF has pages
+EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 LARGEST_JPEG = 65_500
 FASTEST_GIF = 50  # viewers slow down anything below two hundredths of a second
+SHORTEST_SECONDS, UNTIMED_SECONDS = 0.02, 0.1  # what browsers make of frames that are shorter
+ROWS_AT_ONCE = 256
+SQUARE_WITHIN = 0.01
 
 
 def encode_strip(frames: Tensor, suffix: str) -> bytes:
@@ -58,14 +68,13 @@ def encode_gif(clip: Clip) -> bytes:
 
 
 def decode_image(file: MediaFile) -> Clip:
-    """An image as a clip of one frame, upright as its EXIF data say, without its transparency.
+    """An image file as a clip, see `clip_of_image`.
 
     Raises RejectedMedia for what is no image, damaged or larger than the limits of `file`.
     """
     try:
         with Image.open(cast(BinaryIO, file), formats=IMAGE_FORMATS) as image:
-            _check_side(file, image)
-            pixels = np.array(ImageOps.exif_transpose(_eight_bits(image)).convert("RGB"))
+            return clip_of_image(image, file.name, limits=file.limits, check=file.check)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise rejected(file.name, Reason.TOO_LARGE, "open", f"is a bomb: {error}") from error
     except (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError) as error:
@@ -77,21 +86,107 @@ def decode_image(file: MediaFile) -> Clip:
             raise rejected(file.name, Reason.NOT_MEDIA, "open", text) from error
         text = f"is damaged or not an image: {error}"
         raise rejected(file.name, Reason.DAMAGED, "decode", text) from error
-    return Clip(frames=rearrange(torch.from_numpy(pixels), "height width c -> 1 height width c"))
 
 
-def _check_side(file: MediaFile, image: Image.Image) -> None:
+def is_animated(stream: BinaryIO) -> bool:
+    """Whether an image has several frames that are shown one behind the other; by its header."""
+    try:
+        with Image.open(stream, formats=ANIMATED_FORMATS) as image:
+            return getattr(image, "is_animated", False)
+    except (OSError, ValueError, SyntaxError):
+        return False  # whoever reads it says why
+
+
+def clip_of_image(
+    image: Image.Image,
+    name: str,
+    *,
+    limits: Limits,
+    check: Callable[[], None] = lambda: None,
+) -> Clip:
+    """An image as a clip of one frame, an animation as a clip of all of them; upright as its EXIF
+    data say, transparency on white.
+
+    check  is called between the frames, and may raise
+
+    Raises RejectedMedia for an image that is too large or of a kind of numbers that is not read.
+    """
+    _check_side(image, name, limits)
+    num_frames = getattr(image, "n_frames", 1)
+    first = int(getattr(image, "default_image", False))  # of an APNG: shown where none is played
+    if num_frames - first == 1 or image.format not in ANIMATED_FORMATS:
+        pixels, notes = _pixels(image, name)
+        if num_frames > 1 and image.format == "TIFF":
+            notes.append(f"first page of {num_frames}")
+        return Clip(frames=torch.from_numpy(pixels)[None], notes=tuple(notes))
+    size = num_frames * image.width * image.height * 3
+    if num_frames > limits.max_frames or size > limits.max_decoded_bytes:
+        text = f"is too large: {num_frames} frames are {size / GIB:.1f} GiB decoded"
+        raise rejected(name, Reason.TOO_LARGE, "open", f"{text}; cut it into shorter clips")
+    frames, starts, seconds, notes = [], [], 0.0, []
+    for index in range(first, num_frames):
+        check()
+        image.seek(index)
+        pixels, told = _pixels(image, name)
+        frames.append(torch.from_numpy(pixels))
+        starts.append(seconds)
+        shown = float(image.info.get("duration", 0)) / 1000
+        seconds += shown if shown >= SHORTEST_SECONDS else UNTIMED_SECONDS
+        notes += [note for note in told if note not in notes]
+    return _on_grid(torch.stack(frames), np.array(starts), seconds, notes)
+
+
+def _on_grid(frames: Tensor, starts: np.ndarray, seconds: float, notes: list[str]) -> Clip:
+    average = exact_rate(len(frames) / seconds)
+    rate = rate_of_grid(np.append(starts, seconds), (average,))
+    indices = shown_at_ticks(starts, rate, num_ticks=max(round(seconds * rate), 1))
+    if indices == list(range(len(frames))):
+        return Clip(frames, rate, notes=tuple(notes))
+    notes = [*notes, f"uneven frames put on a grid of {float(rate):.6g} fps"]
+    return Clip(frames[indices], rate, notes=tuple(notes))
+
+
+def _pixels(image: Image.Image, name: str) -> tuple[np.ndarray, list[str]]:
+    """height width 3, uint8, and what was done to the stored image."""
+    notes = _stated_shape(image)
+    image = ImageOps.exif_transpose(image) if image.getexif().get(0x0112, 1) != 1 else image
+    if image.mode.startswith("I;16"):  # Pillow would clip it to 255
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    if image.mode not in EIGHT_BITS:
+        text = f"holds pixels of the kind {image.mode!r}; save it with 8 or 16 bits a channel"
+        raise rejected(name, Reason.UNSUPPORTED, "decode", text)
+    if image.has_transparency_data:
+        pixels, is_transparent = on_white(np.array(image.convert("RGBA")))
+        notes += [ON_WHITE] if is_transparent else []
+    else:
+        pixels = _array(image if image.mode == "RGB" else image.convert("RGB"))
+    return pixels, notes
+
+
+def _stated_shape(image: Image.Image) -> list[str]:
+    """Pixels that are not square: writers of images do not agree which side is which."""
+    across, down = image.info.get("jfif_density") or image.info.get("dpi") or (1, 1)
+    across, down = image.info.get("aspect") or (across, down)
+    if not across or not down or abs(across / down - 1) < SQUARE_WITHIN:
+        return []
+    return [f"pixels of {across:.6g} x {down:.6g} to a unit used as square ones"]
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """Copied by some rows at a time: Pillow would hold it twice."""
+    image.load()
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for row in range(0, image.height, ROWS_AT_ONCE):
+        box = (0, row, image.width, min(row + ROWS_AT_ONCE, image.height))
+        pixels[row : row + ROWS_AT_ONCE] = np.asarray(image.crop(box))
+    return pixels
+
+
+def _check_side(image: Image.Image, name: str, limits: Limits) -> None:
     width, height = image.size
-    if max(width, height) > file.limits.max_side:
-        text = f"is {height} x {width}; max_side is {file.limits.max_side}: scale it down"
-        raise rejected(file.name, Reason.TOO_LARGE, "open", text)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow would clip 16 bits of gray to 255."""
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    if max(width, height) > limits.max_side:
+        text = f"is {height} x {width}; max_side is {limits.max_side}: scale it down"
+        raise rejected(name, Reason.TOO_LARGE, "open", text)
 
 
 def _encode(pixels: np.ndarray, extension: str, **options: Any) -> bytes:

@@ -23,7 +23,8 @@ CONSTRUCTED = {
     "no clip": (
         lambda: mmdiff.GivenVideo(None),
         TypeError,
-        "clip of GivenVideo is a NoneType; it must be a path, an array, a tensor or a mmdiff.Clip",
+        "clip of GivenVideo is a NoneType; it must be a path, a PIL image, an array, a tensor or a "
+        "mmdiff.Clip",
     ),
     "no images": (
         lambda: mmdiff.Keyframes({}),

@@ -436,7 +436,7 @@ def _odd_sound(corpus: Corpus) -> None:
         wave[0, 500] = value
         path = corpus.refuse(f"{name}.wav", Reason.DAMAGED)
         write_media(path, waves=(wave,), sound_codec="pcm_f32le", sound_format="flt")
-    loud = Truth(waveform=np.clip(4 * pings(), -1, 1))
+    loud = Truth(waveform=pings() / np.abs(pings()).max())
     floats = {"sound_codec": "pcm_f32le", "sound_format": "flt"}
     corpus.good("loud.wav", loud, frames=None, waves=(4 * pings(),), **floats)
     data = (corpus.folder / "sound.wav").read_bytes()

@@ -57,9 +57,9 @@ def _counts(intact: bytes, psnr, *, seed: int = 0, **span) -> Counter[str]:
 
 
 # Of 3,000 flips 5 pass: in slices of H.264, which have no checksum. And now and then one in the
-# number of the edit list that says when the sound begins. No decoder can tell; a sha256 in the list
-# does (tests/data).
-MOST_GARBLED, MOST_MOVED = 2, 1
+# number of the edit list that says when the sound begins, or one that makes a spike of sound over
+# full scale. No decoder can tell; a sha256 in the list does (tests/data).
+MOST_GARBLED, MOST_MOVED = 2, 2
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_s8_a_name_is_no_pattern_and_no_protocol(folder: Path, name: str) -> Non
 
 @pytest.mark.parametrize(
     ("container", "codec"),
-    [("mpegts", "mpeg4"), ("nut", "mpeg4"), ("flv", "flv"), ("rawvideo", "rawvideo")],
+    [("ivf", "libvpx"), ("nut", "mpeg4"), ("rawvideo", "rawvideo")],
 )
 def test_s8_containers_off_the_list_are_refused(folder: Path, container: str, codec: str) -> None:
     file = io.BytesIO()

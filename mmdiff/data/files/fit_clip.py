@@ -49,7 +49,7 @@ def fit_clip(
     start = _start(chosen, spec, key, earliest=Fraction(start_seconds), chance=chance[0])
     if isinstance(start, Rejection):
         return start
-    frames, waveform, adaptations = None, None, _left_out(clip, chosen)
+    frames, waveform, adaptations = None, None, (*clip.notes, *_left_out(clip, chosen))
     adaptations += _cut(chosen, spec, start)
     if chosen.frames is not None:
         place = (chance[1], chance[2]) if spec.crop == "random" else (0.5, 0.5)

@@ -3,16 +3,15 @@
 from fractions import Fraction
 from math import ceil, floor
 
-from einops import reduce
 from torch import Tensor
 from torch.nn import functional
 
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.media.clip import Clip
-from mmdiff.media.resample import resample_waveform
+from mmdiff.media.mono import channels_phrase, to_mono, within_full_scale
+from mmdiff.media.resample import LARGEST_RATIO_PART, resample_waveform
 
 MARGIN_SECONDS = Fraction(1, 20)  # around a cut, so that the filter of resampling sees no end
-LARGEST_RATIO_PART = 1000  # rates such as 44101 : 16000 would need a filter of gigabytes
 
 
 def fit_sound(
@@ -23,12 +22,14 @@ def fit_sound(
     assert clip.waveform is not None
     assert clip.sample_rate is not None
     adaptations = []
-    waveform, channels = clip.waveform, clip.waveform.shape[0]
-    if channels > 1:
-        adaptations.append(f"mono from {channels} channels")
+    if len(clip.waveform) > 1:
+        adaptations.append(f"mono from {channels_phrase(clip.waveform, clip.channel_layout)}")
     if clip.sample_rate != spec.sample_rate:
         adaptations.append(f"{clip.sample_rate} -> {spec.sample_rate} Hz")
-    waveform = _stretch(waveform, clip.sample_rate, spec, start_seconds)[:, : spec.num_samples]
+    waveform, peak = _stretch(clip, clip.sample_rate, spec, start_seconds)
+    if peak is not None:
+        adaptations.append(f"mix turned down from a peak of {peak:.3g} of full scale")
+    waveform = waveform[:, : spec.num_samples]
     silence = spec.num_samples - waveform.shape[1]
     if silence:
         heard = float(clip.audio_seconds - start_seconds)
@@ -36,8 +37,9 @@ def fit_sound(
     return functional.pad(waveform, (0, silence)).contiguous(), tuple(adaptations)
 
 
-def _stretch(waveform: Tensor, rate: int, spec: ClipSpec, start: Fraction) -> Tensor:
-    """1 samples from `start` on, up to `num_samples`, as if the whole were resampled and then cut.
+def _stretch(clip: Clip, rate: int, spec: ClipSpec, start: Fraction) -> tuple[Tensor, float | None]:
+    """1 samples from `start` on, up to `num_samples`, as if the whole were resampled and then cut;
+    and the peak of the mix where it passes full scale.
 
     The cut before resampling lies on a sample that both rates share.
     """
@@ -47,7 +49,9 @@ def _stretch(waveform: Tensor, rate: int, spec: ClipSpec, start: Fraction) -> Te
     margin = ceil(MARGIN_SECONDS * rate)
     begin = max(0, floor((first * ratio - margin) / block)) * block
     end = ceil((first + spec.num_samples) * ratio) + margin
-    part = reduce(waveform[:, begin:end], "channels samples -> 1 samples", "mean")
+    assert clip.waveform is not None
+    mono = to_mono(clip.waveform[:, begin:end], clip.channel_layout)
+    part, peak = within_full_scale(mono)
     part = resample_waveform(part, ratio.numerator, ratio.denominator)
     skipped = first - begin // block * ratio.denominator
-    return part[:, skipped:]
+    return part[:, skipped:], peak

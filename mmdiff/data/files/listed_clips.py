@@ -13,12 +13,14 @@ from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.fit_clip import FittedClip, fit_clip
 from mmdiff.data.files.read_entry import read_entry
 from mmdiff.data.sources.clip_entry import ClipEntry, Listing, Media, Source
+from mmdiff.data.sources.stem_files import suffix_of
 from mmdiff.data.sources.weighted_sources import WeightedSources
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, Rejection, printable
+from mmdiff.media.still import ANIMATED_SUFFIXES, is_animated
 from mmdiff.values.sample import Sample, SampleFacts
 
-FITTING = 1  # raise it when other pixels or samples come out of the same file and spec
+FITTING = 2  # raise it when other pixels or samples come out of the same file and spec
 PART = 2**20
 BEHIND_SECONDS = Fraction(1, 2)  # a stretch is resampled with what follows it
 
@@ -36,12 +38,14 @@ class ListedClips:
         self.mixture = source.mixture() if isinstance(source, WeightedSources) else None
         self.listing = source.listing() if self.mixture is None else self.mixture.listing
         self.spec, self.limits = spec, limits or Limits()
+        self._animations: dict[int, bool] = {}
 
     def subset(self, indices: Sequence[int], *, with_rejections: bool) -> "ListedClips":
         """The entries at `indices`, in their order; and what could not be listed, if asked for."""
         part = copy(self)
         rejections = self.listing.rejections if with_rejections else ()
         part.listing = Listing(tuple(self.entries[index] for index in indices), rejections)
+        part._animations = {}
         part.mixture = self.mixture and self.mixture.subset(indices, part.listing)
         return part
 
@@ -73,8 +77,16 @@ class ListedClips:
         return fit_clip(clip, spec, caption=entry.caption, key=entry.key, generator=generator)
 
     def spec_of(self, index: int) -> ClipSpec:
-        """What an entry is brought to: images to one frame."""
-        return self.spec.of_stills if self.entries[index].is_still else self.spec
+        """What an entry is brought to: images to one frame, animations as other clips."""
+        entry, stills = self.entries[index], self.spec.of_stills
+        if not entry.is_still or stills is self.spec:
+            return self.spec
+        may_be_animated = suffix_of(str(entry.media)) in ANIMATED_SUFFIXES
+        if self.spec.num_frames == 1 or not may_be_animated:
+            return stills
+        if index not in self._animations:
+            self._animations[index] = _is_animated(entry.media)
+        return self.spec if self._animations[index] else stills
 
     def facts(self, index: int) -> SampleFacts | Rejection:
         """Name, caption and a digest of all that the sample depends on; reads the file, decodes
@@ -106,6 +118,14 @@ class ListedClips:
     def _chance(self, entry: ClipEntry) -> str:
         """The name matters only where something is drawn from it."""
         return entry.key if "random" in (self.spec.crop, self.spec.stretch) else ""
+
+
+def _is_animated(media: Media) -> bool:
+    try:
+        with media.open("rb") if isinstance(media, Path) else media.open() as stream:
+            return is_animated(stream)
+    except (OSError, ValueError):
+        return False  # whoever reads it says why
 
 
 def _parts(media: Media | None) -> Iterator[bytes]:

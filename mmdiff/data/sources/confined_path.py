@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from mmdiff.data.sources.list_fault import list_fault
+from mmdiff.media.path_names import near_name
 from mmdiff.media.rejection import Reason, Rejection
 
 PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")  # also a Windows drive
@@ -69,7 +70,7 @@ def confined_file(
         path = Path(os.path.realpath(wanted, strict=True))
         status = path.stat()
     except FileNotFoundError:
-        return list_fault(name, Reason.MISSING, "is not there")
+        return list_fault(name, Reason.MISSING, "is not there", cure=near_name(wanted))
     except OSError as error:  # a loop of links, a name too long, a folder that may not be read
         return list_fault(name, Reason.UNREADABLE, f"cannot be read ({error.strerror})")
     if not allow_external and not path.is_relative_to(root):

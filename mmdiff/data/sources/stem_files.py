@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from mmdiff.media.still import IMAGE_SUFFIXES
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
-SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mov", ".m4v", ".3gp", ".mkv", ".webm", ".avi"),
+    *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob", ".flv", ".wmv", ".asf"),
+)
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".wma", ".aif", ".aiff")
 MEDIA_SUFFIXES = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *SOUND_SUFFIXES)
 
 
