@@ -53,8 +53,28 @@ def _given(value: Any, otherwise: Any) -> Any:
     return otherwise if value is None else value
 
 
+def _text_width(text: Any, known: str | None = None) -> int | None:
+    """${text_width:${text}}: of the tokens that a text model makes, as it says itself or as the
+    encoder that it names does; null where that is the one in `known`."""
+    from mmdiff.text.pretrained import text_width
+    from mmdiff.values.checkpoint_files import CheckpointError
+
+    if "d_model" in text:
+        return int(text["d_model"])
+    key = "pretrained" if "pretrained" in list(text) else "folder"
+    if OmegaConf.is_missing(text, key):
+        hint = f"text.{key}=FOLDER of a text encoder, as its save_pretrained wrote it"
+        raise UsageError(f"text.{key} is not given", key=f"text.{key}", cure=hint)
+    name = str(text[key])
+    try:
+        return None if name == known else text_width(name)
+    except CheckpointError as error:
+        raise UsageError(str(error), key=f"text.{key}", got=f"text.{key}={name}") from error
+
+
 OmegaConf.register_new_resolver("bundled", _bundled)
 OmegaConf.register_new_resolver("given", _given)
+OmegaConf.register_new_resolver("text_width", _text_width)
 
 
 @dataclass(frozen=True)

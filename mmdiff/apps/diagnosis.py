@@ -88,7 +88,13 @@ def _is_of(key: str, verb: str) -> bool:
 
 
 def unresolved(error: OmegaConfBaseException, config: DictConfig, verb: str) -> UsageError:
-    """The UsageError for a value that is missing or interpolates what is not there."""
+    """The UsageError for a value that is missing or interpolates what is not there, or
+    of a resolver."""
+    causes: list[BaseException | None] = [error]
+    while causes[-1] is not None:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
+    if own := next((cause for cause in causes if isinstance(cause, UsageError)), None):
+        return own
     key = str(getattr(error, "full_key", "") or "")
     known = leaves(config)
     value = str(known.get(key, ""))

@@ -139,17 +139,15 @@ def _save(
 
 def load_component(name: str, folder: Path) -> Any:
     """One component by the class that the constructor of the pipeline names for it."""
-    from transformers import AutoTokenizer
-
     from mmdiff.pipelines.pipeline import MMDiffPipeline
-    from mmdiff.values.component_check import check_settings
+    from mmdiff.text.pretrained import encoder_class, saved_tokenizer
     from mmdiff.values.saved_component import saved_component
 
     if name == "tokenizer":
-        check_settings(folder)
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    component = get_type_hints(MMDiffPipeline.__init__)[name]
-    return saved_component(component, folder)
+        return saved_tokenizer(folder)
+    if name == "text_encoder":
+        return saved_component(encoder_class(folder), folder)
+    return saved_component(get_type_hints(MMDiffPipeline.__init__)[name], folder)
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

@@ -53,6 +53,7 @@ FUNCTIONS = (
     "mmdiff.training.saved.saved_audio_autoencoder",
     "mmdiff.training.saved.saved_video_autoencoder",
     "mmdiff.training.saved.saved_vocoder",
+    "mmdiff.training.text_model.pretrained_text_model",
     "mmdiff.training.text_model.small_text_model",
     "mmdiff.training.warm_start.frozen_text_model",
     "mmdiff.training.warm_start.grown_transformer",

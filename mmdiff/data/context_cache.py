@@ -1,8 +1,8 @@
 """The context cache: captions as a frozen text encoder reads them, read once for all epochs.
 
     contexts.safetensors    tokens  l d  of all captions, one behind the other
-    contexts.json           schema, digest of the encoder and its tokenizer, longest length, where
-                            each caption lies, sha256 of the tensors; written after them
+    contexts.json           schema, digest of the encoder and its tokenizer, where each
+                            caption lies, sha256 of the tensors; written after them
 
 A caption is found by its words, so an edited one is never taken for what it was.
 """
@@ -20,19 +20,20 @@ from mmdiff.data.latent_cache import component_digest, precision_of
 from mmdiff.data.sealed_json import StaleCache, digest_of, read_sealed, write_sealed
 from mmdiff.media.atomic import atomic_write
 from mmdiff.media.file_digest import sha256_of
-from mmdiff.text.encoder import encode_prompts, saved_text_encoder
+from mmdiff.text.encoder import encode_prompts
+from mmdiff.text.pretrained import pretrained_text_encoder, text_folders
 from mmdiff.values.context import Context
 from mmdiff.values.file_path import FilePath
 
 _log = logging.getLogger(__name__)
-SCHEMA = 2
+SCHEMA = 3
 
 
 class ContextCache:
     """What `fill_contexts` left in `folder`.
 
     Raises StaleCache where there is nothing, where it is damaged, or where another text encoder
-    (`text`: the folder that holds text_encoder/ and tokenizer/) made it.
+    (`text`: as for `text_folders`) made it.
     """
 
     def __init__(self, folder: str | Path, *, text: FilePath | None = None) -> None:
@@ -42,7 +43,7 @@ class ContextCache:
             raise StaleCache(
                 f"{folder} holds no contexts; fill it with `mmdiff encode text_folder=FOLDER`"
             )
-        if text is not None and facts["encoder"] != text_digest(text, facts["max_length"]):
+        if text is not None and facts["encoder"] != text_digest(text):
             raise StaleCache(
                 f"the contexts in {folder} were not made by the text encoder in {text}; "
                 f"run `mmdiff encode text_folder={text}`"
@@ -80,17 +81,16 @@ def fill_contexts(
     captions: Iterable[str],
     *,
     text: str,
-    max_length: int = 64,
     batch_size: int = 32,
     device: str = "cpu",
     precision: str = "float16",
 ) -> None:
     """Encode what is not there of `captions` and the empty one; the rest is kept.
 
-    text: folder that holds text_encoder/ and tokenizer/.
+    text: a text encoder and its tokenizer, as for `text_folders`.
     """
     folder = Path(folder)
-    encoder_digest = text_digest(text, max_length)
+    encoder_digest = text_digest(text)
     wanted = list(dict.fromkeys(["", *captions]))
     facts = _facts(folder)
     known: dict[str, torch.Tensor] = {}
@@ -101,26 +101,23 @@ def fill_contexts(
     missing = [caption for caption in wanted if caption not in known]
     if not missing:
         return
-    tokenizer, encoder = saved_text_encoder(text)
-    encoder = encoder.to(device).eval()
+    tokenizer, encoder = pretrained_text_encoder(text)
+    encoder.to(device)  # type: ignore[arg-type]
     for first in range(0, len(missing), batch_size):
         part = missing[first : first + batch_size]
         with torch.no_grad():
-            context = encode_prompts(tokenizer, encoder, part, max_length=max_length)
+            context = encode_prompts(tokenizer, encoder, part)
         for caption, tokens, mask in zip(part, context.tokens, context.mask, strict=True):
             known[caption] = tokens[mask].to("cpu", precision_of(precision))
-    _write(folder, known, {"encoder": encoder_digest, "max_length": max_length})
+    _write(folder, known, {"encoder": encoder_digest})
     _log.info("%d captions in %s, %d of them new", len(known), folder, len(missing))
 
 
-def text_digest(folder: str, max_length: int) -> str:
-    """Of a text encoder and its tokenizer, and of where prompts are cut."""
-    tokenizer = sorted((Path(folder) / "tokenizer").glob("*.json"))
-    return digest_of(
-        component_digest(Path(folder) / "text_encoder"),
-        [[path.name, sha256_of(path)] for path in tokenizer],
-        max_length,
-    )
+def text_digest(text: str) -> str:
+    """Of a text encoder and its tokenizer, which says where captions are cut."""
+    tokenizer, encoder = text_folders(text)
+    files = sorted(tokenizer.glob("*.json"))
+    return digest_of(component_digest(encoder), [[path.name, sha256_of(path)] for path in files])
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:

@@ -1,15 +1,13 @@
 """Where a pipeline's files lie: the bundled model, a folder, or a hub repository."""
 
-import difflib
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from mmdiff.values.checkpoint_files import CheckpointError
+from mmdiff.values.named_folder import named_folder
 
 BUNDLED = "bounce"
-HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]  # never pickles or code
 
 
 def pipeline_folder(
@@ -28,19 +26,11 @@ def pipeline_folder(
     """
     if name is None:
         return _bundled()
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return _with_index(path)
-    if path.exists():
-        raise CheckpointError(f"{path} is a file; give the folder that holds model_index.json")
-    if not _may_be_repository(str(name)):
-        raise CheckpointError(
-            f"there is no folder {path}{_nearest(path)}. Give the one that holds model_index.json, "
-            "or leave it out for the bundled model."
-        )
     return _with_index(
-        _download(
-            str(name),
+        named_folder(
+            name,
+            holds="model_index.json",
+            otherwise=", or leave it out for the bundled model.",
             revision=revision,
             cache_dir=cache_dir,
             token=token,
@@ -69,34 +59,3 @@ def _with_index(folder: Path) -> Path:
         else ": it is no pipeline folder, which save_pretrained writes"
     )
     raise CheckpointError(f"{folder} holds no model_index.json{hint}")
-
-
-def _may_be_repository(name: str) -> bool:
-    return (
-        not name.startswith((".", "/", "~"))
-        and name.count("/") <= 1
-        and "\\" not in name
-        and bool(name.strip())
-    )
-
-
-def _nearest(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f" (nor its parent {path.parent})"
-    names = [other.name for other in path.parent.iterdir() if other.is_dir()]
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean {path.parent / close[0]}?" if close else f" in {path.parent}"
-
-
-def _download(name: str, **options: Any) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_PATTERNS, **options))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{name!r} is neither a folder here{_nearest(Path(name))} nor a repository that the "
-            f"Hugging Face hub gives out "
-            f"({type(error).__name__}: {str(error).strip().splitlines()[0]}). Give a folder, "
-            "check the name and the network, or leave it out for the bundled model."
-        ) from error

@@ -10,7 +10,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.video_processor import VideoProcessor
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase, T5EncoderModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
@@ -29,6 +29,7 @@ from mmdiff.pipelines.output import MMDiffPipelineOutput, clips_of
 from mmdiff.pipelines.request import GenerationRequest, check_request
 from mmdiff.pipelines.sample_latents import matched_schedulers, sample_latents
 from mmdiff.pipelines.step_callback import StepEnd, apply_callback, tensor_inputs_of
+from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
@@ -61,7 +62,7 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
         vae: VideoAutoencoder,
         audio_vae: AudioAutoencoder,
         vocoder: Vocoder,
-        text_encoder: T5EncoderModel,
+        text_encoder: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         scheduler: SchedulerMixin,
         audio_scheduler: SchedulerMixin | None = None,
@@ -161,7 +162,7 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
         attention_kwargs: dict[str, Any] | None = None,
         callback_on_step_end: StepEnd | PipelineCallback | MultiPipelineCallbacks | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-        max_sequence_length: int = 512,
+        max_sequence_length: int = MAX_TEXT_TOKENS,
         modalities: str | Sequence[str] | None = None,
         guidance: Guidance | Sequence[Guidance] | None = None,
         frame_consistency_scale: float | None = None,
@@ -188,6 +189,8 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
             output_type: of `frames`: "pil", "np" or "pt"; "latent" leaves out decoding.
             callback_on_step_end: called as (pipeline, index, timestep, tensors) after each step;
                 may return tensors to go on with, and set `pipeline._interrupt = True` to stop.
+            max_sequence_length: tokens of a prompt that are read, at most; the tokenizer's own
+                `model_max_length` is the length that the model was trained with.
             modalities: "video", "audio" or both.
             guidance: guiders and energies, one or any number of them, such as
                 `mmdiff.SkipLayer(blocks=(2,))`. The scales of the text above are those of

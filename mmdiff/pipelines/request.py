@@ -16,11 +16,11 @@ from mmdiff.pipelines import checks
 from mmdiff.pipelines.duration import warn_if_slow
 from mmdiff.pipelines.levels import LEVELS_OF_FLOW, MAX_STEPS, LevelLimits, check_levels
 from mmdiff.pipelines.memory import CallSize, check_memory
+from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.values.latents import Modality
 from mmdiff.values.shapes import LatentGrid
 
 MAX_BATCH = 10_000
-MAX_TEXT_TOKENS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class GenerationRequest:
     prompt_attention_mask: Tensor | None = None
     negative_prompt_embeds: Tensor | None = None
     negative_prompt_attention_mask: Tensor | None = None
-    max_sequence_length: int = 512
+    max_sequence_length: int = MAX_TEXT_TOKENS
     output_type: str = "pil"
     callback_on_step_end: Callable[..., Any] | None = None
     callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",)

@@ -14,6 +14,7 @@ from mmdiff.pipelines.energy_decode import EnergyDecode
 from mmdiff.pipelines.levels import level_limits
 from mmdiff.pipelines.media_encoder import MediaEncoder
 from mmdiff.pipelines.request import GenerationRequest, ModelLimits, check_request
+from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.values.context import Context
 from mmdiff.values.finite import finite
@@ -58,7 +59,7 @@ class CallStages(CallState):
         negative_prompt_attention_mask: Tensor | None = None,
         output_type: str = "pil",
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-        max_sequence_length: int = 512,
+        max_sequence_length: int = MAX_TEXT_TOKENS,
     ) -> int:
         """Refuse what is not possible, before any memory is taken; returns the number of clips.
 
@@ -119,7 +120,7 @@ class CallStages(CallState):
         prompt_attention_mask: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
         negative_prompt_attention_mask: Tensor | None = None,
-        max_sequence_length: int = 512,
+        max_sequence_length: int = MAX_TEXT_TOKENS,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Text tokens b l d and mask b l of the prompts, then of the negative prompts, which are
         None without guidance.

@@ -1,20 +1,14 @@
 """Prompts through any transformers text encoder, frozen or trained along."""
 
 import warnings
-from pathlib import Path
 
+import torch
 from torch import Tensor
-from transformers import (
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    T5Config,
-    T5EncoderModel,
-)
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
-from mmdiff.values.component_check import check_settings
+from mmdiff.text.caption_length import MAX_TEXT_TOKENS, caption_length
 from mmdiff.values.context import Context
-from mmdiff.values.saved_component import saved_component
 
 MAX_CHARACTERS = 100_000  # tokenizing more costs seconds, and no encoder reads as much
 CUT_TEXT_SHOWN = 80
@@ -25,35 +19,36 @@ def encode_prompts(
     text_encoder: PreTrainedModel,
     prompts: list[str],
     *,
-    max_length: int,
+    max_length: int = MAX_TEXT_TOKENS,
 ) -> Context:
     """Encode each prompt; the context is as long as the longest of them, and masked behind the
-    shorter ones.
+    shorter ones, whatever side the tokenizer pads by itself.
 
-    Gradients flow where the encoder's weights ask for them. A prompt of more than `max_length`
-    tokens (end token included) is cut, with a warning that shows what was cut off. Tokens behind
-    the mask are zero.
+    Gradients flow where the encoder's weights ask for them. A prompt is cut after
+    `caption_length(tokenizer)` tokens, or after `max_length` where that is less, with a warning
+    that shows what was cut off (tokens that the tokenizer adds count). Tokens behind the mask are
+    zero. Where the tokenizer makes nothing of the empty prompt, it is the end token.
 
-    Raises TypeError for a prompt that is no string, ValueError for one that is no text or an
-    impossible `max_length`.
+    Raises TypeError for a prompt that is no string, ValueError for one that is no text or a
+    `max_length` below 2.
     """
     _check_prompts(prompts)
-    _check_max_length(tokenizer, max_length)
-    encoding = tokenizer(
+    if max_length < 2:
+        raise ValueError(f"max_length is {max_length}; it must be at least 2")
+    max_length = min(max_length, caption_length(tokenizer))
+    token_ids = tokenizer(
         [prompt[:MAX_CHARACTERS] for prompt in prompts],
-        padding="longest",
         truncation=True,
         max_length=max_length,
-        return_tensors="pt",
         split_special_tokens=True,  # a prompt that spells "<pad>" means the five characters
-    )
-    _warn_if_cut(tokenizer, prompts, encoding.attention_mask, max_length=max_length)
-    token_ids = encoding.input_ids.to(text_encoder.device)
-    mask = encoding.attention_mask.to(text_encoder.device)  # b l
-    tokens: Tensor = text_encoder(
-        input_ids=token_ids, attention_mask=mask
-    ).last_hidden_state  # b l d
-    mask = mask.bool()
+    ).input_ids
+    _warn_if_cut(tokenizer, prompts, token_ids, max_length=max_length)
+    rows = [torch.tensor(row or [_end_token(tokenizer)]) for row in token_ids]
+    padding = tokenizer.pad_token_id or 0
+    padded = pad_sequence(rows, batch_first=True, padding_value=padding).to(text_encoder.device)
+    lengths = torch.tensor([len(row) for row in rows], device=padded.device)
+    mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]  # b l
+    tokens: Tensor = text_encoder(input_ids=padded, attention_mask=mask.long()).last_hidden_state
     return Context(tokens.masked_fill(~mask[..., None], 0.0), mask)
 
 
@@ -108,19 +103,16 @@ def _check_prompts(prompts: list[str]) -> None:
             ) from None
 
 
-def _check_max_length(tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-    longest = tokenizer.model_max_length
-    if not 2 <= max_length <= longest:
-        nearest = min(max(max_length, 2), longest)
-        limits = "at least 2" if longest > 1_000_000 else f"2 to {longest} for this tokenizer"
-        raise ValueError(f"max_length is {max_length}; it must be {limits}: {nearest}")
-
-
 def _warn_if_cut(
-    tokenizer: PreTrainedTokenizerBase, prompts: list[str], mask: Tensor, *, max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    read: list[list[int]],
+    *,
+    max_length: int,
 ) -> None:
-    full_rows = (mask.sum(dim=1) >= max_length).nonzero()
-    for (row,) in full_rows.tolist():
+    for row, token_ids_read in enumerate(read):
+        if len(token_ids_read) < max_length:
+            continue
         prompt = prompts[row][:MAX_CHARACTERS]
         token_ids = tokenizer(
             prompt, add_special_tokens=False, split_special_tokens=True, verbose=False
@@ -131,17 +123,11 @@ def _warn_if_cut(
         cut = tokenizer.decode(token_ids[kept:]) + prompts[row][MAX_CHARACTERS:]
         shown = cut if len(cut) <= CUT_TEXT_SHOWN else f"{cut[:CUT_TEXT_SHOWN]}..."
         warnings.warn(
-            f"prompts[{row}] is longer than max_length={max_length} tokens; not read: {shown!r}",
+            f"prompts[{row}] is longer than {max_length} tokens; not read: {shown!r}",
             stacklevel=3,
         )
 
 
-def saved_text_encoder(folder: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """The tokenizer in `folder`/tokenizer and the T5 encoder in `folder`/text_encoder.
-
-    Raises CheckpointError for files that are damaged, unsafe, or do not fit together.
-    """
-    check_settings(Path(folder) / "tokenizer")
-    tokenizer = AutoTokenizer.from_pretrained(f"{folder}/tokenizer", local_files_only=True)
-    encoder: PreTrainedModel = saved_component(T5EncoderModel, f"{folder}/text_encoder")
-    return tokenizer, encoder
+def _end_token(tokenizer: PreTrainedTokenizerBase) -> int:
+    ends = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
+    return next((token for token in ends if token is not None), 0)

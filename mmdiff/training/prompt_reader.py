@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdiff.text.caption_length import caption_length
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.training.text_model import TextModel
 from mmdiff.values.context import Context
@@ -46,6 +47,11 @@ class PromptReader:
                 "the contexts of this data set are cached and the text encoder is trained, which "
                 "would never reach it; choose text=frozen, or data without contexts"
             )
+        if read.mask.shape[1] > (limit := caption_length(self.text.tokenizer)):
+            raise ValueError(
+                f"the contexts of this data set have {read.mask.shape[1]} tokens of a caption, and "
+                f"text.max_length cuts it after {limit}: leave text.max_length out"
+            )
         if self._null is None:
             self._null = self._encode([""], device)
         return read.to(device).replace_rows(dropped.to(device), self._null)
@@ -69,5 +75,4 @@ class PromptReader:
                 self.text.tokenizer,
                 encoder or self.encoder,  # type: ignore[arg-type]
                 prompts,
-                max_length=self.text.max_length,
             )

@@ -45,14 +45,18 @@ class _TooManyWeightsError(ValueError):
     """A model under construction has far more weights than there are in its files."""
 
 
-def check_component(folder: Path, kind: Any, *, variant: str | None = None) -> None:
+def check_component(
+    folder: Path, kind: Any, *, variant: str | None = None, is_part: bool = False
+) -> None:
     """Refuse the folder of a model whose files are damaged, unsafe, or do not fit together.
 
     Refused are: what `check_settings` refuses, adapters, unknown config keys, sizes out of bounds,
     missing, unexpected or wrongly shaped weights, NaN and infinity. It costs reading the weights
     once; nothing of the model is held in memory.
 
-    kind  the model class of diffusers or transformers that is to be loaded
+    kind     the model class of diffusers or transformers that is to be loaded
+    is_part  of a larger model that others saved: further weights, other names of weights and
+             further keys are left to the library, which has to be asked what it found
 
     Raises CheckpointError, which names the file, what is wrong and the cure.
     """
@@ -65,6 +69,8 @@ def check_component(folder: Path, kind: Any, *, variant: str | None = None) -> N
         folder, variant, name="diffusion_pytorch_model" if is_of_diffusers else "model"
     )
     found = finite_tensor_shapes(files)
+    if is_part:
+        return
     check_bounds(path, config)
     _check_counts(path, config, num_tensors=len(found))
     _check_weights(files[0], found, expected=_empty_model(kind, path, config, len(found)))
@@ -107,7 +113,11 @@ def check_config_keys(path: Path, config: Mapping[str, Any], known: set[str]) ->
 def _check_counts(path: Path, config: Mapping[str, Any], *, num_tensors: int) -> None:
     """Refuse more layers, or stages of blocks, than the weights can fill."""
     longest = max([1, *(len(value) for value in config.values() if isinstance(value, list))])
-    counts = {key: value for key, value in _integers(config) if "layers" in key or "blocks" in key}
+    counts = {
+        key: value
+        for key, value in _integers(config)
+        if ("layers" in key or "blocks" in key) and not key.startswith("max_")
+    }
     if longest > max(num_tensors, 1):
         raise CheckpointError(
             f"{path}: a list has {longest} entries, but the weights hold only {num_tensors} "

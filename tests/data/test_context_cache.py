@@ -7,7 +7,8 @@ import torch
 
 from mmdiff.data.context_cache import ContextCache, fill_contexts
 from mmdiff.data.latent_cache import StaleCache
-from mmdiff.text.encoder import encode_prompts, saved_text_encoder, small_text_encoder
+from mmdiff.text.encoder import encode_prompts, small_text_encoder
+from mmdiff.text.pretrained import saved_text_encoder
 from mmdiff.text.tokenizer import train_tokenizer
 
 CAPTIONS = ["a red circle", "a blue square on a black background", "no sound"]

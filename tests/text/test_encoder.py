@@ -53,7 +53,7 @@ def test_gradients_reach_the_encoder(tokenizer, text_encoder):
 
 def test_a_long_prompt_is_cut_and_the_cut_text_is_shown(tokenizer, text_encoder):
     prompt = "a small red circle " * 10 + "moving left"
-    with pytest.warns(UserWarning, match=r"max_length=8 tokens; not read: .*circle"):
+    with pytest.warns(UserWarning, match=r"longer than 8 tokens; not read: .*circle"):
         context = encode_prompts(tokenizer, text_encoder, ["a", prompt], max_length=8)
     assert context.tokens.shape[1] == 8
     with pytest.warns(UserWarning, match=r"not read"):

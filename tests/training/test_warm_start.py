@@ -42,6 +42,14 @@ def test_a_grown_transformer_starts_where_the_saved_one_is(saved: Path) -> None:
     assert torch.equal(old.audio, new.audio)
 
 
+def test_only_what_reads_the_text_is_new_for_text_of_another_width(saved: Path) -> None:
+    before = DiffusionTransformer.from_pretrained(saved / "transformer").state_dict()
+    grown = grown_transformer(str(saved), time_attention_every=2, text_dim=5)
+    after = grown.state_dict()
+    new = [name for name in after if not torch.equal(before[name], after[name])]
+    assert new == ["text_embed.0.weight"] and after[new[0]].shape[1] == grown.config.text_dim == 5
+
+
 def test_it_cannot_lose_attention(saved: Path) -> None:
     with pytest.raises(ValueError, match="divisor of 2"):
         grown_transformer(str(saved), time_attention_every=3)

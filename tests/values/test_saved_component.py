@@ -19,7 +19,7 @@ from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.data.clip_encoder import ClipEncoder
 from mmdiff.guidance.autoguidance import Autoguidance
-from mmdiff.text.encoder import saved_text_encoder
+from mmdiff.text.pretrained import saved_text_encoder
 from mmdiff.training.saved import saved_audio_autoencoder, saved_video_autoencoder, saved_vocoder
 from mmdiff.training.warm_start import grown_transformer, saved_autoencoder
 from mmdiff.values.checkpoint_files import CheckpointError
