@@ -54,7 +54,7 @@ def flags_and_overrides(
     """
     parser = get_args_parser()
     parser.error = _wrong_flag  # type: ignore[method-assign]
-    following = [*words[1:], ""]
+    following = [*words, ""][1:]
     full = [
         f"{word}=all" if word in _INFO and after not in _INFO_CHOICES else word
         for word, after in zip(words, following, strict=True)

@@ -181,3 +181,8 @@ def test_flags_may_stand_anywhere():
     assert overrides == ["seed=1", "num_frames=5", "device=cpu"]
     flags, _ = flags_and_overrides(["--info", "defaults", "-cn", "mine", "-cd", "."], "generate")
     assert (flags.info, flags.config_name, flags.config_dir) == ("defaults", "mine", ".")
+
+
+def test_no_words_are_no_overrides():
+    _, overrides = flags_and_overrides([], "evaluate")
+    assert overrides == []
