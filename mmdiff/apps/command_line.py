@@ -28,9 +28,11 @@ from mmdiff.apps.key_kinds import (
     is_sequence,
     kind_of,
     options_of_kind,
+    quoted,
     root_kinds,
 )
 from mmdiff.apps.known_keys import configuration_folder, groups_of
+from mmdiff.apps.other_names import meanings
 from mmdiff.apps.signature import fits
 from mmdiff.apps.usage_error import UsageError, nearest
 
@@ -62,7 +64,7 @@ def flags_and_overrides(
     flags, unknown = parser.parse_known_intermixed_args(full)
     if unknown:
         known = [name for action in parser._actions for name in action.option_strings]
-        raise UsageError(f"there is no flag {unknown[0]}", nearest=nearest(unknown[0], known))
+        raise _unknown_flag(unknown[0], known, root_kinds(verb) if verb else {})
     kinds = _Kinds(flags, verb)
     return flags, [_meant(word, kinds, is_sweep=flags.multirun) for word in flags.overrides]
 
@@ -89,13 +91,6 @@ def first_of_sweeps(overrides: Sequence[str]) -> list[str]:
             word = f"{word.split('=', 1)[0]}={value}"
         first.append(word)
     return first
-
-
-def quoted(text: str) -> str:
-    """A single-quoted string of Hydra's grammar that stands for exactly `text`."""
-    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + "\\'", text)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return "'" + escaped + "\\" * trailing + "'"
 
 
 class _Kinds:
@@ -203,6 +198,14 @@ def _unquoted(value: str) -> str:
 
 def _without_interpolation(text: str) -> str:
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text)
+
+
+def _unknown_flag(flag: str, known: Sequence[str], keys: Mapping[str, Any]) -> UsageError:
+    """`--seed 3` and `--seed=3` are what other tools take."""
+    name, _, value = flag.lstrip("-").replace("-", "_").partition("=")
+    key = next((key for key in (name, *meanings(name)) if key in keys), "")
+    near = f"{key}={value or 'VALUE'}" if key else nearest(flag, known)
+    return UsageError(f"there is no flag {flag}", nearest=near)
 
 
 def _wrong_flag(message: str) -> NoReturn:

@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mmdiff.apps.diagnosis import check_additions, diagnosed, unresolved
-from mmdiff.apps.known_keys import configuration_folder
+from mmdiff.apps.known_keys import chosen_options, configuration_folder
 from mmdiff.apps.library_ranges import check_ranges
 from mmdiff.apps.plain_values import check_values, in_order
 from mmdiff.apps.signature import check_arguments
@@ -112,7 +112,7 @@ def composed(
     with folders.hydra(verb):
         try:
             config = compose(verb, list(overrides), return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise diagnosed(error, verb=verb, overrides=overrides, compose=compose) from error
         choices = chosen_options(config)
         check_additions(_parsed(overrides), config, verb=verb, choices=choices)
@@ -302,12 +302,6 @@ def built(value: Any) -> Any:
 
 def _is_node(value: object) -> bool:
     return isinstance(value, Mapping) and "_target_" in value
-
-
-def chosen_options(config: DictConfig) -> dict[str, str]:
-    """The option of each group of a configuration that was composed with Hydra's own keys."""
-    choices = config.hydra.runtime.choices
-    return {str(group): str(option) for group, option in choices.items() if option is not None}
 
 
 def _parsed(overrides: Sequence[str]) -> list[Override]:

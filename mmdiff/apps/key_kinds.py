@@ -4,6 +4,7 @@ A key is read by the constructor that its node names, or, at the root, by the fu
 """
 
 import inspect
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -82,6 +83,13 @@ def with_home(value: Any, kind: Any, kinds: Mapping[str, Any] | None = None) -> 
     return {
         name: with_home(item, kinds.get(str(name), _of_items(kind))) for name, item in value.items()
     }
+
+
+def quoted(text: str) -> str:
+    """A single-quoted string of Hydra's grammar that stands for exactly `text`."""
+    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + "\\'", text)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return "'" + escaped + "\\" * trailing + "'"
 
 
 def _inner_kinds(value: Any, kind: Any) -> Mapping[str, Any]:

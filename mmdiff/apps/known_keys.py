@@ -80,6 +80,12 @@ def _overridden(group: str, option: str) -> list[str]:
     return [name.strip("/").split("@")[0] for name in names]
 
 
+def chosen_options(config: DictConfig) -> dict[str, str]:
+    """The option of each group of a configuration that was composed with Hydra's own keys."""
+    choices = config.hydra.runtime.choices
+    return {str(group): str(option) for group, option in choices.items() if option is not None}
+
+
 def leaves(config: DictConfig, prefix: str = "") -> dict[str, object]:
     """Dotted keys with their raw values, inner nodes included."""
     found: dict[str, object] = {}
@@ -102,17 +108,20 @@ def keys_of_files() -> dict[str, str]:
     root = configuration_folder()
     found: dict[str, str] = {}
     for path in sorted(root.rglob("*.yaml"), key=lambda path: (len(path.parts), str(path))):
-        relative = path.relative_to(root)
         config = OmegaConf.load(path)
-        if not isinstance(config, DictConfig):
-            continue
-        own = re.match(r"# @package (\S+)", path.read_text(encoding="utf-8"))
-        named = own.group(1) if own else ".".join(relative.parent.parts)
-        package = f"{named}." if named and named != "_global_" else ""
-        for key in leaves(config):
-            if key.split(".")[0] not in ("defaults", "hydra"):
-                found.setdefault(f"{package}{key}", f"conf/{relative.as_posix()}")
+        for key in _full_keys(path, config) if isinstance(config, DictConfig) else ():
+            found.setdefault(key, f"conf/{path.relative_to(root).as_posix()}")
     return found
+
+
+def _full_keys(path: Path, config: DictConfig) -> list[str]:
+    """The keys of a file, from the root of a configuration that takes it in."""
+    own = re.match(r"# @package (\S+)", path.read_text(encoding="utf-8"))
+    inside = path.relative_to(configuration_folder()).parent
+    named = own.group(1) if own else ".".join(inside.parts)
+    package = f"{named}." if named and named != "_global_" else ""
+    names = [key for key in leaves(config) if key.split(".")[0] not in ("defaults", "hydra")]
+    return [f"{package}{name}" for name in names]
 
 
 @cache
@@ -151,21 +160,25 @@ def _setting_option(group: str, option: str, key: str) -> str | None:
     config = OmegaConf.load(path) if path.is_file() else None
     if not isinstance(config, DictConfig):
         return None
-    if key in leaves(config):
+    if key in leaves(config) or f"{group}.{key}" in _full_keys(path, config):
         return option
-    inner = [entry for entry in config.get("defaults", ()) if isinstance(entry, str)]
-    others = (_setting_option(group, name, key) for name in inner if name != "_self_")
+    others = (_setting_option(group, name, key) for name in taken_in(group, option))
     return next((name for name in others if name is not None), None)
+
+
+def taken_in(group: str, option: str) -> list[str]:
+    """The files of its own group that an option begins with."""
+    path = configuration_folder() / group / f"{option}.yaml"
+    entries = (
+        OmegaConf.select(OmegaConf.load(path), "defaults", default=[]) if path.is_file() else []
+    )
+    return [entry for entry in entries if isinstance(entry, str) and entry != "_self_"]
 
 
 def elsewhere(key: str) -> str:
     """A sentence about a key that this verb lacks and some other file has, or an empty string."""
-    known = keys_of_files()
-    ending = key.rsplit(".", 1)[-1]
-    matches = [name for name in known if name == key or name.rsplit(".", 1)[-1] == ending]
-    if not matches:
-        return ""
-    return f"{matches[0]} is set in {known[matches[0]]}"
+    file = keys_of_files().get(key)
+    return f"{key} is set in {file}" if file else ""
 
 
 def nearest_key(key: str, known: dict[str, object]) -> str:

@@ -48,5 +48,5 @@ def _empty(key: str, value: str) -> UsageError:
         f"{key} is empty",
         key=key,
         got=f"{key}={value!r}",
-        cure=f"give {key} a value, or leave it out; the folder that you are in is called .",
+        cure=f"give {key} a value, or leave it out",
     )

@@ -1,6 +1,7 @@
 """Run a verb: Hydra's flags, one run or several, and every failure on one screen."""
 
 import os
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +18,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from mmdiff.apps.command_line import first_of_sweeps, flags_and_overrides, folders_of, quoted
+from mmdiff.apps.command_line import first_of_sweeps, flags_and_overrides, folders_of
 from mmdiff.apps.compose import checked_call, composed, resolved
 from mmdiff.apps.health import is_import_failure
-from mmdiff.apps.key_kinds import root_kinds, with_home
+from mmdiff.apps.key_kinds import quoted, root_kinds, with_home
 from mmdiff.apps.known_keys import home_of
 from mmdiff.apps.usage_error import UsageError, shortened
 from mmdiff.apps.verb_help import verb_help
@@ -85,7 +86,9 @@ def _run(verb: str, action: Verb, words: Sequence[str]) -> int:
         with folders.hydra(verb) as hydra:
             jobs = hydra.multirun(name, partial(_job, verb, action), words)
         return max(map(_exit_code, _results(jobs)), default=0)
-    return _exit_code(action(_plain(config, verb, folder=config.hydra.run.dir)))
+    is_ours = config.hydra.run._get_node("dir")._value() == "${output_dir}"
+    place = None if is_ours else config.hydra.run.dir
+    return _exit_code(action(_plain(config, verb, folder=place)))
 
 
 def _job(verb: str, action: Verb, config: DictConfig) -> object:
@@ -94,11 +97,16 @@ def _job(verb: str, action: Verb, config: DictConfig) -> object:
     return action(_plain(config, verb, folder=HydraConfig.get().runtime.output_dir))
 
 
-def _plain(config: DictConfig, verb: str, *, folder: str) -> dict[str, Any]:
-    """The plain values of a run whose output_dir is the folder that Hydra has for it."""
+def _plain(config: DictConfig, verb: str, *, folder: str | None) -> dict[str, Any]:
+    """The plain values of a run.
+
+    folder: what Hydra says of where the run is; None: its output_dir.
+    """
     OmegaConf.set_struct(config, False)
     config.pop("hydra", None)
-    plain = {**resolved(config, verb), "output_dir": folder}
+    if folder is not None:
+        config.output_dir = folder
+    plain = resolved(config, verb)
     return with_home(plain, Any, root_kinds(verb))  # type: ignore[no-any-return]
 
 
@@ -125,7 +133,7 @@ def _check_outputs(config: DictConfig, overrides: Sequence[str]) -> None:
         f"every job of -m would write output={output}",
         key="output",
         got=f"output={output}",
-        nearest=f"output={path.with_stem(path.stem + '-${hydra:job.num}')}",
+        nearest=shlex.quote(f"output={path.with_stem(path.stem + '-${hydra:job.num}')}"),
         cure="or leave output out: each job writes into a folder of its own",
     )
 

@@ -34,11 +34,12 @@ def check_arguments(
             if takes_any:
                 continue
             near = nearest(name, names)
+            add = "" if near in arguments else "+"
             raise UsageError(
                 f"{_name(target)} takes no argument {name!r}",
                 got=f"{key}={shown(value)}",
                 belongs=f"it takes {', '.join(names) or 'none'}",
-                nearest=f"{prefix}{near}" if near else "",
+                nearest=f"{add}{prefix}{near}={shown(value)}" if near else "",
             )
         annotation = hints.get(name, Any)
         is_default_none = value is None and parameters[name].default is None
@@ -55,9 +56,7 @@ def _check_complete(
     required = [name for name in names if parameters[name].default is inspect.Parameter.empty]
     missing = [f"{prefix}{name}" for name in required if name not in arguments]
     if missing:
-        raise UsageError(
-            f"{_name(target)} needs {', '.join(missing)}", cure=f"add {missing[0]}=..."
-        )
+        raise UsageError(f"{_name(target)} needs {', '.join(missing)}", cure=f"+{missing[0]}=VALUE")
 
 
 def argument_names(target: Callable[..., Any]) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from mmdiff.__main__ import VERBS
-from mmdiff.apps.compose import ConfigFolders, chosen_options, composed
-from mmdiff.apps.known_keys import comments, groups_of, home_of, leaves, options_of
+from mmdiff.apps.compose import ConfigFolders, composed
+from mmdiff.apps.known_keys import chosen_options, comments, groups_of, home_of, leaves, options_of
 from mmdiff.apps.signature import argument_names
 from mmdiff.apps.targets import resolve_target
 

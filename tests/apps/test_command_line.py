@@ -7,9 +7,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from mmdiff.apps.command_line import flags_and_overrides, quoted
+from mmdiff.apps.command_line import flags_and_overrides
 from mmdiff.apps.compose import composed
-from mmdiff.apps.key_kinds import holds_path, kind_of, root_kinds
+from mmdiff.apps.key_kinds import holds_path, kind_of, quoted, root_kinds
 from mmdiff.apps.known_keys import leaves, options_of
 
 AWKWARD = [

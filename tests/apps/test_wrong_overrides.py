@@ -1,7 +1,13 @@
 """I1: what a user sees who asked wrongly, as golden texts: one screen, exit code 2."""
 
+import shlex
+from importlib import import_module
+
 import pytest
 
+from mmdiff.__main__ import module_of
+from mmdiff.apps.command_line import first_of_sweeps, flags_and_overrides
+from mmdiff.apps.compose import composed
 from mmdiff.apps.run import run_call
 
 SCHEDULERS = (
@@ -25,7 +31,7 @@ SCREENS = {
 mmdiff generate: there is no key 'num_frame'
   got      num_frame=17
   belongs  num_frames is in conf/generate.yaml
-  nearest  num_frames""",
+  nearest  num_frames=17""",
     ),
     "misspelt_leaf_beside_good_ones": (
         ["seed=3", "guidence_scale=2.0", "prompt=a, b"],
@@ -33,7 +39,7 @@ mmdiff generate: there is no key 'num_frame'
 mmdiff generate: there is no key 'guidence_scale'
   got      guidence_scale=2.0
   belongs  guidance_scale is in conf/generate.yaml
-  nearest  guidance_scale""",
+  nearest  guidance_scale=2.0""",
     ),
     "misspelt_group": (
         ["schedular=ddim"],
@@ -41,7 +47,7 @@ mmdiff generate: there is no key 'guidence_scale'
 mmdiff generate: there is no key 'schedular'
   got      schedular=ddim
   belongs  scheduler is a group: {SCHEDULERS}
-  nearest  scheduler""",
+  nearest  scheduler=ddim""",
     ),
     "misspelt_option": (
         ["scheduler=dimm"],
@@ -64,7 +70,7 @@ mmdiff generate: mmdiff generate has no group trainer
 mmdiff generate: DDIMScheduler takes no argument 'clip_samples'
   got      scheduler.clip_samples=false
   belongs  it takes {DDIM_TAKES}
-  nearest  scheduler.clip_sample""",
+  nearest  scheduler.clip_sample=false""",
     ),
     "argument_not_in_the_file": (
         ["scheduler=ddim", "scheduler.beta_start=0.1"],
@@ -79,7 +85,7 @@ mmdiff generate: scheduler.beta_start is at its default and not in the file
 mmdiff generate: Projected takes no argument 'etta'
   got      guidance.projected.etta=1.0
   belongs  it takes {PROJECTED_TAKES}
-  nearest  guidance.projected.eta""",
+  nearest  guidance.projected.eta=1.0""",
     ),
     "argument_without_its_group": (
         ["scheduler.shift=3"],
@@ -87,7 +93,7 @@ mmdiff generate: Projected takes no argument 'etta'
 mmdiff generate: scheduler.shift belongs to the group scheduler, and no option of it is selected
   got      scheduler.shift=3
   belongs  conf/scheduler/: {SCHEDULERS}
-  cure     mmdiff generate scheduler=ddim scheduler.shift=3""",
+  cure     mmdiff generate scheduler=flow_match_euler scheduler.shift=3""",
     ),
     "text_for_a_number": (
         ["num_frames=abc"],
@@ -129,17 +135,15 @@ mmdiff generate: seed is -1; possible is 0 to 9223372036854775806
     "new_key": (
         ["+quality=9"],
         """\
-mmdiff generate: +quality adds a key that nothing reads
-  got      +quality=9
-  cure     `+` is for arguments of a component: +scheduler.argument=value""",
+mmdiff generate: +quality adds a key that nothing reads; `+` is for arguments of a component
+  got      +quality=9""",
     ),
     "forced_new_key": (
         ["++num_frame=9"],
         """\
-mmdiff generate: +num_frame adds a key that nothing reads
+mmdiff generate: +num_frame adds a key that nothing reads; `+` is for arguments of a component
   got      ++num_frame=9
-  nearest  num_frames
-  cure     `+` is for arguments of a component: +scheduler.argument=value""",
+  nearest  num_frames=9""",
     ),
     "missing_equals": (
         ["a small red circle"],
@@ -176,8 +180,7 @@ mmdiff generate: num_frames got several values
         """\
 mmdiff generate: the value of 'modalities' cannot be read
   got      modalities=[video,audio
-  cure     close every bracket and quote; text with , : or {} needs quotes inside the shell's: """
-        "'modalities=\"...\"'",
+  cure     modalities=[video,audio]""",
     ),
     "unknown_interpolation": (
         ["output_dir=${path.outputs}"],
@@ -185,7 +188,7 @@ mmdiff generate: the value of 'modalities' cannot be read
 mmdiff generate: output_dir cannot be resolved: Interpolation key 'path.outputs' not found
   got      output_dir=${path.outputs}
   belongs  output_dir is in conf/generate.yaml
-  nearest  ${paths.outputs}""",
+  nearest  output_dir=${paths.outputs}""",
     ),
     "unknown_deletion": (
         ["~prmpt"],
@@ -193,7 +196,7 @@ mmdiff generate: output_dir cannot be resolved: Interpolation key 'path.outputs'
 mmdiff generate: there is no key 'prmpt'
   got      ~prmpt
   belongs  prompt is in conf/generate.yaml
-  nearest  prompt""",
+  nearest  prompt=null""",
     ),
     "forbidden_target": (
         ["scheduler=ddim", "scheduler._target_=os.system"],
@@ -217,7 +220,7 @@ mmdiff generate: scheduler._target_ names diffusers.DDIMSheduler, and diffusers 
 mmdiff generate: there is no key 'num_frame'
   got      num_frame=17
   belongs  num_frames is in conf/generate.yaml
-  nearest  num_frames""",
+  nearest  num_frames=17""",
     ),
     "empty_folder": (
         ["prompt=a", "output_dir="],
@@ -225,7 +228,7 @@ mmdiff generate: there is no key 'num_frame'
 mmdiff generate: output_dir is empty
   got      output_dir=''
   belongs  output_dir is in conf/generate.yaml
-  cure     give output_dir a value, or leave it out; the folder that you are in is called .""",
+  cure     give output_dir a value, or leave it out""",
     ),
     "empty_root_of_all_outputs": (
         ["prompt=a", "paths.outputs=' '"],
@@ -299,7 +302,7 @@ OF_TRAIN = {
         "no argument 'presicion'",
         "nearest",
     ),
-    "new_key": (["+quality=9"], "+quality adds a key that nothing reads", "cure"),
+    "new_key": (["+quality=9"], "+quality adds a key that nothing reads", "component"),
     "text_for_a_number": ([VAE, "max_steps=many"], "max_steps is many", "a whole number"),
     "fraction_for_a_whole_number": ([VAE, "seed=1.5"], "seed is 1.5", "a whole number"),
     "text_for_a_switch": ([VAE, "strict_resume=often"], "strict_resume is often", "true or false"),
@@ -310,7 +313,7 @@ OF_TRAIN = {
     "missing_equals": (["max_steps"], "the = is missing", "cure     max_steps=VALUE"),
     "stray_comma": (["max_steps=3,"], "cannot be read", "cure     max_steps=3"),
     "several_values": (["max_steps=3,4"], "several values", "mmdiff train -m max_steps=3,4"),
-    "open_bracket": (["components={vae:a"], "cannot be read", "close every bracket"),
+    "open_bracket": (["components={vae:a"], "cannot be read", "cure     components={vae:a}"),
     "unknown_interpolation": (["output_dir=${path.x}"], "cannot be resolved", "output_dir is in"),
     "unknown_deletion": (["~max_step"], "no key 'max_step'", "nearest  max_steps"),
     "forbidden_target": ([VAE, "data._target_=os.system"], "os.system", "may not call"),
@@ -494,3 +497,73 @@ def test_i1_what_would_train_away_from_what_is_wanted_is_refused(words, name):
     nodes = [config.get("objective"), *config["callbacks"].values()]
     with pytest.raises(UsageError, match=f"{name}.* is .*; it must be "):
         [instantiate(node) for node in nodes if node is not None]
+
+
+# verb and words, each wrong; what other tools call our keys among them -> what is meant
+MISTAKES = {
+    "generate steps=5": "num_inference_steps=5",
+    "generate cfg=7.5": "guidance_scale=7.5",
+    "generate guidance=7.5": "guidance_scale=7.5",
+    "generate frames=17": "num_frames=17",
+    "generate n=4": "num_clips=4",
+    "generate model=runs/a": "checkpoint=runs/a",
+    "generate 'img=cat (1).png'": "'image=cat (1).png'",
+    "generate 'promt=a ball, a ping'": "'prompt=a ball, a ping'",
+    "generate --seed=3": "seed=3",
+    "generate --cfg-scale=3": "guidance_scale=3",
+    "generate --multrun seed=1": "--multirun",
+    "generate guidance.frame_consistency.scale=0.5": "guidance=frame_consistency",
+    "generate scheduler.shft=2": "mmdiff generate scheduler=flow_match_euler scheduler.shift=2",
+    "generate scheduler.beta_start=0.1": "scheduler.beta_start=0.1",
+    "generate scheduler=ddim scheduler.beta_strt=0.1": "+scheduler.beta_start=0.1",
+    "generate scheduler=ddim +scheduler.beta_strt=0.1": "+scheduler.beta_start=0.1",
+    "generate scheduler=ddim scheduler.beta_start=0.1": "+scheduler.beta_start=0.1",
+    "generate ~prmpt": "prompt=null",
+    "generate 'modalities=[video,audio'": "modalities=[video,audio]",
+    "generate num_frames=17,33": "mmdiff generate -m num_frames=17,33",
+    "generate 'a red ball'": 'prompt="a red ball"',
+    "generate -m prompt=a seed=1,2 output=x.mp4": "output=x-${hydra:job.num}.mp4",
+    "train lr=0.1": "optimizer.optimizer.lr=0.1",
+    "train optimizer.lr=0.1": "optimizer.optimizer.lr=0.1",
+    "train steps=5": "max_steps=5",
+    "train batch_size=3": "data.batch_size=3",
+    "train fps=8": "mmdiff train data=folder data.spec.frame_rate=8",
+    "train root=clips": "mmdiff train data=folder data.root=clips",
+    "train data=folder data.roots=clips": "data.root=clips",
+    "train backbone.layers=3": "backbone.num_layers=3",
+    "train mixed_precision=bf16-mixed": "trainer.precision=bf16-mixed",
+    "train gpus=1": "trainer.devices=1",
+    "train experiment=tasks": "mmdiff evaluate experiment=tasks",
+    "train": "mmdiff train experiment=",
+    "evaluate model=runs/a": "checkpoint=runs/a",
+    "encode bs=4": "batch_size=4",
+    "export": "mmdiff export diffusion_run=VALUE",
+    "data-check root=clips": "data.root=clips",
+    "data-check": "mmdiff data-check data.root=VALUE",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_every_hint_that_is_printed_works(line, capsys, monkeypatch, tmp_path):
+    """The hint in the place of the wrong word, or the command that it is, composes."""
+    from mmdiff.apps import train
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "run_here", lambda config: pytest.fail("it trained"))
+    verb, *words = shlex.split(line)
+    assert import_module(module_of(verb)).main(words) == 2
+    shown = capsys.readouterr().err
+    rows = dict(row.split(maxsplit=1) for row in shown.splitlines()[1:])
+    hints = [rows[name] for name in ("nearest", "cure") if name in rows]
+    assert MISTAKES[line] in " ".join(hints), shown
+    for hint in hints:
+        command = hint[hint.index("mmdiff ") :] if "mmdiff " in hint else ""
+        if command:
+            verb, *good = shlex.split(command)[1:]
+        elif (right := shlex.split(hint)) and ("=" in right[0] or right[0].startswith("--")):
+            wrong = rows.get("got", words[0])
+            good = [*(word for word in words if word not in (wrong, f"+{wrong}")), right[0]]
+        else:
+            continue
+        _, overrides = flags_and_overrides(good, verb)
+        composed(verb, first_of_sweeps(overrides), with_hydra=True)
