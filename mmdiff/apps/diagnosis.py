@@ -247,12 +247,7 @@ def _unknown_key(
     if len(meant) > 1:
         return UsageError(problem, got=word, belongs=belongs, cure=_command(verb, meant))
     belongs = belongs or f"the keys are in conf/{verb}.yaml"
-    return UsageError(
-        problem,
-        got=word,
-        belongs=belongs,
-        nearest=meant[0] if word[:1] == "~" and meant else shlex.join(meant),
-    )
+    return UsageError(problem, got=word, belongs=belongs, nearest=" ".join(map(_typed, meant)))
 
 
 def _meant(key: str, word: str, verb: str, known: Mapping[str, object]) -> Iterator[list[str]]:
@@ -295,6 +290,11 @@ def _group_of(file: str, verb: str) -> str:
         if group in groups_of(verb) and option in options_of(verb, group)
         else ""
     )
+
+
+def _typed(word: str) -> str:
+    """A word as it is typed in a shell."""
+    return word if word.startswith("~") else shlex.quote(word)
 
 
 def _command(verb: str, words: Sequence[str]) -> str:

@@ -315,7 +315,7 @@ OF_TRAIN = {
     "several_values": (["max_steps=3,4"], "several values", "mmdiff train -m max_steps=3,4"),
     "open_bracket": (["components={vae:a"], "cannot be read", "cure     components={vae:a}"),
     "unknown_interpolation": (["output_dir=${path.x}"], "cannot be resolved", "output_dir is in"),
-    "unknown_deletion": (["~max_step"], "no key 'max_step'", "nearest  max_steps"),
+    "unknown_deletion": (["~max_step"], "no key 'max_step'", "nearest  ~max_steps"),
     "forbidden_target": ([VAE, "data._target_=os.system"], "os.system", "may not call"),
     "nothing_chosen": ([], "nothing to train was chosen", "cure     mmdiff train experiment="),
 }
