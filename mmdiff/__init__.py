@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mmdiff.apps.run_folder import load_from_checkpoint
     from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
     from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
     from mmdiff.autoencoders.vocoder import Vocoder
@@ -68,6 +69,7 @@ _MODULES = {
     "SyncEnergy": "mmdiff.guidance.sync_energy",
     "VideoAutoencoder": "mmdiff.autoencoders.video_autoencoder",
     "Vocoder": "mmdiff.autoencoders.vocoder",
+    "load_from_checkpoint": "mmdiff.apps.run_folder",
 }
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "VideoAutoencoder",
     "Vocoder",
     "__version__",
+    "load_from_checkpoint",
 ]
 
 

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 USE = "use"
 NUM_STEPS = 100
 LEAST, MOST = 1e-6, 1.0
-OWN = {"logger": False, "callbacks": [], "max_steps": -1, "limit_val_batches": 0}
+OWN = {"logger": False, "callbacks": [], "max_steps": -1, "max_epochs": -1, "limit_val_batches": 0}
 
 
 def with_found_rate(

@@ -4,11 +4,14 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmdiff.apps.compose import check_nodes, instantiate, load_resolved
 from mmdiff.apps.targets import OF_A_RUN, resolve_target
 from mmdiff.apps.usage_error import UsageError, nearest
+
+if TYPE_CHECKING:
+    from mmdiff.training.training_module import TrainingModule
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ def component_folders(
 def _from_checkpoint(
     run: Path, names: tuple[str, ...], *, key: str, workspace: Path
 ) -> dict[str, Path]:
-    from mmdiff.training.checkpoint_folder import latest_checkpoint, read_checkpoint
+    from mmdiff.training.checkpoint_folder import latest_checkpoint
 
     checkpoint = latest_checkpoint(run / "checkpoints")
     if checkpoint is None:
@@ -56,9 +59,7 @@ def _from_checkpoint(
     path = run / "resolved.yaml"
     config = load_resolved(path)
     _check_described(config, path, key=key)
-    module, data = instantiate(config["module"]), instantiate(config["data"])
-    module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
-    module.eval()
+    module, data = _module_of(checkpoint, config), instantiate(config["data"])
     components: Mapping[str, Any] = module.components(data.train_dataloader())
     missing = [name for name in names if name not in components]
     if missing:
@@ -68,6 +69,38 @@ def _from_checkpoint(
     for name in names:
         components[name].save_pretrained(str(workspace / name))
     return {name: workspace / name for name in names}
+
+
+def load_from_checkpoint(path: str | Path) -> "TrainingModule[Any]":
+    """The Lightning module that a run trains, with its weights and averages, in eval mode.
+
+    path: a checkpoint of `mmdiff train`, or the output_dir of a run, whose newest valid one is
+        taken. It is built from the configuration that the checkpoint carries.
+
+    Raises UsageError, a ValueError, where there is none; DamagedCheckpoint for one that is damaged.
+    """
+    from mmdiff.training.checkpoint_folder import latest_checkpoint, read_configuration
+
+    found: Path | None = Path(path)
+    if not (Path(path) / "manifest.json").is_file():
+        found = latest_checkpoint(Path(path) / "checkpoints")
+    config = None if found is None else read_configuration(found)
+    if found is None or config is None:
+        raise UsageError(
+            f"{path} is no checkpoint of mmdiff train, nor a run with a valid one",
+            key="path",
+            cure="RUN, or RUN/checkpoints/step_00001000",
+        )
+    _check_described(config, found / "configuration.json", key="path")
+    return _module_of(found, config)
+
+
+def _module_of(checkpoint: Path, config: Mapping[str, Any]) -> "TrainingModule[Any]":
+    from mmdiff.training.checkpoint_folder import read_checkpoint
+
+    module: TrainingModule[Any] = instantiate(config["module"])
+    module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+    return module.eval()
 
 
 def _check_described(config: Mapping[str, Any], path: Path, *, key: str) -> None:

@@ -4,7 +4,7 @@ Lightning's trainer they decide."""
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from mmdiff.apps.signature import check_arguments, shown
 from mmdiff.apps.usage_error import UsageError
@@ -43,21 +43,13 @@ class TrainSettings:
     num_threads: int | None = None
     components: dict[str, FilePath | None] | None = None
     validate_only: bool = False
-    lr_find: bool | str = False
+    lr_find: bool | Literal["use"] = False
 
     def __post_init__(self) -> None:
         _check_range("seed", self.seed, 0, MAX_SEED)
         _check_range("max_steps", self.max_steps, 1, 10**9)
         _check_range("max_minutes", self.max_minutes, 0, 10**7)
         _check_range("num_threads", self.num_threads, 1, 4096)
-        if self.lr_find not in (False, True, "use"):
-            raise UsageError(
-                f"lr_find is {self.lr_find}; possible is true (report it), use (train with it) or "
-                "false",
-                key="lr_find",
-                got=f"lr_find={self.lr_find}",
-                nearest="lr_find=true",
-            )
 
 
 def check_train_settings(config: Mapping[str, Any]) -> None:

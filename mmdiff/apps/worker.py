@@ -51,7 +51,7 @@ def validate(config: Mapping[str, Any]) -> pl.Trainer:
     """Validate the newest valid checkpoint on the data that are held out; Lightning prints what it
     finds."""
     module, data = _built(config)
-    trainer = build_trainer({**config, "logger": None, "callbacks": None, "max_minutes": None})
+    trainer = build_trainer({**config, "logger": None})
     trainer.validate(module, data, ckpt_path=find_checkpoint(config))
     return trainer
 

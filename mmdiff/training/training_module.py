@@ -4,7 +4,8 @@ they hand on."""
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,6 +19,7 @@ from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.testing.fault_plan import fault_point, spoiled
 from mmdiff.training.adversary import Adversary
 from mmdiff.training.averaging import AveragedWeights
+from mmdiff.training.checkpoint_folder import read_checkpoint
 from mmdiff.training.configured_rates import apply_configured, configured_groups
 from mmdiff.training.validation_losses import ValidationLosses
 from mmdiff.values.legal_numbers import check_weights
@@ -57,6 +59,26 @@ class TrainingModule(LightningModule, Generic[Trained]):
         self._validation = ValidationLosses()
         self.validated_step: int | None = None
         self._schedule: LRScheduler | None = None
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | Path, *, strict: bool = True, **arguments: Any
+    ) -> Self:
+        """A module made of `arguments`, with the weights and averages of a checkpoint, in eval
+        mode. `mmdiff.load_from_checkpoint(path)` does without arguments.
+
+        Raises DamagedCheckpoint for a folder that is no checkpoint, or is damaged.
+        """
+        state = read_checkpoint(Path(checkpoint_path))["state_dict"]
+        if not arguments:
+            raise TypeError(
+                f"{cls.__name__}.load_from_checkpoint takes what the module is made of as well; "
+                f"mmdiff.load_from_checkpoint({str(checkpoint_path)!r}) builds it from what the "
+                "checkpoint carries"
+            )
+        module = cls(**arguments)
+        module.load_state_dict(state, strict=strict)
+        return module.eval()
 
     @abstractmethod
     def losses_of(self, batch: Any, batch_index: int) -> Mapping[str, Tensor]:

@@ -50,18 +50,18 @@ def _is_empty(group: int, *, within_seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_c9_a_signal_to_the_whole_group_leaves_a_checkpoint(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """As scancel, systemd and timeout send it."""
+    """As scancel, systemd and timeout send it, and the terminal Ctrl-C."""
     counter = CountSteps()
     callbacks = [counter, TerminateWithCheckpoint()]
     settings = {"every": None, "workers": 2, "callbacks": callbacks}
     child = _in_own_group(lambda: train(tmp_path, 100_000, **settings))
     wait_until(child, lambda: counter.done.value > 2)
     os.killpg(child, number)
-    assert exit_code(child) == 143
+    assert exit_code(child) == (130 if number == signal.SIGINT else 143)
     assert newest_step(tmp_path) == counter.done.value
     assert len(checkpoints_in(tmp_path)) == 1
     assert _is_empty(child, within_seconds=10)
