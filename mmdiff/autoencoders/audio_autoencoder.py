@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.causal_conv import SpaceDownsample, SpaceUpsample, SpatialConv
+from mmdiff.autoencoders.diffusers_calls import decodes, encodes
 from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
 
@@ -88,6 +89,7 @@ class AudioAutoencoder(Autoencoder):
         )
         self.add_scaling(latent_channels)
 
+    @encodes
     def encode(self, x: Tensor) -> Posterior:
         self.latent_shape(tuple(x.shape[1:]))
         patches = rearrange(x, "b c (t p) (m q) -> b 1 t m (c p q)", p=PATCH, q=PATCH)
@@ -95,6 +97,7 @@ class AudioAutoencoder(Autoencoder):
         mean, log_variance = moments.chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(-20, 4))
 
+    @decodes
     def decode(self, latents: Tensor) -> Tensor:
         patches = self.decoder(rearrange(latents, "b c t m -> b 1 t m c"))
         return rearrange(patches, "b 1 t m (c p q) -> b c (t p) (m q)", p=PATCH, q=PATCH)

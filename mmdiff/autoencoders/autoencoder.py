@@ -3,24 +3,29 @@
 from abc import abstractmethod
 
 import torch
-from diffusers.configuration_utils import ConfigMixin
+from diffusers.configuration_utils import ConfigMixin, FrozenDict
+from diffusers.models.autoencoders.vae import AutoencoderMixin, DecoderOutput
 from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor
 
 from mmdiff.autoencoders.posterior import Posterior
+from mmdiff.values.module_memory import execution_device
 
 
-class Autoencoder(ModelMixin, ConfigMixin):
+class Autoencoder(ModelMixin, ConfigMixin, AutoencoderMixin):
     """Encodes to raw latents and decodes raw latents; `scale` and `unscale` go to unit variance
     and back.
 
     The scaling is per channel, measured on real latents by `measure_scaling`, and stored with the
-    weights.
+    weights. `enable_slicing` encodes and decodes one clip at a time. See `diffusers_calls` for what
+    diffusers' users may ask of `encode` and `decode`.
     """
 
     latent_mean: Tensor
     latent_std: Tensor
+    use_slicing = False
+    _group_offload_block_modules = ["encoder", "decoder"]
 
     def add_scaling(self, latent_channels: int) -> None:
         """Register the scaling, neutral until measured; called by constructors."""
@@ -32,17 +37,35 @@ class Autoencoder(ModelMixin, ConfigMixin):
         """Posterior over the raw latents of `x`."""
 
     @abstractmethod
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, return_dict: bool = True) -> Tensor:
         """The media that raw `latents` stand for."""
 
     @abstractmethod
     def latent_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Latent shape, without batch, of an input of `shape`, without batch."""
 
-    def forward(self, x: Tensor, *, noise: Tensor | None = None) -> Tensor:
-        """Reconstruction of `x`: through the mean, or through a draw by `noise`."""
-        posterior = self.encode(x)
-        return self.decode(posterior.mode() if noise is None else posterior.sample(noise=noise))
+    def forward(
+        self,
+        sample: Tensor,
+        sample_posterior: bool = False,
+        return_dict: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> DecoderOutput | tuple[Tensor]:
+        """As in diffusers: the reconstruction of `sample`, through the mean or through a draw."""
+        posterior = self.encode(sample)
+        latents = posterior.sample(generator) if sample_posterior else posterior.mode()
+        reconstruction = self.decode(latents, return_dict=False)
+        return DecoderOutput(*reconstruction) if return_dict else reconstruction
+
+    @property
+    def config(self) -> FrozenDict:
+        """The arguments, and what diffusers' users multiply raw latents by: 1, since `scale` and
+        `unscale` are per channel."""
+        return FrozenDict({**self._internal_dict, "scaling_factor": 1.0})
+
+    def placed(self, x: Tensor) -> Tensor:
+        """`x` where the weights compute, in their precision."""
+        return x.to(execution_device(self), self.dtype)
 
     def scale(self, raw: Tensor) -> Tensor:
         """Raw latents b c ... to unit variance."""

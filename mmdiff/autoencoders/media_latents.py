@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmdiff.autoencoders.video_autoencoder import to_unit_range
+from mmdiff.values.module_memory import execution_device
 
 
 def video_latents(vae: Any, frames: Tensor, *, frames_per_chunk: int | None = None) -> Tensor:
@@ -34,8 +35,9 @@ def audio_latents(audio_vae: Any, mel: nn.Module, waveform: Tensor) -> Tensor:
     """b c t m, fp32: the scaled means of  waveform  b samples, which holds whole slices, the
     pre-roll of silence in front."""
     with torch.no_grad():
-        with torch.autocast(audio_vae.device.type, enabled=False):  # a mel in bf16 is too coarse
-            log_mel = mel.to(audio_vae.device)(waveform.to(audio_vae.device))
+        device = execution_device(audio_vae)
+        with torch.autocast(device.type, enabled=False):  # a mel in bf16 is too coarse
+            log_mel = mel.to(device)(waveform.to(device))
         x = rearrange(log_mel, "b t m -> b 1 t m").to(audio_vae.dtype)
         latents: Tensor = audio_vae.scale(audio_vae.encode(x).mode().float())
     return latents
@@ -56,7 +58,7 @@ def with_preroll(waveform: Tensor, *, preroll_samples: int, num_samples: int) ->
 
 
 def _pixels(vae: Any, frames: Tensor) -> Tensor:
-    return to_unit_range(frames.to(vae.device)).to(vae.dtype)
+    return to_unit_range(frames.to(execution_device(vae))).to(vae.dtype)
 
 
 def _chunks(frames: Tensor, *, frames_per_chunk: int) -> Iterator[Tensor]:

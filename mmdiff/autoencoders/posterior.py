@@ -1,8 +1,10 @@
 """Posterior: what an encoder says of its input, a diagonal Gaussian over latents."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 
@@ -22,11 +24,28 @@ class Posterior:
         """One draw; from `noise` (unit variance, shaped like the mean) if given,
         else drawn by `generator`."""
         if noise is None:
-            noise = torch.randn(self.mean.shape, generator=generator, dtype=torch.float32)
+            noise = randn_tensor(
+                self.mean.shape, generator, device=self.mean.device, dtype=torch.float32
+            )
         return self.mean + (0.5 * self.log_variance).exp() * noise.to(self.mean)
 
     def mode(self) -> Tensor:
         return self.mean
+
+    @property
+    def latent_dist(self) -> "Posterior":
+        """Itself: diffusers' encoders hand out their distribution by this name."""
+        return self
+
+    @classmethod
+    def cat(cls, posteriors: "Sequence[Posterior]", dim: int = 0) -> "Posterior":
+        """One of several; along the batch, or along the time of a stream."""
+        if len(posteriors) == 1:
+            return posteriors[0]
+        return cls(
+            torch.cat([one.mean for one in posteriors], dim),
+            torch.cat([one.log_variance for one in posteriors], dim),
+        )
 
     def kl(self) -> Tensor:
         """KL divergence to the unit Gaussian, per row and averaged over the latent elements:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from diffusers.configuration_utils import register_to_config
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +19,7 @@ from mmdiff.autoencoders.causal_conv import (
     SpatialConv,
     TimeUpsample,
 )
+from mmdiff.autoencoders.diffusers_calls import decodes, encodes
 from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.autoencoders.streaming import Stream
 from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
@@ -88,7 +90,7 @@ class VideoAutoencoder(Autoencoder):
 
     A clip may pass in chunks: `encode_stream` takes the first frame (or 1 + 4k of them) and then
     chunks of 4k frames, `decode_stream` chunks of latent frames; the results equal those of the
-    whole clip at once, at constant memory.
+    whole clip at once, at constant memory. `enable_tiling` makes `encode` and `decode` do so.
 
     Args:
         latent_channels: channels of the latents.
@@ -102,6 +104,7 @@ class VideoAutoencoder(Autoencoder):
 
     time_compression = 4
     space_compression = 8
+    use_tiling = False
 
     @register_to_config
     def __init__(
@@ -125,16 +128,24 @@ class VideoAutoencoder(Autoencoder):
         self.decoder = VideoDecoder(decoder_widths, decoder_blocks, latent_channels)
         self.add_scaling(latent_channels)
 
+    @encodes
     def encode(self, x: Tensor) -> Posterior:
         """x  b 3 frames height width in [-1, 1] -> posterior over b c f h w;
         ValueError for illegal sizes."""
         self.latent_shape(tuple(x.shape[1:]))
+        if self.use_tiling:
+            chunks = (x[:, :, :1], *x[:, :, 1:].split(self.time_compression, dim=2))
+            return Posterior.cat(list(self.encode_stream(chunks)), dim=2)
         return self._encode_chunk(x, Stream())
 
+    @decodes
     def decode(self, latents: Tensor) -> Tensor:
         """latents  b c f h w, raw -> b 3 frames height width, about [-1, 1]."""
+        if self.use_tiling:
+            return torch.cat(list(self.decode_stream(latents.split(1, dim=2))), dim=2)
         return self._decode_chunk(latents, Stream())
 
+    @apply_forward_hook
     def encode_stream(self, chunks: Iterable[Tensor]) -> Iterator[Posterior]:
         """Posteriors of chunks that follow each other: 1 + 4k frames first, 4k frames after."""
         stream = Stream()
@@ -145,13 +156,14 @@ class VideoAutoencoder(Autoencoder):
                     f"chunk {index} has {chunk.shape[2]} frames; "
                     "the first takes 1 + 4k, the others 4k"
                 )
-            yield self._encode_chunk(chunk, stream)
+            yield self._encode_chunk(self.placed(chunk), stream)
 
+    @apply_forward_hook
     def decode_stream(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Frames of chunks of raw latents that follow each other."""
         stream = Stream()
         for chunk in chunks:
-            yield self._decode_chunk(chunk, stream)
+            yield self._decode_chunk(self.placed(chunk), stream)
 
     def latent_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(c, f, h, w) of an input of (3, frames, height, width)."""

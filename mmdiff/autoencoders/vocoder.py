@@ -97,7 +97,7 @@ class Vocoder(ModelMixin, ConfigMixin):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Samples  b samples  of  b mel_frames mel_bins:  hop_length for each frame."""
-        log_mel = log_mel.to(self.stem.weight.dtype)
+        log_mel = log_mel.to(self.dtype)
         x = self.stem(rearrange(log_mel, "b t m -> b m t"))  # b d t
         x = self.norm(rearrange(x, "b d t -> b t d"))
         for block in self.blocks:

@@ -1,17 +1,63 @@
 """Makes the backbone known to diffusers' caches and guiders.
 All that touches diffusers' private registry is here."""
 
+from dataclasses import replace
 from typing import Any
 
+from diffusers.hooks import FasterCacheConfig, TaylorSeerCacheConfig
 from diffusers.hooks._helpers import (
     AttentionProcessorMetadata,
     AttentionProcessorRegistry,
     TransformerBlockMetadata,
     TransformerBlockRegistry,
 )
+from diffusers.models.cache_utils import CacheMixin
 
 from mmdiff.backbone.attention import AttentionProcessor
 from mmdiff.backbone.block import TransformerBlock
+
+ATTENTION_NAMES = {
+    "spatial_attention_block_identifiers": (r"^blocks\.\d+\.attn1$",),
+    "temporal_attention_block_identifiers": (r"^blocks\.\d+\.(video|audio)_time\.attn$",),
+    "cross_attention_block_identifiers": (r"^blocks\.\d+\.attn2$",),
+}
+
+
+class NamedCaches(CacheMixin):  # type: ignore[misc]
+    """diffusers' caches, which know layers by their names, told the names of ours."""
+
+    def enable_cache(self, config: Any) -> None:
+        """As in diffusers. Names that `config` gives are kept. `FasterCacheConfig` counts as one of
+        a distilled model: attention is skipped, never a pass of the guidance, since all passes
+        are one call."""
+        super().enable_cache(_with_our_names(config))
+
+
+def _with_our_names(config: Any) -> Any:
+    if isinstance(config, TaylorSeerCacheConfig):
+        return _taylor_seer(config)
+    unnamed = {
+        name: ours
+        for name, ours in ATTENTION_NAMES.items()
+        if hasattr(config, name) and getattr(config, name) == getattr(type(config), name)
+    }
+    if isinstance(config, FasterCacheConfig):
+        return replace(config, **unnamed, is_guidance_distilled=True)
+    return replace(config, **unnamed) if unnamed else config
+
+
+def _taylor_seer(config: TaylorSeerCacheConfig) -> TaylorSeerCacheConfig:
+    if config.use_lite_mode:
+        return replace(
+            config,
+            use_lite_mode=False,
+            skip_predict_identifiers=[r"blocks\.\d+"],
+            cache_identifiers=[r"(video|audio)\.proj_out"],
+        )
+    if config.cache_identifiers or config.skip_predict_identifiers:
+        return config
+    names = [one.strip("^$") for (one,) in ATTENTION_NAMES.values()]
+    return replace(config, cache_identifiers=names)
 
 
 def register() -> None:

@@ -12,7 +12,6 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from diffusers.models.attention import AttentionMixin
-from diffusers.models.cache_utils import CacheMixin
 from diffusers.models.modeling_utils import ModelMixin
 from einops import repeat
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from mmdiff.backbone.ablation import Ablation
 from mmdiff.backbone.adapters.audio import AudioAdapter
 from mmdiff.backbone.adapters.video import VideoAdapter
 from mmdiff.backbone.block import TransformerBlock
-from mmdiff.backbone.diffusers_hooks import register
+from mmdiff.backbone.diffusers_hooks import NamedCaches, register
 from mmdiff.backbone.modality_tokens import ModalityTokens
 from mmdiff.backbone.rope import rotary_table
 from mmdiff.backbone.time_embedding import TimeEmbedding
@@ -45,7 +44,7 @@ SIZES = (
 RATES = ("ffn_ratio", "frame_rate", "audio_latent_rate")
 
 
-class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterMixin, CacheMixin):  # type: ignore[misc]
+class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterMixin, NamedCaches):  # type: ignore[misc]
     """A diffusion transformer (Peebles and Xie, arXiv 2212.09748) over clips with sound.
 
     Args:

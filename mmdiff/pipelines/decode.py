@@ -1,4 +1,5 @@
-"""Latents to media: pictures and sound, a few clips at a time, so that memory stays bounded."""
+"""Latents to media, one clip after the other: a clip comes out the same alone and in any batch,
+and memory stays bounded."""
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
@@ -10,7 +11,6 @@ from mmdiff.values.finite import finite
 from mmdiff.values.shapes import LatentGrid
 
 PIXELS_AT_ONCE = 2**20  # a decoder keeps about 1 kB of feature maps for each
-SAMPLES_AT_ONCE = 2**22
 
 
 def decode_video(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tensor:
@@ -20,20 +20,16 @@ def decode_video(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tens
 
     Raises NonFiniteOutput where the decoder makes NaN or infinity.
     """
-    _, _, latent_frames, rows, columns = latents.shape
-    pixels = grid.num_frames(latent_frames) * rows * columns * grid.space_compression**2
-    batches = latents.split(max(1, PIXELS_AT_ONCE // pixels))
-    frames = torch.cat([_decode_batch(vae, batch, grid=grid) for batch in batches])
+    frames = torch.cat([_decode_clip(vae, clip, grid=grid) for clip in latents.split(1)])
     return finite(frames, "the video decoder (vae)").clamp_(-1, 1)
 
 
-def _decode_batch(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tensor:
+def _decode_clip(vae: Autoencoder, latents: Tensor, *, grid: LatentGrid) -> Tensor:
     raw = vae.unscale(latents.to(vae.dtype))
-    pixels_per_latent_frame = (
-        raw.shape[3] * raw.shape[4] * grid.space_compression**2 * grid.time_compression
-    )
-    chunk = max(1, PIXELS_AT_ONCE // (pixels_per_latent_frame * len(raw)))
-    if chunk >= raw.shape[2] or not hasattr(vae, "decode_stream"):
+    _, _, latent_frames, rows, columns = raw.shape
+    pixels_per_latent_frame = rows * columns * grid.space_compression**2 * grid.time_compression
+    chunk = max(1, PIXELS_AT_ONCE // pixels_per_latent_frame)
+    if chunk >= latent_frames or not hasattr(vae, "decode_stream"):
         return vae.decode(raw).float()
     frames = [part.float() for part in vae.decode_stream(raw.split(chunk, dim=2))]
     return torch.cat(frames, dim=2)
@@ -55,10 +51,9 @@ def decode_audio(
 
     Raises NonFiniteOutput where the decoder or the vocoder makes NaN or infinity.
     """
-    count = max(1, SAMPLES_AT_ONCE // (latents.shape[2] * grid.samples_per_audio_latent))
-    mel = torch.cat([_decode_mel(audio_vae, batch) for batch in latents.split(count)])
+    mel = torch.cat([_decode_mel(audio_vae, clip) for clip in latents.split(1)])
     mel = finite(mel, "the audio decoder (audio_vae)").to(vocoder.dtype)
-    waveform = torch.cat([vocoder(batch).float() for batch in mel.split(count)])  # b samples
+    waveform = torch.cat([vocoder(clip).float() for clip in mel.split(1)])  # b samples
     waveform = finite(waveform, "the vocoder").clamp_(-1, 1)
     start = grid.preroll_samples
     return rearrange(waveform[:, start : start + num_samples], "b samples -> b 1 samples")

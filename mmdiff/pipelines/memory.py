@@ -57,9 +57,7 @@ class CallSize:
         pixels = self.pixels
         sampling = self.passes * self.tokens(grid) * self.token_width * LIVE_TENSORS
         one_latent_frame = grid.time_compression * self.height * self.width
-        decoding = (
-            min(self.batch_size * pixels, max(PIXELS_AT_ONCE, one_latent_frame)) * DECODER_FLOATS
-        )
+        decoding = min(pixels, max(PIXELS_AT_ONCE, one_latent_frame)) * DECODER_FLOATS
         outputs = self.batch_size * pixels * 3 * OUTPUT_COPIES
         return FLOAT_BYTES * (max(sampling, decoding) + outputs)
 

@@ -33,6 +33,7 @@ from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
+from mmdiff.values.module_memory import align_weights
 
 
 class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
@@ -90,6 +91,9 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
             scheduler=scheduler,
             audio_scheduler=audio_scheduler,
         )
+        for component in self.components.values():
+            if isinstance(component, torch.nn.Module):
+                align_weights(component)
         self.register_to_config(
             noise_schedule=noise_schedule,
             parameterization=parameterization,

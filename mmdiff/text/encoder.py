@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5Config, T5E
 
 from mmdiff.text.caption_length import MAX_TEXT_TOKENS, caption_length
 from mmdiff.values.context import Context
+from mmdiff.values.module_memory import execution_device
 
 MAX_CHARACTERS = 100_000  # tokenizing more costs seconds, and no encoder reads as much
 CUT_TEXT_SHOWN = 80
@@ -45,7 +46,9 @@ def encode_prompts(
     _warn_if_cut(tokenizer, prompts, token_ids, max_length=max_length)
     rows = [torch.tensor(row or [_end_token(tokenizer)]) for row in token_ids]
     padding = tokenizer.pad_token_id or 0
-    padded = pad_sequence(rows, batch_first=True, padding_value=padding).to(text_encoder.device)
+    padded = pad_sequence(rows, batch_first=True, padding_value=padding).to(
+        execution_device(text_encoder)
+    )
     lengths = torch.tensor([len(row) for row in rows], device=padded.device)
     mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]  # b l
     tokens: Tensor = text_encoder(input_ids=padded, attention_mask=mask.long()).last_hidden_state

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdiff.values.component_check import check_component
+from mmdiff.values.module_memory import align_weights
 
 
 def saved_component(kind: Any, folder: str | PathLike[str]) -> Any:
@@ -15,4 +16,6 @@ def saved_component(kind: Any, folder: str | PathLike[str]) -> Any:
     Raises CheckpointError, before anything is built, for what `check_component` refuses.
     """
     check_component(Path(folder), kind)
-    return kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+    component = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+    align_weights(component)
+    return component

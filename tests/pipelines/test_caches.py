@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers.hooks import (
+    FasterCacheConfig,
     FirstBlockCacheConfig,
     MagCacheConfig,
     PyramidAttentionBroadcastConfig,
@@ -16,6 +17,9 @@ from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_pipeline
 
 STEPS = 6
+SPATIAL = {"blocks.0.attn1", "blocks.1.attn1"}
+TEMPORAL = {f"blocks.{k}.{name}_time.attn" for k in (0, 1) for name in ("video", "audio")}
+CROSS = {"blocks.0.attn2", "blocks.1.attn2"}
 CACHES: dict[str, Callable[[MMDiffPipeline], Any]] = {
     "first block": lambda pipe: FirstBlockCacheConfig(threshold=0.5),
     "magnitude": lambda pipe: MagCacheConfig(
@@ -23,6 +27,15 @@ CACHES: dict[str, Callable[[MMDiffPipeline], Any]] = {
     ),
     "taylor": lambda pipe: TaylorSeerCacheConfig(
         cache_interval=2, disable_cache_before_step=1, max_order=1
+    ),
+    "taylor, lite": lambda pipe: TaylorSeerCacheConfig(
+        cache_interval=2, disable_cache_before_step=1, max_order=1, use_lite_mode=True
+    ),
+    "faster": lambda pipe: FasterCacheConfig(
+        spatial_attention_block_skip_range=2,
+        temporal_attention_block_skip_range=2,
+        spatial_attention_timestep_skip_range=(-1, 901),
+        current_timestep_callback=lambda: pipe.current_timestep,
     ),
     "pyramid": lambda pipe: PyramidAttentionBroadcastConfig(
         spatial_attention_block_skip_range=2,
@@ -74,3 +87,47 @@ def test_d5_a_call_that_breaks_off_leaves_nothing_either(name: str) -> None:
     with pytest.raises(RuntimeError, match="enough"):
         run(pipe, 0, callback_on_step_end=fails)
     assert equal(run(pipe, 1), run(cached(name), 1))
+
+
+def hooked(pipe: MMDiffPipeline, config: Any) -> set[str]:
+    """The parts of the transformer, itself left out, on which `config` puts a hook."""
+    pipe.transformer.enable_cache(config)
+    return {
+        name
+        for name, module in pipe.transformer.named_modules()
+        if name and getattr(module, "_diffusers_hook", None) and module._diffusers_hook.hooks
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("spatial", SPATIAL), ("temporal", TEMPORAL), ("cross", CROSS)]
+)
+def test_attention_caches_find_each_kind_of_attention(kind: str, names: set[str]) -> None:
+    skip = {f"{kind}_attention_block_skip_range": 2}
+    config = PyramidAttentionBroadcastConfig(**skip, current_timestep_callback=lambda: 500)
+    assert hooked(tiny_pipeline(), config) == names
+    if kind != "cross":  # FasterCache never skips it
+        only = {"spatial_attention_block_skip_range": None} | skip
+        config = FasterCacheConfig(**only, current_timestep_callback=lambda: 500)
+        assert hooked(tiny_pipeline(), config) == names
+    named = PyramidAttentionBroadcastConfig(
+        **skip,
+        **{f"{kind}_attention_block_identifiers": (r"^blocks\.1",)},
+        current_timestep_callback=lambda: 500,
+    )
+    assert all(name.startswith("blocks.1.") for name in hooked(tiny_pipeline(), named))
+
+
+def test_taylor_seer_predicts_every_attention_and_in_its_lite_mode_the_outputs_alone() -> None:
+    assert hooked(tiny_pipeline(), TaylorSeerCacheConfig()) == SPATIAL | TEMPORAL | CROSS
+    assert hooked(tiny_pipeline(), TaylorSeerCacheConfig(use_lite_mode=True)) == {
+        *("blocks.0", "blocks.1", "video.proj_out", "audio.proj_out")
+    }
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_what_a_cache_makes_is_near_what_it_stands_for(name: str) -> None:
+    plain, approximate = run(tiny_pipeline(), 0), run(cached(name), 0)
+    for exact, near in zip(plain, approximate, strict=True):
+        assert near.shape == exact.shape and bool(near.isfinite().all())
+        assert (near - exact).square().mean() < exact.square().mean()

@@ -67,10 +67,14 @@ class Adapter(nn.Module, ABC):
         """Tokens b f p d out of the trunk to a prediction shaped like `latents`."""
         if tokens is None or entered is None or latents is None:
             return None
-        modulation = self.table + entered.embedding[..., None, :]
-        shift, scale = modulation.to(tokens.dtype).unbind(-2)
+        return self.unpatchify(self(tokens, entered.embedding), latents.shape)
+
+    def forward(self, tokens: Tensor, embedding: Tensor) -> Tensor:
+        """Patches  b f p c  of tokens  b f p d. A call of the module, since hooks that offload
+        weights see no other use of `table`."""
+        shift, scale = (self.table + embedding[..., None, :]).to(tokens.dtype).unbind(-2)
         tokens = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift
-        return self.unpatchify(self.proj_out(tokens), latents.shape)
+        return self.proj_out(tokens)
 
     @abstractmethod
     def patchify_time(self, time: Tensor) -> Tensor:
