@@ -1,7 +1,9 @@
 """Images, still and animated, of files and of PIL."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
+from math import gcd
 from typing import Any, BinaryIO, cast
 
 import imageio.v3 as iio
@@ -25,7 +27,7 @@ ANIMATED_FORMATS = ("PNG", "WEBP", "GIF")  # a TIFF has pages
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 LARGEST_JPEG = 65_500
 FASTEST_GIF = 50  # viewers slow down anything below two hundredths of a second
-SHORTEST_SECONDS, UNTIMED_SECONDS = 0.02, 0.1  # what browsers make of frames that are shorter
+SHORTEST_MS, UNTIMED_MS = 20, 100  # what browsers make of frames that are shorter
 ROWS_AT_ONCE = 256
 SQUARE_WITHIN = 0.01
 
@@ -115,31 +117,32 @@ def clip_of_image(
     num_frames = getattr(image, "n_frames", 1)
     first = int(getattr(image, "default_image", False))  # of an APNG: shown where none is played
     if num_frames - first == 1 or image.format not in ANIMATED_FORMATS:
-        pixels, notes = _pixels(image, name)
-        if num_frames > 1 and image.format == "TIFF":
-            notes.append(f"first page of {num_frames}")
-        return Clip(frames=torch.from_numpy(pixels)[None], notes=tuple(notes))
+        pixels, told = _pixels(image, name)
+        pages = [f"first page of {num_frames}"] if num_frames > 1 else []
+        return Clip(frames=torch.from_numpy(pixels)[None], notes=(*told, *pages))
     size = num_frames * image.width * image.height * 3
     if num_frames > limits.max_frames or size > limits.max_decoded_bytes:
         text = f"is too large: {num_frames} frames are {size / GIB:.1f} GiB decoded"
         raise rejected(name, Reason.TOO_LARGE, "open", f"{text}; cut it into shorter clips")
-    frames, starts, seconds, notes = [], [], 0.0, []
+    frames: list[Tensor] = []
+    lengths: list[int] = []  # milliseconds
+    notes: list[str] = []
     for index in range(first, num_frames):
         check()
         image.seek(index)
         pixels, told = _pixels(image, name)
         frames.append(torch.from_numpy(pixels))
-        starts.append(seconds)
-        shown = float(image.info.get("duration", 0)) / 1000
-        seconds += shown if shown >= SHORTEST_SECONDS else UNTIMED_SECONDS
+        stated = round(image.info.get("duration", 0))
+        lengths.append(stated if stated >= SHORTEST_MS else UNTIMED_MS)
         notes += [note for note in told if note not in notes]
-    return _on_grid(torch.stack(frames), np.array(starts), seconds, notes)
+    return _on_grid(torch.stack(frames), lengths, notes)
 
 
-def _on_grid(frames: Tensor, starts: np.ndarray, seconds: float, notes: list[str]) -> Clip:
-    average = exact_rate(len(frames) / seconds)
-    rate = rate_of_grid(np.append(starts, seconds), (average,))
-    indices = shown_at_ticks(starts, rate, num_ticks=max(round(seconds * rate), 1))
+def _on_grid(frames: Tensor, lengths: list[int], notes: list[str]) -> Clip:
+    times = np.append(0, np.cumsum(lengths)) / 1000
+    average, common = Fraction(1000 * len(lengths), sum(lengths)), Fraction(1000, gcd(*lengths))
+    rate = rate_of_grid(times, (exact_rate(float(average)), common))
+    indices = shown_at_ticks(times[:-1], rate, num_ticks=max(round(times[-1] * rate), 1))
     if indices == list(range(len(frames))):
         return Clip(frames, rate, notes=tuple(notes))
     notes = [*notes, f"uneven frames put on a grid of {float(rate):.6g} fps"]
