@@ -158,12 +158,8 @@ def _pixels(image: Image.Image, name: str) -> tuple[np.ndarray, list[str]]:
     if image.mode not in EIGHT_BITS:
         text = f"holds pixels of the kind {image.mode!r}; save it with 8 or 16 bits a channel"
         raise rejected(name, Reason.UNSUPPORTED, "decode", text)
-    if image.has_transparency_data:
-        pixels, is_transparent = on_white(np.array(image.convert("RGBA")))
-        notes += [ON_WHITE] if is_transparent else []
-    else:
-        pixels = _array(image if image.mode == "RGB" else image.convert("RGB"))
-    return pixels, notes
+    pixels, is_transparent = _opaque(image)
+    return pixels, [*notes, ON_WHITE] if is_transparent else notes
 
 
 def _stated_shape(image: Image.Image) -> list[str]:
@@ -175,14 +171,20 @@ def _stated_shape(image: Image.Image) -> list[str]:
     return [f"pixels of {across:.6g} x {down:.6g} to a unit used as square ones"]
 
 
-def _array(image: Image.Image) -> np.ndarray:
-    """Copied by some rows at a time: Pillow would hold it twice."""
+def _opaque(image: Image.Image) -> tuple[np.ndarray, bool]:
+    """height width 3, and whether any pixel is transparent. Converted by some rows at a time: a
+    large image would be held several times."""
     image.load()
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    pixels, is_transparent = np.empty((image.height, image.width, 3), dtype=np.uint8), False
     for row in range(0, image.height, ROWS_AT_ONCE):
-        box = (0, row, image.width, min(row + ROWS_AT_ONCE, image.height))
-        pixels[row : row + ROWS_AT_ONCE] = np.asarray(image.crop(box))
-    return pixels
+        end = min(row + ROWS_AT_ONCE, image.height)
+        part = image.crop((0, row, image.width, end))
+        if image.has_transparency_data:
+            pixels[row:end], is_clear = on_white(np.asarray(part.convert("RGBA")))
+            is_transparent |= is_clear
+        else:
+            pixels[row:end] = np.asarray(part.convert("RGB"))
+    return pixels, is_transparent
 
 
 def _check_side(image: Image.Image, name: str, limits: Limits) -> None:
