@@ -281,9 +281,6 @@ class DecodedPictures:
     def _check_size(self, num_frames: int, size: tuple[int, int], stage: Stage) -> None:
         limits = self.limits
         height, width = size
-        if 0 in size:
-            text = f"has frames of {height} x {width}: the shape of its pixels is damaged"
-            raise self._refusal(Reason.DAMAGED, text, stage)
         if max(size) > limits.max_side:
             text = f"has frames of {height} x {width}; max_side is {limits.max_side}: scale it down"
             raise self._refusal(Reason.TOO_LARGE, text, stage)

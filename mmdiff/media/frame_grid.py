@@ -7,22 +7,26 @@ import numpy as np
 
 WITHIN_SECONDS = 0.005  # of its own time each frame is shown
 GRIDS = tuple(Fraction(rate) for rate in (24, 25, 30, 50, 60, 100))
-FASTEST_STATED = 120  # frames per second of a grid that a file states itself
 
 
 def rate_of_grid(seconds: np.ndarray, stated: Sequence[Fraction]) -> Fraction:
-    """The first rate that has a tick within 5 ms of each frame: of those that the file states, then
-    of the usual ones; 100 a second always has.
+    """The average rate where frames are even at it; otherwise the slowest that has a tick within
+    5 ms of each of them, of those that the file states and the usual ones: 100 a second always has.
 
     seconds  when each frame is shown, from the first tick on
     stated   the average rate first, then others
     """
-    others = [rate for rate in stated[1:] if rate <= FASTEST_STATED]
-    for rate in (stated[0], *others, *GRIDS[:-1]):
+    if _is_near(seconds * float(stated[0]), np.arange(len(seconds)), stated[0]):
+        return stated[0]
+    for rate in sorted({*stated, *GRIDS}):
         ticks = seconds * float(rate)
-        if np.abs(ticks - np.round(ticks)).max() <= WITHIN_SECONDS * float(rate):
+        if rate == GRIDS[-1] or _is_near(ticks, np.round(ticks), rate):
             return rate
-    return GRIDS[-1]
+    raise AssertionError("the fastest grid takes all times")
+
+
+def _is_near(ticks: np.ndarray, whole: np.ndarray, rate: Fraction) -> bool:
+    return bool(np.abs(ticks - whole).max() <= WITHIN_SECONDS * float(rate))
 
 
 def shown_at_ticks(seconds: np.ndarray, rate: Fraction, *, num_ticks: int) -> list[int]:

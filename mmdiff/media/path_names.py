@@ -44,7 +44,7 @@ def near_name(path: Path) -> str | None:
     nearly named so."""
     slashed = Path(str(path).replace("\\", "/"))
     if slashed != path and slashed.exists():
-        return f"its folders are parted by backslashes; write {slashed.as_posix()}"
+        return "its folders are parted by backslashes, and it is there with slashes: write those"
     if not path.parent.is_dir():
         return None
     names = [one.name for one in path.parent.iterdir()]

@@ -51,7 +51,8 @@ def decode_clip(
     The sound starts with the picture: it is padded with silence, or cut, where the file offsets it.
 
     source         a path, or a stream of bytes that can seek (it is not closed)
-    name           of the file in messages, and whether it is an image; the path where it is None
+    name           of the file in messages; the path where it is None. It or the path says whether
+                   it is an image
     start_seconds  of the part to read, counted from the first picture (or sample); moved to the
                    nearest frame, and the sound is cut where the frames are. Only what is needed
                    is decoded.
@@ -70,7 +71,7 @@ def decode_clip(
         span = span.at_most(at_most_seconds)
         if isinstance(source, (str, PathLike)):
             return _read_path(Path(source), name, span=span, limits=limits)
-        return _read_stream(source, name, span=span, limits=limits)
+        return _read_stream(source, name, span=span, limits=limits, is_image=_is_image(name))
     except RejectedMedia as error:
         return error.rejection
 
@@ -82,7 +83,10 @@ def read_clip(path: str | PathLike[str]) -> Clip:
     naming a file that is damaged, truncated, too large for memory or no media.
     """
     with open_regular(Path(path)) as stream:
-        return _read_stream(stream, str(path), span=Span(), limits=DEFAULT_LIMITS)
+        is_image = _is_image(path)
+        return _read_stream(
+            stream, str(path), span=Span(), limits=DEFAULT_LIMITS, is_image=is_image
+        )
 
 
 def _span(name: str, start: Fraction | float | None, end: Fraction | float | None) -> Span:
@@ -99,7 +103,8 @@ def _name_of(stream: BinaryIO) -> str:
 def _read_path(path: Path, name: str, *, span: Span, limits: Limits) -> Clip:
     try:
         with open_regular(path) as stream:
-            return _read_stream(stream, name, span=span, limits=limits)
+            is_image = _is_image(name) or _is_image(path)
+            return _read_stream(stream, name, span=span, limits=limits, is_image=is_image)
     except (FileNotFoundError, NotADirectoryError) as error:
         what = "is a link to nothing" if path.is_symlink() else "does not exist"
         text = f"{what}; {near_name(path) or 'correct its name'}"
@@ -111,11 +116,17 @@ def _read_path(path: Path, name: str, *, span: Span, limits: Limits) -> Clip:
         raise rejected(name, Reason.UNREADABLE, "open", text) from error
 
 
-def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> Clip:
+def _is_image(name: str | PathLike[str]) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _read_stream(
+    stream: BinaryIO, name: str, *, span: Span, limits: Limits, is_image: bool
+) -> Clip:
     file = MediaFile(stream, name, limits)
     if kind := kind_that_is_not_read(file):
         raise rejected(name, Reason.UNSUPPORTED, "open", kind)
-    if Path(name).suffix.lower() in IMAGE_SUFFIXES:
+    if is_image:
         return _part_of_image(decode_image(file), name, span)
     container = container_of(file)
     try:
@@ -141,9 +152,10 @@ def _read_stream(stream: BinaryIO, name: str, *, span: Span, limits: Limits) -> 
 
 def _part_of_image(clip: Clip, name: str, span: Span) -> Clip:
     """The span of an animation; of a still image there is none."""
-    if span.is_whole:
+    is_still = clip.num_frames == 1
+    if span.is_whole or (is_still and span.start_seconds == 0 and span.is_limit):
         return clip
-    if clip.num_frames == 1 and not span.is_limit:
+    if is_still:
         raise rejected(name, Reason.BAD_SPAN, "open", "is an image: leave the span out")
     end = clip.duration_seconds if span.end_seconds is None else span.end_seconds
     if span.is_limit:

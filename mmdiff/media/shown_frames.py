@@ -19,16 +19,16 @@ from mmdiff.media.rejection import Reason, rejected
 from mmdiff.media.transparency import ON_WHITE, on_white
 
 HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
+OTHER_CURVES: dict[int, str] = {
+    ColorTrc.LINEAR: "linear light",
+    ColorTrc.LOG: "logarithmic light",
+    ColorTrc.LOG_SQRT: "logarithmic light",
+    ColorTrc.SMPTE428: "SMPTE 428",
+}
 WIDE: dict[int, str] = {
     ColorPrimaries.BT2020: "BT.2020",
     ColorPrimaries.SMPTE431: "DCI-P3",
     ColorPrimaries.SMPTE432: "Display P3",
-}
-UNREAD_CURVES: dict[int, str] = {
-    ColorTrc.LINEAR: "linear",
-    ColorTrc.LOG: "logarithmic",
-    ColorTrc.LOG_SQRT: "logarithmic",
-    ColorTrc.SMPTE428: "SMPTE 428",
 }
 UNREAD_SIDE_DATA = {"SPHERICAL": "spherical", "STEREO3D": "stereoscopic"}
 
@@ -50,7 +50,8 @@ class ShownFrames:
         self._orientation = UPRIGHT
         self._options: dict[str, object] = {}
         self._has_alpha = False
-        is_coded_alpha = stream.metadata.get("alpha_mode") == "1"  # in packets of its own
+        tags = {name.lower(): value for name, value in stream.metadata.items()}
+        is_coded_alpha = tags.get("alpha_mode") == "1"  # beside the packets
         if is_coded_alpha and not stream.codec_context.codec.name.startswith("libvpx"):
             self._note("transparency of its VP8 or VP9 not honoured")
 
@@ -109,7 +110,8 @@ class ShownFrames:
         brighter is clipped.
         """
         curve, primaries = frame.color_trc, frame.color_primaries
-        if curve in HDR or primaries in WIDE:
+        what = HDR.get(curve) or OTHER_CURVES.get(curve) or WIDE.get(primaries)
+        if what is not None:
             self._options |= {
                 "dst_color_trc": ColorTrc.BT709,
                 "dst_color_primaries": ColorPrimaries.BT709,
@@ -117,10 +119,7 @@ class ShownFrames:
             colours = (frame.format.name, frame.colorspace, frame.color_range, curve, primaries)
             size = (frame.width, frame.height, self._aspect, self._options["format"])
             self._reformatter = _colour_reformatter(*colours, *size)
-            what = HDR.get(curve) or WIDE.get(primaries)
             self._note(f"BT.709 from {what}" + (", highlights clipped" if curve in HDR else ""))
-        elif curve in UNREAD_CURVES:
-            self._note(f"{UNREAD_CURVES[curve]} transfer curve not honoured")
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -1,7 +1,9 @@
 """Images, still and animated, of files and of PIL."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
+from math import gcd
 from typing import Any, BinaryIO, cast
 
 import imageio.v3 as iio
@@ -25,7 +27,7 @@ ANIMATED_FORMATS = ("PNG", "WEBP", "GIF")  # a TIFF has pages
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 LARGEST_JPEG = 65_500
 FASTEST_GIF = 50  # viewers slow down anything below two hundredths of a second
-SHORTEST_SECONDS, UNTIMED_SECONDS = 0.02, 0.1  # what browsers make of frames that are shorter
+SHORTEST_MS, UNTIMED_MS = 20, 100  # what browsers make of frames that are shorter
 ROWS_AT_ONCE = 256
 SQUARE_WITHIN = 0.01
 
@@ -115,31 +117,32 @@ def clip_of_image(
     num_frames = getattr(image, "n_frames", 1)
     first = int(getattr(image, "default_image", False))  # of an APNG: shown where none is played
     if num_frames - first == 1 or image.format not in ANIMATED_FORMATS:
-        pixels, notes = _pixels(image, name)
-        if num_frames > 1 and image.format == "TIFF":
-            notes.append(f"first page of {num_frames}")
-        return Clip(frames=torch.from_numpy(pixels)[None], notes=tuple(notes))
+        pixels, told = _pixels(image, name)
+        pages = [f"first page of {num_frames}"] if num_frames > 1 else []
+        return Clip(frames=torch.from_numpy(pixels)[None], notes=(*told, *pages))
     size = num_frames * image.width * image.height * 3
     if num_frames > limits.max_frames or size > limits.max_decoded_bytes:
         text = f"is too large: {num_frames} frames are {size / GIB:.1f} GiB decoded"
         raise rejected(name, Reason.TOO_LARGE, "open", f"{text}; cut it into shorter clips")
-    frames, starts, seconds, notes = [], [], 0.0, []
+    frames: list[Tensor] = []
+    lengths: list[int] = []  # milliseconds
+    notes: list[str] = []
     for index in range(first, num_frames):
         check()
         image.seek(index)
         pixels, told = _pixels(image, name)
         frames.append(torch.from_numpy(pixels))
-        starts.append(seconds)
-        shown = float(image.info.get("duration", 0)) / 1000
-        seconds += shown if shown >= SHORTEST_SECONDS else UNTIMED_SECONDS
+        stated = round(image.info.get("duration", 0))
+        lengths.append(stated if stated >= SHORTEST_MS else UNTIMED_MS)
         notes += [note for note in told if note not in notes]
-    return _on_grid(torch.stack(frames), np.array(starts), seconds, notes)
+    return _on_grid(torch.stack(frames), lengths, notes)
 
 
-def _on_grid(frames: Tensor, starts: np.ndarray, seconds: float, notes: list[str]) -> Clip:
-    average = exact_rate(len(frames) / seconds)
-    rate = rate_of_grid(np.append(starts, seconds), (average,))
-    indices = shown_at_ticks(starts, rate, num_ticks=max(round(seconds * rate), 1))
+def _on_grid(frames: Tensor, lengths: list[int], notes: list[str]) -> Clip:
+    times = np.append(0, np.cumsum(lengths)) / 1000
+    average, common = Fraction(1000 * len(lengths), sum(lengths)), Fraction(1000, gcd(*lengths))
+    rate = rate_of_grid(times, (exact_rate(float(average)), common))
+    indices = shown_at_ticks(times[:-1], rate, num_ticks=max(round(times[-1] * rate), 1))
     if indices == list(range(len(frames))):
         return Clip(frames, rate, notes=tuple(notes))
     notes = [*notes, f"uneven frames put on a grid of {float(rate):.6g} fps"]
@@ -155,12 +158,8 @@ def _pixels(image: Image.Image, name: str) -> tuple[np.ndarray, list[str]]:
     if image.mode not in EIGHT_BITS:
         text = f"holds pixels of the kind {image.mode!r}; save it with 8 or 16 bits a channel"
         raise rejected(name, Reason.UNSUPPORTED, "decode", text)
-    if image.has_transparency_data:
-        pixels, is_transparent = on_white(np.array(image.convert("RGBA")))
-        notes += [ON_WHITE] if is_transparent else []
-    else:
-        pixels = _array(image if image.mode == "RGB" else image.convert("RGB"))
-    return pixels, notes
+    pixels, is_transparent = _opaque(image)
+    return pixels, [*notes, ON_WHITE] if is_transparent else notes
 
 
 def _stated_shape(image: Image.Image) -> list[str]:
@@ -172,14 +171,20 @@ def _stated_shape(image: Image.Image) -> list[str]:
     return [f"pixels of {across:.6g} x {down:.6g} to a unit used as square ones"]
 
 
-def _array(image: Image.Image) -> np.ndarray:
-    """Copied by some rows at a time: Pillow would hold it twice."""
+def _opaque(image: Image.Image) -> tuple[np.ndarray, bool]:
+    """height width 3, and whether any pixel is transparent. Converted by some rows at a time: a
+    large image would be held several times."""
     image.load()
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    pixels, is_transparent = np.empty((image.height, image.width, 3), dtype=np.uint8), False
     for row in range(0, image.height, ROWS_AT_ONCE):
-        box = (0, row, image.width, min(row + ROWS_AT_ONCE, image.height))
-        pixels[row : row + ROWS_AT_ONCE] = np.asarray(image.crop(box))
-    return pixels
+        end = min(row + ROWS_AT_ONCE, image.height)
+        part = image.crop((0, row, image.width, end))
+        if image.has_transparency_data:
+            pixels[row:end], is_clear = on_white(np.asarray(part.convert("RGBA")))
+            is_transparent |= is_clear
+        else:
+            pixels[row:end] = np.asarray(part.convert("RGB"))
+    return pixels, is_transparent
 
 
 def _check_side(image: Image.Image, name: str, limits: Limits) -> None:

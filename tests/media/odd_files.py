@@ -81,6 +81,7 @@ def write_media(
     layout: str = "mono",
     sound_codec: str = "aac",
     sound_format: str = "fltp",
+    sound_bit_rate: int | None = None,
     sound_start: float = 0.0,
     container: str | None = None,
     options: dict[str, str] | None = None,
@@ -101,6 +102,8 @@ def write_media(
         audios = [output.add_stream(sound_codec, rate=rate, layout=layout) for _ in waves]
         for audio in audios:
             audio.codec_context.format = sound_format
+            if sound_bit_rate is not None:
+                audio.bit_rate = sound_bit_rate
             audio.codec_context.time_base = Fraction(1, rate)
             audio.codec_context.thread_count = 1
         reformatter = VideoReformatter()

@@ -81,8 +81,8 @@ class ListedClips:
         entry, stills = self.entries[index], self.spec.of_stills
         if not entry.is_still or stills is self.spec:
             return self.spec
-        may_be_animated = suffix_of(str(entry.media)) in ANIMATED_SUFFIXES
-        if self.spec.num_frames == 1 or not may_be_animated:
+        suffixes = {suffix_of(entry.key), suffix_of(str(entry.media))}
+        if self.spec.num_frames == 1 or suffixes.isdisjoint(ANIMATED_SUFFIXES):
             return stills
         if index not in self._animations:
             self._animations[index] = _is_animated(entry.media)

@@ -35,7 +35,13 @@ def read_entry(
     if sound.waveform is None:
         text = f"{entry.key}: {entry.audio} is given as its sound and holds none"
         return Rejection(entry.key, Reason.BAD_ROW, "decode", text)
-    return replace(clip, waveform=sound.waveform, sample_rate=sound.sample_rate)
+    return replace(
+        clip,
+        waveform=sound.waveform,
+        sample_rate=sound.sample_rate,
+        channel_layout=sound.channel_layout,
+        notes=(*clip.notes, *sound.notes),
+    )
 
 
 def _decode(

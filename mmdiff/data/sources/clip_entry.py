@@ -44,8 +44,10 @@ class ClipEntry:
 
     @property
     def is_still(self) -> bool:
-        """Whether it is an image, without sound beside it."""
-        return self.audio is None and suffix_of(str(self.media)) in IMAGE_SUFFIXES
+        """Whether it is an image, without sound beside it. A link to a file without a suffix, as
+        caches hold them, has its own."""
+        suffixes = {suffix_of(self.key), suffix_of(str(self.media))}
+        return self.audio is None and not suffixes.isdisjoint(IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,153 @@
+"""F4: what a file says of itself is right in its clip, or reported; never silent."""
+
+import shutil
+import subprocess
+from fractions import Fraction
+from math import log10
+
+import av
+import numpy as np
+import pytest
+
+from mmdiff.media.clip import Clip
+from mmdiff.media.mono import to_mono
+from mmdiff.media.reader import decode_clip
+from tests.media.stated_files import OVER_WHITE, Stated, stated_files
+
+MOST_OFF, MOST_DECIBELS, MOST_SECONDS = 3.0, 1.0, 0.005
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> list[Stated]:
+    return stated_files(tmp_path_factory.mktemp("stated"))
+
+
+def _faults(file: Stated) -> list[str]:
+    outcome = decode_clip(file.path)
+    if not isinstance(outcome, Clip):
+        return [] if outcome.reason is file.refused else [outcome.message]
+    if file.refused is not None:
+        return [f"read as {outcome.shape} {outcome.notes}"]
+    faults = []
+    if file.note is None and outcome.notes:
+        faults.append(f"noted {outcome.notes}")
+    if file.note is not None and not any(note.startswith(file.note) for note in outcome.notes):
+        faults.append(f"silent about {file.note}: {outcome.notes}")
+    if file.seconds is not None:
+        return faults + _timing(outcome, file)
+    if file.frames is not None:
+        faults += _picture(outcome.frames.numpy(), file.frames)
+        if outcome.num_frames > 1 and outcome.fps != file.fps:
+            faults.append(f"{outcome.fps} frames a second, not {file.fps}")
+    if file.mono is not None:
+        mono = to_mono(outcome.waveform, outcome.channel_layout).numpy()
+        faults += _sound(mono, file.mono, outcome.sample_rate)
+    return faults
+
+
+def _picture(ours: np.ndarray, theirs: np.ndarray) -> list[str]:
+    if ours.shape != theirs.shape:
+        return [f"frames {ours.shape}, not {theirs.shape}"]
+    off = float(np.abs(ours.astype(float) - theirs).mean(axis=(1, 2, 3)).max())
+    return [] if off <= MOST_OFF else [f"frames off by {off:.1f} of 255"]
+
+
+def _timing(clip: Clip, file: Stated) -> list[str]:
+    """The frame that each tick shows is found by its looks."""
+    ours = clip.frames.float().mean(dim=(2, 3)).numpy()
+    theirs = file.frames.astype(float).mean(axis=2).mean(axis=-1)
+    distances = np.abs(ours[:, None] - theirs[None]).sum(axis=-1)
+    shown = distances.argmin(axis=1).tolist()
+    if sorted(set(shown)) != list(range(len(theirs))):
+        return [f"shows {len(set(shown))} of {len(theirs)} frames"]
+    begins = [shown.index(frame) / float(clip.fps) for frame in range(len(theirs))]
+    late = float(np.abs(np.array(begins) - file.seconds).max())
+    return [] if late <= MOST_SECONDS + 1e-3 else [f"frames {1000 * late:.1f} ms off their time"]
+
+
+def _sound(ours: np.ndarray, theirs: np.ndarray, rate: int) -> list[str]:
+    lag = _lag(ours[0], theirs[0])
+    faults = [] if abs(lag) <= MOST_SECONDS * rate else [f"sound {1000 * lag / rate:.1f} ms late"]
+    ours, theirs = ours[:, max(lag, 0) :], theirs[:, max(-lag, 0) :]
+    shared = min(ours.shape[1], theirs.shape[1])
+    ours, theirs = ours[:, :shared], theirs[:, :shared]
+    change = 20 * log10(np.sqrt((ours**2).mean()) / np.sqrt((theirs**2).mean()))
+    if abs(change) > MOST_DECIBELS:
+        faults.append(f"sound {change:.1f} dB off")
+    if np.corrcoef(ours[0], theirs[0])[0, 1] < 0.95:  # codecs smear what begins suddenly
+        faults.append("another sound")
+    return faults
+
+
+def _lag(ours: np.ndarray, theirs: np.ndarray) -> int:
+    """By how many samples ours is later."""
+    size = len(ours) + len(theirs)
+    likeness = np.fft.irfft(np.fft.rfft(ours, size) * np.fft.rfft(theirs, size).conj(), size)
+    lag = int(likeness.argmax())
+    return lag - size if lag > size // 2 else lag
+
+
+def test_f4_what_a_file_says_of_itself_is_right_or_reported(files):
+    assert len(files) >= 60
+    faults = {file.path.name: found for file in files if (found := _faults(file))}
+    assert not faults
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="there is no ffmpeg to compare with")
+def test_f4_the_same_as_ffmpeg_makes(files):
+    compared, faults = 0, {}
+    for file in files:
+        if file.ffmpeg is None:
+            continue
+        clip = decode_clip(file.path)
+        found = []
+        if file.frames is not None:
+            found += _picture(clip.frames.numpy(), _ffmpeg_frames(file, clip))
+        if file.mono is not None:
+            filters = file.ffmpeg if file.ffmpeg.startswith("aformat") else "anull"
+            mono = to_mono(clip.waveform, clip.channel_layout).numpy()
+            theirs = _on_clock_of_pictures(file, _ffmpeg_sound(file, filters))
+            found += _sound(mono, theirs, clip.sample_rate)
+        compared += 1
+        if found:
+            faults[file.path.name] = found
+    assert compared >= 40
+    assert not faults
+
+
+def _ffmpeg_frames(file: Stated, clip: Clip) -> np.ndarray:
+    _, height, width = clip.shape
+    inputs = ["-i", str(file.path)]
+    filters = ["-vf", file.ffmpeg]
+    if file.ffmpeg == OVER_WHITE:
+        white = f"color=white:size={width}x{height}:rate={float(clip.fps)}"
+        inputs = ["-f", "lavfi", "-i", white, *inputs]
+        filters = ["-filter_complex", "[0][1]overlay=format=gbrp:shortest=1"]
+    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-fps_mode", "passthrough", "-")
+    count = ("-frames:v", str(clip.num_frames))
+    return np.frombuffer(_run(*inputs, *filters, *count, *raw), np.uint8).reshape(
+        -1, height, width, 3
+    )
+
+
+def _on_clock_of_pictures(file: Stated, samples: np.ndarray) -> np.ndarray:
+    """FFmpeg writes raw samples without the times at which the sound and the picture begin."""
+    with av.open(str(file.path)) as container:
+        sound = next(frame for frame in container.decode(audio=0))
+        picture = container.streams.video[0] if container.streams.video else None
+        start = picture.start_time * picture.time_base if picture else Fraction(0)
+        late = round((sound.pts * sound.time_base - start) * sound.sample_rate)
+    return np.pad(samples, ((0, 0), (max(late, 0), 0)))[:, max(-late, 0) :]
+
+
+def _ffmpeg_sound(file: Stated, filters: str) -> np.ndarray:
+    """The mean of a stereo mix that is not lowered: swresample does that to integers only."""
+    raw = ("-af", f"aformat=sample_fmts=fltp,{filters}", "-f", "f32le", "-")
+    samples = np.frombuffer(_run("-i", str(file.path), "-vn", *raw), np.float32)
+    channels = 2 if filters.startswith("aformat") else 1
+    return samples.reshape(-1, channels).mean(axis=1)[None]
+
+
+def _run(*arguments: str) -> bytes:
+    command = ("ffmpeg", "-v", "error", "-threads", "1", *arguments)
+    return subprocess.run(command, check=True, capture_output=True).stdout
