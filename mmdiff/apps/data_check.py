@@ -42,6 +42,7 @@ def data_check(
     seed: int = 0,
     num_workers: int = 2,
     num_rows: int = 12,
+    text_folder: FilePath | None = None,
     output_dir: FilePath = "outputs/data_check",
     paths: dict[str, FilePath] | None = None,
 ) -> int:
@@ -51,10 +52,12 @@ def data_check(
     """
     from mmdiff.apps.data_check_screen import show_report
     from mmdiff.data.checking.check_workers import check_all
+    from mmdiff.data.checking.cut_caption import with_cut_caption
     from mmdiff.data.checking.data_estimate import estimated
     from mmdiff.data.checking.report import ClipReport, DataReport
     from mmdiff.data.checking.report_picture import save_picture
     from mmdiff.data.files.file_clips import FileClips
+    from mmdiff.text.pretrained import saved_tokenizer, text_folders
 
     if num_workers < 0:
         raise UsageError(
@@ -70,10 +73,13 @@ def data_check(
             cure=", ".join(f"data={name}" for name in SOURCES),
         )
     clips = files.clips
+    tokenizer = None if text_folder is None else saved_tokenizer(text_folders(text_folder)[0])
     rows: dict[int, ClipReport] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("checking clips", total=len(clips))
         for index, row in check_all(clips, num_workers=num_workers):
+            if tokenizer is not None and index < len(clips.entries):
+                row = with_cut_caption(row, clips.entries[index].caption, tokenizer)
             rows[index] = row
             progress.advance(task)
     report = DataReport(tuple(rows[index] for index in sorted(rows)), files.max_bad_fraction)

@@ -16,6 +16,8 @@ from mmdiff.data.checking.report import ClipReport, DataReport
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.media.clip import Clip
 from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.pipelines.folder import pipeline_folder
+from mmdiff.training.warm_start import frozen_text_model
 from tools.write_bounce import write_bounce
 
 
@@ -121,3 +123,26 @@ def test_sizes_in_words(size, words):
 def test_write_bounce_tells_a_folder_that_is_in_use(folder):
     with pytest.raises(FileExistsError, match="--overwrite"):
         write_bounce(folder, num_clips=3)
+
+
+def test_captions_that_are_cut_are_counted(folder, tmp_path, capsys):
+    """By the length that the text encoder keeps with its tokenizer; 512 of the bundled one."""
+    root = tmp_path / "clips"
+    root.mkdir()
+    for index, caption in enumerate(("one two three", "one two three four", "red " * 600)):
+        (root / f"{index}.mp4").write_bytes((folder / f"0000{index}.mp4").read_bytes())
+        (root / f"{index}.txt").write_text(caption)
+    assert run(root, tmp_path / "a", "data.batch_size=1") == 0
+    shown = capsys.readouterr().out
+    assert "2 kept, 1 adapted" in shown and "caption cut 601 -> 512 tokens" in shown
+
+    text = frozen_text_model(str(pipeline_folder(None)), max_length=6)
+    counts = [len(text.tokenizer(words).input_ids) for words in ("one two three", "red " * 600)]
+    assert counts[0] > 6
+    text.tokenizer.save_pretrained(tmp_path / "own/tokenizer")
+    text.text_encoder.save_pretrained(tmp_path / "own/text_encoder")
+    assert run(root, tmp_path / "b", f"text_folder={tmp_path / 'own'}") == 0
+    shown = capsys.readouterr().out
+    assert "3 adapted" in shown and "-> 6 tokens, and 2 like it" in shown
+    assert run(root, tmp_path / "c", "text_folder=null") == 0
+    assert "caption cut" not in capsys.readouterr().out
