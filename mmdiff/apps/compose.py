@@ -33,6 +33,7 @@ from mmdiff.apps.library_ranges import check_ranges
 from mmdiff.apps.plain_values import check_values, in_order
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.targets import ROOMS, resolve_target
+from mmdiff.apps.terminal import announce_libraries
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.secret_values import secret_in
 
@@ -41,6 +42,7 @@ _HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 def _bundled(part: str = "") -> str:
     """${bundled:vae}: the folder of a component of the bundled model; ${bundled:}: all of it."""
+    announce_libraries()
     from mmdiff.pipelines.folder import pipeline_folder
 
     return str(pipeline_folder(None) / part)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmdiff.apps.compose import built, check_nodes, save_resolved
-from mmdiff.apps.data_check_screen import show_report
+from mmdiff.apps.next_step import after_data_check, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.usage_error import UsageError
@@ -19,15 +20,21 @@ SOURCES = ("folder", "pairs", "shards")
 
 
 def main(words: Sequence[str]) -> int:
-    return run_verb("data-check", start, words)
+    return run_verb("data-check", partial(start, words=words), words)
 
 
-def start(config: dict[str, Any]) -> int:
-    """Check the configuration, keep it beside the report, check the clips."""
+def start(config: dict[str, Any], *, words: Sequence[str] = ()) -> int:
+    """Check the configuration, keep it beside the report, check the clips.
+
+    words: of the command line, for the command that comes next.
+    """
     check_arguments(data_check, config)
     check_nodes(config)
     save_resolved(config, Path(config["output_dir"]))
-    return data_check(**{key: built(value) for key, value in config.items()})
+    code = data_check(**{key: built(value) for key, value in config.items()})
+    if code == 0:
+        show_next(after_data_check(words, config))
+    return code
 
 
 def data_check(
@@ -43,6 +50,7 @@ def data_check(
 
     Raises UsageError for data that are not files.
     """
+    from mmdiff.apps.data_check_screen import show_report
     from mmdiff.data.checking.check_workers import check_all
     from mmdiff.data.checking.data_estimate import estimated
     from mmdiff.data.checking.report import ClipReport, DataReport

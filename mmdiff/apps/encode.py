@@ -7,14 +7,16 @@ encode ...
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmdiff.apps.compose import built, check_nodes, save_resolved
 from mmdiff.apps.device import chosen_device
+from mmdiff.apps.next_step import after_encode, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
-from mmdiff.apps.terminal import log_to_terminal
+from mmdiff.apps.terminal import announce_libraries, log_to_terminal
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.values.file_path import FilePath
 
@@ -37,11 +39,15 @@ _NOT_FOR_ENCODE = ("paths", "output_dir", "data", "dataset", "text_folder", "see
 
 
 def main(words: Sequence[str]) -> int:
-    return run_verb("encode", start, words)
+    return run_verb("encode", partial(start, words=words), words)
 
 
-def start(config: dict[str, Any]) -> int:
-    """Check the configuration, keep it beside the log, fill the cache."""
+def start(config: dict[str, Any], *, words: Sequence[str] = ()) -> int:
+    """Check the configuration, keep it beside the log, fill the cache.
+
+    words: of the command line, for the command that comes next.
+    """
+    announce_libraries()
     from mmdiff.data.context_cache import fill_contexts
     from mmdiff.data.encode import encode
 
@@ -75,6 +81,8 @@ def start(config: dict[str, Any]) -> int:
     if config["text_folder"] is not None and rank == 0:
         captions = [one.caption for one in facts]
         fill_contexts(config["folder"], captions, text=config["text_folder"], device=device)
+    if rank == 0:
+        show_next(after_encode(words, config))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_type_hints
 
 from rich.console import Console
 
+from mmdiff.apps.next_step import after_export, show_next
 from mmdiff.apps.run import run_call
 from mmdiff.apps.run_folder import (
     component_folders,
@@ -16,7 +17,7 @@ from mmdiff.apps.run_folder import (
     shape_trained_on,
     trained_for,
 )
-from mmdiff.apps.terminal import log_to_terminal
+from mmdiff.apps.terminal import announce_libraries, log_to_terminal
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import share
 from mmdiff.values.file_path import FilePath
@@ -54,6 +55,7 @@ def export(
     log_to_terminal()
     target = Path(output_dir)
     check_target(target, overwrite=overwrite)
+    announce_libraries()
     target.parent.mkdir(parents=True, exist_ok=True)
     shape = {"num_frames": 33, "height": 64, "width": 64, **shape_trained_on(Path(diffusion_run))}
     asked = {"num_frames": default_num_frames, "height": default_height, "width": default_width}
@@ -89,6 +91,7 @@ def export(
     for part in sorted(path for path in target.iterdir() if path.is_dir()):
         line = f"  {part.name:<14} {megabytes(part):6.2f} MB"
         console.print(line, markup=False, highlight=False, style="dim")
+    show_next(after_export(output_dir, diffusion_run))
     return 0
 
 

@@ -94,6 +94,7 @@ def generate(
         output_dir=Path(output_dir),
     )
     _check_targets(targets, make_folder=output is None, overwrite=overwrite)
+    announce_libraries()
     settings: dict[str, Any] = {
         "negative_prompt": negative_prompt,
         "modalities": modalities,

@@ -139,6 +139,18 @@ def shape_trained_on(run: Path) -> dict[str, int]:
     return _clip_of(counts.most_common(1)[0][0]) if counts else {}
 
 
+def captions_trained_on(run: Path) -> list[str]:
+    """Of the clips of a diffusion run, in their order; none where its cache is not there."""
+    from mmdiff.data.latent_cache import LatentCache, StaleCache
+
+    data = _configuration(run).get("data") or {}
+    cache = (data.get("dataset") or {}).get("folder")
+    try:
+        return [] if cache is None else [one.caption for one in LatentCache(cache).entries()]
+    except (OSError, StaleCache):
+        return []
+
+
 def _clip_of(shape: tuple[int, ...]) -> dict[str, int]:
     from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder as Autoencoder
 

@@ -4,7 +4,6 @@ import gc
 import io
 import logging
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Iterator
@@ -36,17 +35,6 @@ def quick_imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def announce_next(command: str, *, purpose: str) -> None:
-    """The last line of a verb: the command that goes on from what it made."""
-    line = f"next, {purpose}: {command}"
-    Console(soft_wrap=True).print(line, markup=False, highlight=False)
-
-
-def as_word(key: str, value: object) -> str:
-    """`key=value` as it is typed in a shell."""
-    return shlex.quote(f"{key}={value}")
 
 
 def sampling_bar() -> dict[str, Any]:

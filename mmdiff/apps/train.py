@@ -8,8 +8,10 @@ from typing import Any
 
 from mmdiff.apps.compose import check_nodes, save_resolved
 from mmdiff.apps.known_keys import options_of
+from mmdiff.apps.next_step import after_train, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.run_lock import run_lock
+from mmdiff.apps.terminal import announce_libraries
 from mmdiff.apps.train_settings import TrainSettings, check_train_settings, check_trainer
 from mmdiff.apps.usage_error import UsageError
 
@@ -21,11 +23,21 @@ def main(words: Sequence[str]) -> int:
     # Started by torchrun: this process is one worker of several.
     is_rank = "LOCAL_RANK" in os.environ
     is_dated = not any(word.startswith(("output_dir=", "hydra.run.dir=")) for word in words)
-    return run_verb("train", partial(start, is_rank=is_rank, is_dated=is_dated), words)
+    action = partial(start, is_rank=is_rank, is_dated=is_dated, words=words)
+    return run_verb("train", action, words)
 
 
-def start(config: Mapping[str, Any], *, is_rank: bool = False, is_dated: bool = False) -> int:
-    """Check everything that can be checked, then train in this process or in several."""
+def start(
+    config: Mapping[str, Any],
+    *,
+    is_rank: bool = False,
+    is_dated: bool = False,
+    words: Sequence[str] = (),
+) -> int:
+    """Check everything that can be checked, then train in this process or in several.
+
+    words: of the command line, for the command that comes next.
+    """
     if is_rank and is_dated:
         raise UsageError(
             "ranks that torchrun starts cannot agree on a dated folder",
@@ -39,6 +51,7 @@ def start(config: Mapping[str, Any], *, is_rank: bool = False, is_dated: bool = 
             belongs=f"conf/experiment/: {', '.join(known)}",
             cure=f"mmdiff train experiment={known[0] if known else '...'}",
         )
+    announce_libraries()
     from mmdiff.apps.resume import find_checkpoint
 
     check_train_settings(config)
@@ -51,7 +64,10 @@ def start(config: Mapping[str, Any], *, is_rank: bool = False, is_dated: bool = 
     folder = Path(config["output_dir"])
     with run_lock(folder):
         resolved = save_resolved(config, folder)
-        return run_here(config) if count == 1 or is_rank else run_several(resolved, count)
+        code = run_here(config) if count == 1 or is_rank else run_several(resolved, count)
+    if code == 0 and (folder / "components").is_dir():
+        show_next(after_train(words, config))
+    return code
 
 
 def num_processes(trainer: Mapping[str, Any]) -> int:

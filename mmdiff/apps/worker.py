@@ -8,7 +8,7 @@ Hydra does not compose here, so all ranks of a run have exactly the same configu
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, Timer
 from torch.distributed.elastic.multiprocessing.errors import record
+from torch.nn import ModuleDict
 
 from mmdiff.apps.compose import instantiate, load_resolved
 from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
@@ -40,12 +41,43 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
     checkpoint = find_checkpoint(config)
     module, data = instantiate(config["module"]), instantiate(config["data"])
     trainer = build_trainer(config)
+    if trainer.is_global_zero:
+        for line in described_run(trainer, module, data, config):
+            _log.info(line)
     if checkpoint is not None:
         _log.info("resuming from %s", checkpoint)
         tell_changes(checkpoint, config)
         tell_nothing_left(checkpoint, config)
     trainer.fit(module, data, ckpt_path=checkpoint)
     return trainer
+
+
+def described_run(
+    trainer: pl.Trainer, module: Any, data: Any, config: Mapping[str, Any]
+) -> Iterator[str]:
+    """What is trained, on what, where, and the folder: one line each."""
+    trained = module.trained
+    parts = (
+        dict(trained.items())
+        if isinstance(trained, ModuleDict)
+        else {type(trained).__name__: trained}
+    )
+    sizes = [f"{name} {_millions(part)}" for name, part in parts.items()]
+    critic = [] if module.critic is None else [f"critic {_millions(module.critic)}"]
+    yield f"parameters: {', '.join(sizes + critic)}"
+    size, clips = data.batch_size, len(data.dataset)
+    batch = f"batches of {size}" if isinstance(size, int) else f"batches of {dict(size)}"
+    buckets = getattr(data.dataset, "buckets", {})
+    kinds = f" in {len(buckets)} buckets" if len(buckets) > 1 else ""
+    once = f", {clips // size:,} batches to see each once" if isinstance(size, int) else ""
+    yield f"data: {clips:,} clips{kinds}, {batch}{once}; {trainer.max_steps:,} steps"
+    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
+    yield f"device: {device}, {trainer.precision}, {torch.get_num_threads()} threads"
+    yield f"folder: {config['output_dir']}"
+
+
+def _millions(module: Any) -> str:
+    return f"{sum(weight.numel() for weight in module.parameters()) / 1e6:.2f} M"
 
 
 def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:

@@ -1,6 +1,7 @@
 """The five commands of the README's "On your own clips", and the clip that comes out."""
 
 import csv
+import shlex
 from pathlib import Path
 
 import pytest
@@ -31,34 +32,45 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_from_a_folder_of_clips_to_a_clip_of_its_model(clips: Path, tmp_path: Path) -> None:
+def test_each_verb_says_the_next_command_from_a_folder_to_a_clip_of_its_model(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = ["data=folder", f"data.root={clips}", "data.max_bad_fraction=0.5", *SPEC]
     small = ["data.batch_size=2", "data.num_workers=0", "max_steps=2", "trainer.precision=32-true"]
-    assert main(["data-check", *files, "num_workers=1", f"output_dir={tmp_path / 'check'}"]) == 0
 
-    vae_run, cache, run = (tmp_path / name for name in ("vae", "cache", "own"))
-    words = ["train", "experiment=finetune/video_autoencoder", *files, *small]
-    assert main([*words, f"output_dir={vae_run}"]) == 0
+    def run(*words: str) -> list[str]:
+        """The words of the command that is said to come next."""
+        assert main(words) == 0
+        last = capsys.readouterr().out.strip().splitlines()[-1]
+        assert last.startswith("next: mmdiff ")
+        return shlex.split(last.removeprefix("next: mmdiff "))
 
-    words = [f"vae={vae_run / 'components/vae'}", f"folder={cache}"]
-    assert main(["encode", *files, *words, f"output_dir={tmp_path / 'encode'}"]) == 0
+    vae_run, cache, own = (tmp_path / name for name in ("own vae", "cache", "own"))
+    train = run("data-check", *files, "num_workers=1", f"output_dir={tmp_path / 'check'}")
+    encode = run(*train, *small, f"output_dir={vae_run}")
+    encode += [f"folder={cache}", f"output_dir={tmp_path / 'encode'}"]
+    train = run(*encode)
     assert len(LatentCache(cache).entries()) == 6
     assert {shard.shapes["video"] for shard in LatentCache(cache).shards()} == {
         *((16, 3, 4, 4), (16, 1, 4, 4))
     }
+    export = run(*train, *small, f"output_dir={own}")
+    assert f"vae_run={vae_run / 'components/vae'}" in export
+    words = [word for word in export if not word.startswith("vae_run=")]
+    assert main(words) == 2  # its latents are not those of the bundled autoencoder
+    capsys.readouterr()
+    generate = run(*export)
 
-    words = ["train", "experiment=finetune/diffusion", f"data.dataset.folder={cache}", *small]
-    assert main([*words, f"output_dir={run}"]) == 0
-
-    pipeline, clip = tmp_path / "pipeline", tmp_path / "clip.mp4"
-    words = [f"diffusion_run={run}", f"output_dir={pipeline}"]
-    assert main(["export", *words]) == 2  # its latents are not those of the bundled autoencoder
-    assert main(["export", f"vae_run={vae_run}", *words]) == 0
-    words = [f"checkpoint={pipeline}", "prompt=a red circle", f"output={clip}"]
-    words += ["num_inference_steps=2", f"output_dir={tmp_path / 'generate'}"]
-    assert main(["generate", *words]) == 0  # of the size that it was trained on
+    clip = tmp_path / "clip.mp4"
+    words = [f"output={clip}", "num_inference_steps=2", "seed=1", "overwrite=true"]
+    assert main([*generate, *words]) == 0  # of the size that it was trained on
     made = read_clip(clip)
-    assert made.frames.shape == (9, 32, 32, 3) and made.waveform is not None
+    assert made.frames is not None and made.waveform is not None
+    assert made.frames.shape == (9, 32, 32, 3)
+    assert "no training caption holds" not in capsys.readouterr().err
+    words[-2] = "prompt=a zebra"
+    assert main([*generate[:2], *words]) == 0
+    assert "no training caption holds: zebra" in capsys.readouterr().err
 
 
 @pytest.mark.slow
