@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,21 @@ SOURCES = ("folder", "pairs", "shards")
 
 
 def main(words: Sequence[str]) -> int:
-    def action(config: dict[str, Any]) -> int:
-        code = start(config)
-        if code == 0:
-            show_next(after_data_check(words, config))
-        return code
-
-    return run_verb("data-check", action, words)
+    return run_verb("data-check", partial(start, words=words), words)
 
 
-def start(config: dict[str, Any]) -> int:
-    """Check the configuration, keep it beside the report, check the clips."""
+def start(config: dict[str, Any], *, words: Sequence[str] = ()) -> int:
+    """Check the configuration, keep it beside the report, check the clips.
+
+    words: of the command line, for the command that comes next.
+    """
     check_arguments(data_check, config)
     check_nodes(config)
     save_resolved(config, Path(config["output_dir"]))
-    return data_check(**{key: built(value) for key, value in config.items()})
+    code = data_check(**{key: built(value) for key, value in config.items()})
+    if code == 0:
+        show_next(after_data_check(words, config))
+    return code
 
 
 def data_check(

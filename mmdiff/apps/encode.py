@@ -7,6 +7,7 @@ encode ...
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,16 +39,14 @@ _NOT_FOR_ENCODE = ("paths", "output_dir", "data", "dataset", "text_folder", "see
 
 
 def main(words: Sequence[str]) -> int:
-    def action(config: dict[str, Any]) -> None:
-        start(config)
-        if os.environ.get("RANK", "0") == "0":
-            show_next(after_encode(words, config))
-
-    return run_verb("encode", action, words)
+    return run_verb("encode", partial(start, words=words), words)
 
 
-def start(config: dict[str, Any]) -> int:
-    """Check the configuration, keep it beside the log, fill the cache."""
+def start(config: dict[str, Any], *, words: Sequence[str] = ()) -> int:
+    """Check the configuration, keep it beside the log, fill the cache.
+
+    words: of the command line, for the command that comes next.
+    """
     announce_libraries()
     from mmdiff.data.context_cache import fill_contexts
     from mmdiff.data.encode import encode
@@ -82,6 +81,8 @@ def start(config: dict[str, Any]) -> int:
     if config["text_folder"] is not None and rank == 0:
         captions = [one.caption for one in facts]
         fill_contexts(config["folder"], captions, text=config["text_folder"], device=device)
+    if rank == 0:
+        show_next(after_encode(words, config))
     return 0
 
 

@@ -17,12 +17,12 @@ from mmdiff.apps.terminal import (
     announce_libraries,
     quick_imports,
     quieten_libraries,
-    sampling_bar,
 )
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import check_writable, made_folder, write_files
 from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
 from mmdiff.values.file_path import FilePath
+from mmdiff.values.progress import bar_arguments
 
 if TYPE_CHECKING:
     from mmdiff.conditioning.condition import Condition
@@ -164,7 +164,8 @@ def load_pipeline(
     quieten_libraries()
     precisions = {"transformer": getattr(torch, DTYPES[dtype]), "default": torch.float32}
     pipe = MMDiffPipeline.from_pretrained(checkpoint, dtype=precisions).to(target)
-    pipe.set_progress_bar_config(**sampling_bar())
+    line = "step {n_fmt} of {total_fmt}, {remaining} left"
+    pipe.set_progress_bar_config(**bar_arguments("sampling", line=line))
     return pipe
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+from mmdiff.apps.command_line import first_of_sweeps
+
 # class of a data module of files -> the option of the group data that makes it
 FILES = {
     "FolderData": "folder",
@@ -87,7 +89,10 @@ def _data(config: Mapping[str, Any], words: Sequence[str]) -> list[str]:
     option = FILES.get(str(node.get("_target_")).rsplit(".", 1)[-1])
     if option is None:
         return []
-    return [f"data={option}", *(word for word in words if word.startswith("data."))]
+    chosen = [word for word in words if word.startswith("data.")]
+    if {"-m", "--multirun"} & set(words):
+        chosen = first_of_sweeps(chosen)
+    return [f"data={option}", *chosen]
 
 
 def _command(verb: str, *, data: Sequence[str] = (), **values: Any) -> str:

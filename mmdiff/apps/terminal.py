@@ -1,14 +1,12 @@
 """What a verb that takes its time writes on the screen while it runs."""
 
 import gc
-import io
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -34,24 +32,6 @@ def quick_imports() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def sampling_bar() -> dict[str, Any]:
-    """How diffusers' bar of steps is shown (arguments of tqdm): a bar that moves at every step on a
-    terminal, a line of a log every ten seconds elsewhere."""
-    if sys.stderr.isatty():
-        return {"desc": "sampling", "leave": False, "mininterval": 0, "miniters": 1}
-    line = "{desc}: step {n_fmt} of {total_fmt}, {remaining} left"
-    return {"desc": "sampling", "file": _Lines(), "bar_format": line, "mininterval": 10}
-
-
-class _Lines(io.TextIOBase):
-    """Where tqdm would write over its line, each state becomes a line of its own."""
-
-    def write(self, text: str) -> int:
-        if text.strip():
-            sys.stderr.write(text.strip() + "\n")
-        return len(text)
 
 
 def log_to_terminal() -> None:

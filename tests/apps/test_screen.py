@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from tqdm import tqdm
 
-from mmdiff.apps.terminal import sampling_bar
+from mmdiff.values import progress
 
 FIRST = """
 import io, sys, time
@@ -46,10 +47,10 @@ def test_every_verb_says_what_it_does_before_it_loads_libraries(words, tmp_path)
     assert float(seconds) < 2
 
 
-def test_off_a_terminal_each_state_of_the_bar_is_a_line(capsys):
-    from tqdm import tqdm
-
-    with tqdm(total=3, **sampling_bar() | {"mininterval": 0}) as bar:
+def test_off_a_terminal_each_state_of_the_bar_is_a_line(capsys, monkeypatch):
+    monkeypatch.setitem(progress.SECONDS_BETWEEN, "line", 0)
+    line = "step {n_fmt} of {total_fmt}, {remaining} left"
+    with tqdm(total=3, **progress.bar_arguments("sampling", line=line)) as bar:
         for _ in range(3):
             bar.update()
     lines = capsys.readouterr().err.splitlines()

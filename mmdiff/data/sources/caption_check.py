@@ -41,6 +41,8 @@ def check_caption(raw: object, *, file: str) -> Caption | Rejection:
         return _refused(file, f"is of type {type(raw).__name__}, not text")
     if len(raw) > MAX_CHARACTERS:
         return _refused(file, f"has {len(raw):,} characters; at most {MAX_CHARACTERS:,} are read")
+    if raw.isprintable() and (text := raw.strip()):
+        return Caption(text)  # nearly all: nothing below would be found
     if any(ord(sign) in UNDECODABLE for sign in raw):
         return _refused(file, "is not UTF-8: save it as UTF-8")
     if "\0" in raw:

@@ -3,26 +3,53 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
 
 from mmdiff.data.sources.caption_check import Caption, check_caption
 from mmdiff.data.sources.clip_entry import ClipEntry, Listing, Media
 from mmdiff.data.sources.confined_path import ConfinedPath
 from mmdiff.data.sources.list_fault import list_fault
 from mmdiff.data.sources.media_span import MediaSpan
+from mmdiff.data.sources.table_row import MOST_CLIPS
 from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.values.progress import bar_arguments
 
 Resolve = Callable[[str], ConfinedPath | Rejection]
 
 
+MOST_REJECTED = 10**5  # of a list with more bad rows than good ones: it is no list of clips
+SHOWN_AFTER_SECONDS = 2.0
+
+
+def _bar() -> "tqdm[NoReturn]":
+    arguments = bar_arguments("listing clips", line="{n_fmt}")
+    return tqdm(unit=" clips", delay=SHOWN_AFTER_SECONDS, **arguments)
+
+
 @dataclass
 class ListingBuilder:
-    """Collects entries and rejections in the order in which they are added."""
+    """Collects entries and rejections in the order in which they are added, with a bar where that
+    takes long.
+
+    Raises ValueError for more than `MOST_CLIPS`, and for more than `MOST_REJECTED` rejections where
+    they are most of all.
+    """
 
     _entries: dict[str, ClipEntry] = field(default_factory=dict)
     _rejections: list[Rejection] = field(default_factory=list)
+    _bar: "tqdm[NoReturn]" = field(default_factory=_bar)
 
     def reject(self, rejection: Rejection) -> None:
         self._rejections.append(rejection)
+        self._bar.update()
+        bad, good = len(self._rejections), len(self._entries)
+        if bad > MOST_REJECTED and bad > good:
+            raise ValueError(
+                f"{bad:,} of the first {bad + good:,} clips of the list cannot be read, so it is "
+                f"read no further; the last of them: {rejection.message}"
+            )
 
     def add(
         self,
@@ -56,6 +83,12 @@ class ListingBuilder:
         self._entries[key] = ClipEntry(
             key, checked.text, media, audio, start, end, sha256, audio_sha256, notes
         )
+        self._bar.update()
+        if len(self._entries) > MOST_CLIPS:
+            raise ValueError(
+                f"the list names more than {MOST_CLIPS:,} clips, the most of one source; "
+                "cut it into several: data=several"
+            )
 
     def add_named(
         self,
@@ -88,4 +121,5 @@ class ListingBuilder:
         )
 
     def build(self) -> Listing:
+        self._bar.close()
         return Listing(tuple(self._entries.values()), tuple(self._rejections))

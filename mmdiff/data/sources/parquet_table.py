@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mmdiff.data.sources.table_row import MAX_TABLE_BYTES, Rows, TableRow
+from mmdiff.data.sources.table_row import MAX_TABLE_BYTES, MOST_CLIPS, Rows, TableRow
 
 if TYPE_CHECKING:
     from pyarrow import Array, Scalar
@@ -26,13 +26,23 @@ def parquet_rows(path: Path, columns: Collection[str]) -> Rows:
     only, as others may hold what Python cannot."""
     with _opened(path) as file:
         wanted = [name for name in file.schema_arrow.names if name in columns]
-        number = 0
+        number = unpacked = 0
         for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
+            # what the file states is before dictionaries and repeated values are written out
+            unpacked += batch.nbytes
+            _check_bytes(path, unpacked)
             values = [_cells(column) for column in batch.columns]
             for row in zip(*values, strict=True):
                 number += 1
                 cells = dict(zip(batch.schema.names, row, strict=True))
                 yield TableRow(f"{path.name} row {number}", MappingProxyType(cells))
+
+
+def _check_bytes(path: Path, unpacked: int) -> None:
+    if unpacked > MAX_TABLE_BYTES:
+        raise ValueError(
+            f"{path} unpacks to {unpacked:,} bytes; a table may have {MAX_TABLE_BYTES:,}"
+        )
 
 
 def _cells(column: "Array") -> list[object]:
@@ -69,11 +79,10 @@ def _opened(path: Path) -> Iterator["ParquetFile"]:
     try:
         with ParquetFile(path) as file:
             groups = (file.metadata.row_group(i) for i in range(file.num_row_groups))
-            unpacked = sum(group.total_byte_size for group in groups)
-            if unpacked > MAX_TABLE_BYTES:
-                raise ValueError(
-                    f"{path} unpacks to {unpacked:,} bytes; a table may have {MAX_TABLE_BYTES:,}"
-                )
+            _check_bytes(path, sum(group.total_byte_size for group in groups))
+            if file.metadata.num_rows > MOST_CLIPS:
+                rows = f"{file.metadata.num_rows:,} rows"
+                raise ValueError(f"{path} has {rows}; a table may have {MOST_CLIPS:,}")
             yield file
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{path} is damaged or no Parquet table: {error}") from error

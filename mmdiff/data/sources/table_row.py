@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mmdiff.media.rejection import Rejection
 
+MOST_CLIPS = 10**7  # that one source may list
 MAX_TABLE_BYTES = 2**30  # what a table may hold, unpacked; more is no list of clips
 
 

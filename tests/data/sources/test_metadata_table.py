@@ -14,6 +14,7 @@ from mmdiff.data.sources.caption_check import check_caption
 from mmdiff.data.sources.clip_folder import ClipFolder
 from mmdiff.data.sources.media_span import MediaSpan
 from mmdiff.data.sources.metadata_table import MetadataRow, read_metadata
+from mmdiff.data.sources.table_row import MOST_CLIPS
 from mmdiff.media.rejection import Reason, Rejection
 
 Row = dict[str, object]
@@ -238,3 +239,25 @@ def test_v9_a_cell_that_is_too_long_is_told_with_its_cure(tmp_path):
     path.write_text(f"file_name,text\na.mp4,{'x' * 140_000}\nb.mp4,ok\n")
     with pytest.raises(ValueError, match=r"line 2: .*shorten the text of that line"):
         list(read_metadata(path))
+
+
+def test_a_small_parquet_that_unfolds_to_gigabytes_is_refused(tmp_path):
+    """Repeated values take no room in the file, so what it states is far below the limit."""
+    path = tmp_path / "metadata.parquet"
+    part = pyarrow.table({"file_name": ["a.mp4"] * 10_000, "text": ["x" * 10_000] * 10_000})
+    with pyarrow.parquet.ParquetWriter(path, part.schema) as writer:
+        for _ in range(11):
+            writer.write_table(part)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(ValueError, match=r"unpacks to 1,0\d\d,\d{3},\d{3} bytes"):
+        for _ in read_metadata(path):
+            pass
+
+
+def test_more_rows_than_any_list_of_clips_are_refused_before_one_is_read(tmp_path):
+    path = tmp_path / "metadata.parquet"
+    empty = pyarrow.nulls(MOST_CLIPS + 1, pyarrow.string())
+    pyarrow.parquet.write_table(pyarrow.table({"file_name": empty, "text": empty}), path)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(ValueError, match="has 10,000,001 rows; a table may have 10,000,000"):
+        next(read_metadata(path))

@@ -1,0 +1,42 @@
+"""Long lists: read with a bar, and no further than they can be meant."""
+
+import pytest
+
+from mmdiff.data.sources import listing_builder
+from mmdiff.data.sources.clip_folder import ClipFolder
+from mmdiff.values import progress
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two clips, and a table that names them and twenty that are not there."""
+    names = [f"{index}.mp4" for index in range(22)]
+    for name in names[:2]:
+        (tmp_path / name).touch()
+    lines = ["file_name,text", *(f"{name},a ball" for name in names)]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_a_list_of_little_but_faults_is_read_no_further(root, monkeypatch):
+    assert len(ClipFolder(root).listing().rejections) == 20
+    monkeypatch.setattr(listing_builder, "MOST_REJECTED", 10)
+    with pytest.raises(ValueError, match=r"11 of the first 13 clips .* '12.mp4' is not there"):
+        ClipFolder(root).listing()
+
+
+def test_a_list_of_more_clips_than_a_source_may_have_is_refused(root, monkeypatch):
+    monkeypatch.setattr(listing_builder, "MOST_CLIPS", 1)
+    with pytest.raises(ValueError, match="more than 1 clips"):
+        ClipFolder(root).listing()
+
+
+def test_a_list_that_takes_long_says_how_far_it_is(root, monkeypatch, capsys):
+    ClipFolder(root).listing()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(listing_builder, "SHOWN_AFTER_SECONDS", 0)
+    monkeypatch.setitem(progress.SECONDS_BETWEEN, "line", 0)
+    ClipFolder(root).listing()
+    lines = capsys.readouterr().err.splitlines()
+    assert "listing clips: 7" in lines
+    assert lines[-1] == "listing clips: 22"
