@@ -37,21 +37,6 @@ def start(
     The last validation loss, where there was one: what a sweep makes small; else the exit code.
     """
     is_dated = not any(word.startswith(("output_dir=", "hydra.run.dir=")) for word in words)
-    action = partial(start, is_rank=is_rank, is_dated=is_dated, words=words)
-    return run_verb("train", action, words)
-
-
-def start(
-    config: Mapping[str, Any],
-    *,
-    is_rank: bool = False,
-    is_dated: bool = False,
-    words: Sequence[str] = (),
-) -> int:
-    """Check everything that can be checked, then train in this process or in several.
-
-    words: of the command line, for the command that comes next.
-    """
     if is_rank and is_dated:
         raise UsageError(
             "ranks that torchrun starts cannot agree on a dated folder",
@@ -85,7 +70,8 @@ def start(
         find_checkpoint(config)
         resolved = save_resolved(config, folder)
         code = run_here(config) if count == 1 or is_rank else run_several(resolved, count)
-    if code == 0 and (folder / "components").is_dir():
+    has_failed = isinstance(code, int) and code != 0
+    if not has_failed and (folder / "components").is_dir() and not is_rank:
         show_next(after_train(words, config))
     return code
 

@@ -105,6 +105,12 @@ def _millions(module: Any) -> str:
     return f"{sum(weight.numel() for weight in module.parameters()) / 1e6:.2f} M"
 
 
+def _built(config: Mapping[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
+    """Module and data, with the initial weights of the seed; nothing draws from it in a step."""
+    pl.seed_everything(config["seed"], verbose=False)
+    return instantiate(config["module"]), instantiate(config["data"])
+
+
 def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
     """The trainer with callbacks, loggers and our checkpoints; RanksDisagree if it does not span
     all processes."""
