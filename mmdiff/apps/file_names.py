@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 MAX_LENGTH = 60
@@ -18,16 +19,19 @@ def file_stem(prompt: str) -> str:
     return stem
 
 
+def numbered(path: Path, index: int) -> Path:
+    return path.with_name(f"{path.stem}-{index:03d}{path.suffix}")
+
+
 def clip_paths(
-    prompts: list[str], *, suffix: str, output: Path | None, output_dir: Path
+    prompts: list[str], *, suffixes: Sequence[str], output: Path | None, output_dir: Path
 ) -> list[Path]:
     """One path a clip: `output`, numbered when there are several, or names in `output_dir`."""
     if output is not None and len(prompts) == 1:
         return [output]
     if output is not None:
-        return [
-            output.with_name(f"{output.stem}-{i:03d}{output.suffix}") for i in range(len(prompts))
-        ]
+        return [numbered(output, index) for index in range(len(prompts))]
     if len(prompts) == 1:
-        return [output_dir / f"{file_stem(prompts[0])}{suffix}"]
-    return [output_dir / f"{i:03d}-{file_stem(text)}{suffix}" for i, text in enumerate(prompts)]
+        return [output_dir / f"{file_stem(prompts[0])}{suffixes[0]}"]
+    named = enumerate(zip(prompts, suffixes, strict=True))
+    return [output_dir / f"{i:03d}-{file_stem(text)}{suffix}" for i, (text, suffix) in named]

@@ -1,17 +1,19 @@
 """mmdiff generate: clips with sound from prompts."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
+from mmdiff.apps.clip_jobs import check_range, clip_jobs, columns_of_prompts, targets_of
 from mmdiff.apps.device import chosen_device
-from mmdiff.apps.file_names import clip_paths
 from mmdiff.apps.guidance_arguments import guidance_arguments
-from mmdiff.apps.prompt_list import read_prompts
+from mmdiff.apps.prompt_list import prompt_rows
 from mmdiff.apps.run import run_call
+from mmdiff.apps.signature import annotations
 from mmdiff.apps.terminal import (
     announce,
     announce_libraries,
@@ -25,11 +27,10 @@ from mmdiff.values.file_path import FilePath
 from mmdiff.values.progress import bar_arguments
 
 if TYPE_CHECKING:
-    from mmdiff.conditioning.condition import Condition
     from mmdiff.media.clip import Clip
     from mmdiff.pipelines.pipeline import MMDiffPipeline
 
-MAX_SEED = 2**63 - 1
+FILES = ("image", "video", "audio")
 MOST_WORDS = 8
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
@@ -71,38 +72,12 @@ def generate(
     output_dir: FilePath = "outputs/generate",
     paths: dict[str, FilePath] | None = None,
 ) -> int:
-    """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar."""
-    console = Console(soft_wrap=True)
-    given: list[Condition] = []
-    note = ""
-    if any(one is not None for one in (condition, conditions, image, video, audio)):
-        announce_libraries()
-        from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
+    """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar.
 
-        given = chosen_conditions(condition, conditions, image=image, video=video, audio=audio)
-        note = noted(given)
-        if prompt is None and prompts is None and brings_a_half(given):
-            prompt = ""
-    texts = [text for text in read_prompts(prompt, prompts) for _ in range(_positive(num_clips))]
-    _check_range("batch_size", batch_size, 1, 4096)
-    _check_range("seed", seed, 0, MAX_SEED - len(texts))
-    wanted = modalities or ["video", "audio"]
-    targets = clip_paths(
-        texts,
-        suffix=checked_suffix(output, wanted, num_frames),
-        output=Path(output) if output is not None else None,
-        output_dir=Path(output_dir),
-    )
-    _check_targets(targets, make_folder=output is None, overwrite=overwrite)
-    announce_libraries()
-    settings: dict[str, Any] = {
-        "negative_prompt": negative_prompt,
-        "modalities": modalities,
-        "num_frames": num_frames,
-        "height": height,
-        "width": width,
-        "num_inference_steps": num_inference_steps,
-    }
+    What is said of one clip may be said in the row of its prompt instead.
+    """
+    console = Console(soft_wrap=True)
+    check_range("batch_size", batch_size, 1, 4096)
     scales = {
         "guidance_scale": guidance_scale,
         "audio_guidance_scale": audio_guidance_scale,
@@ -110,35 +85,71 @@ def generate(
         "frame_consistency_scale": frame_consistency_scale,
         "modality_scale": modality_scale,
     }
-    settings |= guidance_arguments(guidance, scales)
-    if given:
-        settings["conditions"] = given
-    arguments = {name: value for name, value in settings.items() if value is not None}
+    common = {
+        "negative_prompt": negative_prompt,
+        "num_frames": num_frames,
+        "height": height,
+        "width": width,
+        "num_inference_steps": num_inference_steps,
+        **scales,
+        **{"image": image, "video": video, "audio": audio},
+    }
+
+    def arguments_of(settings: Mapping[str, Any]) -> tuple[dict[str, Any], str, bool]:
+        """Those of the call, a note of what is given, and whether that is a whole modality."""
+        values = {name: value for name, value in settings.items() if name not in FILES}
+        named = {name: values.pop(name) for name in scales}
+        values |= {"modalities": modalities, **guidance_arguments(guidance, named)}
+        files = {name: settings[name] for name in FILES}
+        note, is_whole = "", False
+        if any(one is not None for one in (condition, conditions, *files.values())):
+            announce_libraries()
+            from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
+
+            given = chosen_conditions(condition, conditions, **files)
+            values["conditions"], note, is_whole = given or None, noted(given), brings_a_half(given)
+        return {key: one for key, one in values.items() if one is not None}, note, is_whole
+
+    if prompt is None and prompts is None and arguments_of(common)[2]:
+        prompt = ""
+    rows = prompt_rows(prompt, prompts, columns=columns_of_prompts(annotations(generate)))
+    jobs = clip_jobs(rows, common, seed=seed, num_clips=num_clips)
+    wanted = modalities or ["video", "audio"]
+    suffixes = [checked_suffix(j.output or output, wanted, j.settings["num_frames"]) for j in jobs]
+    targets = targets_of(jobs, suffixes, output=output, output_dir=output_dir)
+    _check_targets(targets, folder=Path(output_dir), overwrite=overwrite)
+    alike = [list(group) for _, group in groupby(range(len(jobs)), lambda i: jobs[i].settings)]
+    prepared = [(group, *arguments_of(jobs[group[0]].settings)[:2]) for group in alike]
+    announce_libraries()
     pipe = load_pipeline(checkpoint, device=device)
-    warn_of_words(pipe.tokenizer, texts)
+    warn_of_words(pipe.tokenizer, [job.prompt for job in jobs])
     if scheduler is not None:
         pipe.scheduler = scheduler
     if audio_scheduler is not None:
         pipe.audio_scheduler = audio_scheduler
-    for first in range(0, len(texts), batch_size):
-        rows = range(first, min(first + batch_size, len(texts)))
-        if len(rows) < len(texts):
-            announce(f"clips {rows[0] + 1} to {rows[-1] + 1} of {len(texts)}")
+    batches = [
+        (group[first : first + batch_size], arguments, note)
+        for group, arguments, note in prepared
+        for first in range(0, len(group), batch_size)
+    ]
+    for indices, arguments, note in batches:
+        if len(batches) > 1:
+            announce(f"clips {indices[0] + 1} to {indices[-1] + 1} of {len(jobs)}")
         began = time.perf_counter()
-        clips = sampled(pipe, [texts[i] for i in rows], [seed + i for i in rows], arguments)
+        texts, seeds = [jobs[i].prompt for i in indices], [jobs[i].seed for i in indices]
+        clips = sampled(pipe, texts, seeds, arguments)
         seconds = (time.perf_counter() - began) / len(clips)
-        for i, clip in zip(rows, clips, strict=True):
-            facts = described(pipe, arguments, checkpoint)
+        for i, clip in zip(indices, clips, strict=True):
             written = write_clip_files(
                 clip,
                 targets[i],
-                prompt=texts[i],
-                seed=seed + i,
-                facts=facts,
+                prompt=jobs[i].prompt,
+                seed=jobs[i].seed,
+                facts=described(pipe, arguments, checkpoint),
                 note=note,
                 overwrite=overwrite,
             )
-            line = f"{written[0]}  {clip}, seed {seed + i}, {seconds:.1f} s"
+            line = f"{written[0]}  {clip}, seed {jobs[i].seed}, {seconds:.1f} s"
             console.print(line, markup=False, highlight=False)
             for path in written[1:]:
                 console.print(f"  {path}", markup=False, highlight=False, style="dim")
@@ -239,7 +250,9 @@ def described(pipe: Any, arguments: dict[str, Any], checkpoint: str | None) -> d
     }
 
 
-def checked_suffix(output: str | None, modalities: Sequence[str], num_frames: int | None) -> str:
+def checked_suffix(
+    output: str | Path | None, modalities: Sequence[str], num_frames: int | None
+) -> str:
     """The suffix for what is made; UsageError when `output` cannot hold it."""
     if "video" not in modalities:
         possible = [".wav"]
@@ -259,31 +272,20 @@ def checked_suffix(output: str | None, modalities: Sequence[str], num_frames: in
     return suffix
 
 
-def _check_targets(targets: list[Path], *, make_folder: bool, overwrite: bool) -> None:
-    """Raise before any work is done when a file could not be written at its end."""
-    folder = targets[0].parent
-    if make_folder and not folder.exists():
+def _check_targets(targets: list[Path], *, folder: Path, overwrite: bool) -> None:
+    """Raise before any work is done when a file could not be written at its end.
+
+    folder: the one that is made where it is not there yet.
+    """
+    is_new = not folder.exists()
+    if is_new and any(target.parent == folder for target in targets):
         existing = next(parent for parent in folder.absolute().parents if parent.exists())
         check_writable(existing / folder.name, overwrite=overwrite)
-        return
     for target in targets:
+        if is_new and target.parent == folder:
+            continue
         for path in (target, storyboard_path(target), target.with_suffix(".json")):
             check_writable(path, overwrite=overwrite)
-
-
-def _positive(num_clips: int) -> int:
-    _check_range("num_clips", num_clips, 1, 100_000)
-    return num_clips
-
-
-def _check_range(name: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise UsageError(
-            f"{name} is {value}; possible is {least} to {most}",
-            key=name,
-            got=f"{name}={value}",
-            nearest=f"{name}={min(max(value, least), most)}",
-        )
 
 
 READER = generate

@@ -184,7 +184,7 @@ def test_o7_names_stay_in_their_folder(prompt, tmp_path):
     assert 0 < len(stem) <= MAX_LENGTH
     assert set(stem) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert stem not in ("con", "lpt1")
-    (path,) = clip_paths([prompt], suffix=".mp4", output=None, output_dir=tmp_path)
+    (path,) = clip_paths([prompt], suffixes=[".mp4"], output=None, output_dir=tmp_path)
     assert path.resolve().parent == tmp_path.resolve()
     assert file_stem("Café au lait!") == "cafe-au-lait"
 

@@ -127,7 +127,7 @@ mmdiff generate: modalities is ['vidoe']; possible is a list of ('video' or 'aud
     "out_of_range": (
         ["prompt=a", "seed=-1"],
         """\
-mmdiff generate: seed is -1; possible is 0 to 9223372036854775806
+mmdiff generate: seed is -1; possible is 0 to 9223372036854775807
   got      seed=-1
   belongs  seed is in conf/generate.yaml
   nearest  seed=0""",
