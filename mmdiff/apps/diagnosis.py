@@ -227,7 +227,9 @@ def _unknown_key(
     key = re.split("[=@]", word.lstrip("~+"), maxsplit=1)[0]
     known = {name: value for name, value in leaves(config).items() if name.split(".")[0] != "hydra"}
     if key in known:
-        return UsageError(f"{key} cannot be set so", got=word, belongs=f"it is {known[key]!s} now")
+        near = word.lstrip("+") if word[:1] == "+" else ""
+        said = f"it is {known[key]!s} now"
+        return UsageError(f"{key} cannot be set so", got=word, belongs=said, nearest=near)
     group = key.split(".")[0]
     argument = _argument_of_component(key, word, config)
     if argument is not None:

@@ -1,4 +1,4 @@
-"""Values that no key means, whatever it is called: numbers that are none, and empty texts.
+"""Values that no key means, whatever it is called: no numbers, too large ones, and empty texts.
 
 An empty path is the folder that a command happens to run in, and `${output_dir}/checkpoints` of it
 is a folder at the root of the file system.
@@ -8,11 +8,14 @@ import math
 from collections.abc import Mapping
 
 from mmdiff.apps.key_kinds import TEXT_KEYS
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.apps.usage_error import UsageError, shortened
+
+MOST = 2**63 - 1  # what an index of torch, and a count of Python's range, can be
 
 
 def check_values(value: object, key: str = "", *, is_ours: bool = True) -> None:
-    """Raise UsageError for NaN, infinity, and an empty text where no free text is asked for.
+    """Raise UsageError for NaN, infinity, a whole number that no machine word holds, and an empty
+    text where no free text is asked for.
 
     is_ours: False inside of components of other libraries, where an empty text may mean something.
     """
@@ -28,6 +31,12 @@ def check_values(value: object, key: str = "", *, is_ours: bool = True) -> None:
             f"{key} is {value}; possible is a finite number",
             key=key.split("[")[0],
             got=f"{key}={value}",
+        )
+    elif isinstance(value, int) and abs(value) > MOST:
+        raise UsageError(
+            f"{key} has {len(str(abs(value)))} digits; possible is up to {MOST}",
+            key=key.split("[")[0],
+            got=f"{key}={shortened(str(value), 60)}",
         )
     elif isinstance(value, str) and is_ours and not value.strip() and not _is_text(key):
         raise _empty(key, value)

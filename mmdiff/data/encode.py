@@ -24,6 +24,7 @@ from mmdiff.values.legal_numbers import check_fractions
 from mmdiff.values.sample import Sample, SampleFacts
 from mmdiff.values.shapes import LatentGrid
 
+MAX_CLIPS = 10_000_000
 _log = logging.getLogger(__name__)
 Shapes = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
 
@@ -61,6 +62,8 @@ def encode(
     is killed or hangs.
     """
     _check_numbers(folder, batch_size, shard_size, num_workers, max_bad_fraction)
+    if len(dataset) > MAX_CLIPS:
+        raise ValueError(f"the data hold {len(dataset):,} clips; a cache holds up to {MAX_CLIPS:,}")
     cache = LatentCache(folder)
     kept, grid = precision_of(precision), grid or LatentGrid()
     check_rates(mel, grid)
