@@ -3,6 +3,7 @@
 _ROWS = """
 num_inference_steps max_steps: steps num_steps sampling_steps ddim_steps n_steps inference_steps
 max_steps: max_train_steps train_steps iterations iters max_iters
++trainer.max_epochs: epochs num_epochs max_epochs num_train_epochs
 guidance_scale: cfg cfg_scale guidance scale text_guidance
 num_frames data.spec.num_frames: frames n_frames length video_length nframes clip_length
 height data.spec.height: h

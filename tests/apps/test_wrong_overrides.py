@@ -532,6 +532,7 @@ MISTAKES = {
     "train data=folder data.roots=clips": "data.root=clips",
     "train backbone.layers=3": "backbone.num_layers=3",
     "train mixed_precision=bf16-mixed": "trainer.precision=bf16-mixed",
+    "train epochs=3": "+trainer.max_epochs=3",
     "train gpus=1": "trainer.devices=1",
     "train experiment=tasks": "mmdiff evaluate experiment=tasks",
     "train": "mmdiff train experiment=",
