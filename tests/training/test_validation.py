@@ -129,6 +129,14 @@ def test_checkpoints_come_by_steps_and_by_minutes_and_the_first_one_early(tmp_pa
     assert saved(19, **settings) == [2, 6, 7, 11, 14, 15, 19]  # a resumed run is no first one
 
 
+@pytest.mark.parametrize("val_clips", [0, 5])
+def test_a_run_that_ends_with_an_epoch_ends_with_a_checkpoint(
+    tmp_path: Path, val_clips: int
+) -> None:
+    train(tmp_path, 99, every=None, max_epochs=2, limit_train_batches=3, val_clips=val_clips)
+    assert checkpoints_in(tmp_path)[0].name == "step_00000006"
+
+
 def test_without_data_to_validate_on_nothing_is_validated(tmp_path: Path) -> None:
     found = Losses()
     train(tmp_path, 4, val_check_interval=1, callbacks=[found])

@@ -4,7 +4,6 @@ ends."""
 import io
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -48,7 +47,7 @@ def open_shard(shard: str, *, block_size: int | None = None) -> BinaryIO:
     OSError if it cannot be opened or not be read at any place, ValueError for an unknown protocol.
     """
     if "://" not in shard:
-        return past_stale(partial(open, shard, "rb"))
+        return past_stale(lambda: open(shard, "rb"))
     try:
         system, path = fsspec.core.url_to_fs(shard)
     except ImportError as error:
