@@ -1,8 +1,8 @@
 """Numbers that constructors of other libraries take without a word, and that then train in the
 wrong direction, do nothing, or end in a traceback.
 
-Constructors of mmdiff check themselves; the optimizers and schedules among them are here as well,
-since they are called late, when a run folder is written already.
+Constructors of mmdiff check themselves; the optimizers, schedules and data among them are here as
+well, since they are called late, when a run folder is written already.
 """
 
 import math
@@ -50,6 +50,10 @@ ENDLESS = Range(1, also=(-1,), note=", or -1 for no end")
 
 LISTS = ("betas", "max_lr")
 RANGES: dict[str, dict[str, Range]] = {
+    "mmdiff.data.datamodule.DataModule": {
+        "val_fraction": Range(0, 1, with_least=False, with_most=False),
+        "val_clips": COUNT,
+    },
     "lightning.pytorch.trainer.trainer.Trainer": {
         "accumulate_grad_batches": COUNT,
         "gradient_clip_val": Range(0, note=", 0 or null for no clipping"),

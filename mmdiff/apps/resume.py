@@ -1,5 +1,6 @@
 """Where a run goes on: the checkpoint it is resumed from, and whether it may be."""
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +22,8 @@ LEFT_BY_A_RUN = ("checkpoints.json", "components")  # once it has saved, or ende
 def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
     """The checkpoint that `resume` means, or None to start anew.
 
-    auto (or `ckpt_path=last`): the newest valid one of the run, if any; null: none; or the path
-    of a checkpoint or of a run.
+    auto (or `ckpt_path=last`): the newest valid one of the run, if any; best: the one with the best
+    validation; null: none; or the path of a checkpoint or of a run.
 
     Raises UsageError for a path without a checkpoint, for a run whose checkpoints are all damaged
     or whose model has other settings
@@ -35,8 +36,10 @@ def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
         found = latest_checkpoint(own, strict=is_strict) if own.is_dir() else None
         _check_not_lost(own, found)
     else:
-        found = None if asked is None else _checkpoint_at(Path(asked), strict=is_strict)
-        _check_history(own, found)
+        path = _best_of(own) if asked == "best" else asked
+        found = None if path is None else _checkpoint_at(Path(path), strict=is_strict)
+        if not config.get("validate_only"):
+            _check_history(own, found)
     if found is not None:
         _check_same_model(found, config)
     return found
@@ -75,6 +78,18 @@ def _check_same_model(checkpoint: Path, config: Mapping[str, Any]) -> None:
 def _changes(checkpoint: Path, config: Mapping[str, Any]) -> list[Change]:
     saved = read_configuration(checkpoint)
     return [] if saved is None else changed_settings(saved, config)
+
+
+def _best_of(own: Path) -> Path:
+    record = own.with_name(f"{own.name}.json")
+    best = json.loads(record.read_text()).get("best") if record.is_file() else None
+    if best is None:
+        raise UsageError(
+            f"{own.parent} has no best checkpoint: it has not validated",
+            key="resume",
+            cure="resume=auto for the newest one; data.val_fraction=0.05 validates while training",
+        )
+    return own / str(best)
 
 
 def _checkpoint_at(path: Path, *, strict: bool) -> Path:

@@ -21,14 +21,17 @@ def component_folders(
 ) -> dict[str, Path]:
     """The folder of each component of a run.
 
-    `run` is the output_dir of a run, its `components` folder, or, for a single component, the
-    folder of it. A run that was stopped has checkpoints only: its components are then built from
-    the newest valid one, with averaged weights, into `workspace`.
+    `run` is the output_dir of a run, its `components` folder, one of its checkpoints, or, for a
+    single component, the folder of it. A run that was stopped has checkpoints only: its components
+    are then built from the newest valid one, or the one that is given, with averaged weights, into
+    `workspace`.
 
     Raises UsageError for a folder that is none of these.
     """
     if len(names) == 1 and (run / "config.json").is_file():
         return {names[0]: run}
+    if (run / "manifest.json").is_file():
+        return _from_checkpoint(run.parent.parent, names, key=key, workspace=workspace, given=run)
     for folder in (run / "components", run):
         found = {name: folder / name for name in names}
         if all(path.is_dir() for path in found.values()):
@@ -46,11 +49,11 @@ def component_folders(
 
 
 def _from_checkpoint(
-    run: Path, names: tuple[str, ...], *, key: str, workspace: Path
+    run: Path, names: tuple[str, ...], *, key: str, workspace: Path, given: Path | None = None
 ) -> dict[str, Path]:
     from mmdiff.training.checkpoint_folder import latest_checkpoint
 
-    checkpoint = latest_checkpoint(run / "checkpoints")
+    checkpoint = given or latest_checkpoint(run / "checkpoints")
     if checkpoint is None:
         raise UsageError(
             f"{key}={run} holds no valid checkpoint", key=key, cure="train it further first"
@@ -196,8 +199,9 @@ def _clip_of(shape: tuple[int, ...]) -> dict[str, int]:
 
 
 def _configuration(run: Path) -> dict[str, Any]:
-    """The resolved.yaml of a run, given as its output_dir or its `components` folder."""
-    for folder in (run, run.parent):
+    """The resolved.yaml of a run, given as its output_dir, its `components` folder or a
+    checkpoint."""
+    for folder in (run, run.parent, run.parent.parent):
         path = folder / "resolved.yaml"
         if path.is_file():
             return load_resolved(path)

@@ -90,12 +90,13 @@ def described_run(
     sizes = [f"{name} {_millions(part)}" for name, part in parts.items()]
     critic = [] if module.critic is None else [f"critic {_millions(module.critic)}"]
     yield f"parameters: {', '.join(sizes + critic)}"
-    size, clips = data.batch_size, len(data.dataset)
+    size, clips = data.batch_size, len(data.train_set)
     batch = f"batches of {size}" if isinstance(size, int) else f"batches of {dict(size)}"
-    buckets = getattr(data.dataset, "buckets", {})
+    buckets = getattr(data.train_set, "buckets", {})
     kinds = f" in {len(buckets)} buckets" if len(buckets) > 1 else ""
     once = f", {clips // size:,} batches to see each once" if isinstance(size, int) else ""
-    yield f"data: {clips:,} clips{kinds}, {batch}{once}; {trainer.max_steps:,} steps"
+    held = "" if data.val_set is None else f", {len(data.val_set):,} more for validation"
+    yield f"data: {clips:,} clips{kinds}, {batch}{once}; {trainer.max_steps:,} steps{held}"
     device = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
     yield f"device: {device}, {trainer.precision}, {torch.get_num_threads()} threads"
     yield f"folder: {config['output_dir']}"

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mmdiff.media.atomic import atomic_write
+from mmdiff.media.disk_error import past_stale
 
 SEAL = "digest"
 
@@ -35,7 +37,7 @@ def read_sealed(path: Path, *, schema: int | None = None, cure: str) -> dict[str
     Raises StaleCache, which ends with the cure, for another schema and for a damaged file.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(past_stale(partial(path.read_text, encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         raise StaleCache(f"{path} is damaged ({error}); {cure}") from error
     found = document.pop(SEAL, None) if isinstance(document, dict) else None

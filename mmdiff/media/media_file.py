@@ -10,9 +10,11 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from mmdiff.media.disk_error import past_stale
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, RejectedMedia, rejected
 
@@ -107,8 +109,9 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 
     Raises FileNotFoundError, IsADirectoryError, PermissionError or another OSError naming the path.
     """
-    _check_regular(path, os.stat(path).st_mode)
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    _check_regular(path, past_stale(partial(os.stat, path)).st_mode)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+    descriptor = past_stale(partial(os.open, path, flags))
     with os.fdopen(descriptor, "rb") as stream:
         _check_regular(path, os.fstat(descriptor).st_mode)
         yield stream

@@ -110,7 +110,8 @@ class TrainingModule(LightningModule, Generic[Trained]):
     def on_validation_epoch_end(self) -> None:
         """Log the means as `val/...`, on all ranks alike."""
         means = self._validation.means(self.trainer.world_size)
-        self.log_dict({f"val/{name}": mean for name, mean in means.items()})
+        # equal on all ranks already: sync_dist only keeps Lightning from warning that it is not set
+        self.log_dict({f"val/{name}": mean for name, mean in means.items()}, sync_dist=True)
         self.validated_step = self.global_step
 
     @property

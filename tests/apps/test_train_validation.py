@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import mmdiff
 from mmdiff.__main__ import main
 from mmdiff.apps import train
 from mmdiff.apps.compose import composed, resolved
+from mmdiff.apps.resume import find_checkpoint
+from mmdiff.apps.run_folder import component_folders
 from mmdiff.apps.usage_error import UsageError
 from mmdiff.training.checkpoint_folder import checkpoints_in, read_checkpoint
 from mmdiff.training.vocoder_module import VocoderModule
@@ -49,6 +52,23 @@ def test_the_value_of_a_run_is_the_validation_loss_of_what_it_ends_with(
     assert len(losses) == 2 and float(losses[1]) == pytest.approx(found["val/loss"])
     record = json.loads((run / "checkpoints.json").read_text())
     assert record["best"] == "step_00000002" and record["last"] == "step_00000003"
+
+
+def test_the_best_checkpoint_is_validated_and_made_components_of(run: Path, tmp_path: Path) -> None:
+    best = run / "checkpoints" / "step_00000002"
+    rows = (run / "metrics" / "version_0" / "metrics.csv").read_text().splitlines()
+    place = rows[0].split(",").index("val/loss")
+    first = next(row.split(",")[place] for row in rows[1:] if row.split(",")[place])
+    words = ["data.val_clips=3", "validate_only=true", "ckpt_path=best"]
+    assert train.start(_config(run, *words)) == pytest.approx(float(first), rel=1e-5)
+    with pytest.raises(UsageError, match="step_00000003, which is newer"):
+        find_checkpoint(_config(run, "resume=best"))
+    with pytest.raises(UsageError, match="has not validated"):
+        find_checkpoint(_config(tmp_path, "resume=best"))
+    made = component_folders(best, ("vocoder",), key="vocoder_run", workspace=tmp_path)
+    weights = load_file(made["vocoder"] / "diffusion_pytorch_model.safetensors")
+    saved = read_checkpoint(best)["state_dict"]
+    assert all(torch.equal(w, saved[f"ema.average.{name}"]) for name, w in weights.items())
 
 
 def test_a_module_is_loaded_from_a_checkpoint(run: Path) -> None:

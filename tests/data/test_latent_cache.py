@@ -411,6 +411,32 @@ def test_a_cache_replaced_at_the_same_path_is_noticed_on_resume(
         state()[1].load_state_dict(before)
 
 
+def test_latents_that_are_held_out_are_seen_on_one_side_only(
+    tmp_path: Path, parts: dict[str, str]
+) -> None:
+    """Of all kinds, each in batches of its own, with the captions of the cache."""
+    _encode(tmp_path / "cache", parts, Kinds(24))
+    clips = LatentClips(str(tmp_path / "cache"), captions=lambda key, generator: "drawn")
+    data = DataModule(clips, 1, seed=0, val_clips=9)
+    held, rest = data.val_set, data.train_set
+    assert sorted([*held.keys(), *rest.keys()]) == sorted(clips.keys())
+    assert len(held) == 9 and rest.fingerprint != clips.fingerprint
+    for side, caption in ((held, "clip "), (rest, "drawn")):
+        for place, key in enumerate(side.keys()):
+            clip = side[place]
+            index = clips.keys().index(key)
+            assert clip.caption.startswith(caption)
+            assert all(
+                torch.equal(half, clips[index].latents[n]) for n, half in clip.latents.items()
+            )
+    batches = [batch.sample_ids for batch in data.val_dataloader()]
+    assert sorted(number for ids in batches for number in ids) == list(range(9))
+    again = [
+        batch.sample_ids for batch in DataModule(clips, 2, seed=5, val_clips=9).val_dataloader()
+    ]
+    assert len(again) < len(batches)
+
+
 def test_what_does_not_fit_into_memory_is_encoded_in_parts(
     tmp_path: Path,
     parts: dict[str, str],

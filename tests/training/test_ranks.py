@@ -1,13 +1,18 @@
 """Two processes train what one trains at equal global batch."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.distributed.strategies import data_parallel
+from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
 from tests.distributed.processes import run_ranks
+from tests.training.test_validation import Losses
 from tests.training.tiny import TinyModule, assert_equal, state, train
 
 
@@ -36,6 +41,28 @@ def test_c3_two_ranks_resume_exactly(tmp_path: Path) -> None:
     for steps in (5, 8):
         run_ranks(lambda steps=steps: _two_ranks(tmp_path / "parts", steps, 3), 2)
     assert_equal(state(tmp_path / "whole"), state(tmp_path / "parts"))
+
+
+def test_two_ranks_validate_what_one_does_and_keep_the_best(tmp_path: Path) -> None:
+    """Seven clips in batches of four: the last one is of three, and the ranks have as many."""
+
+    def run(folder: Path, **settings: Any) -> dict[int, float]:
+        found = Losses()
+        save = SaveCheckpoints(str(folder), every_n_steps=4)
+        train(
+            folder, 4, val_clips=7, val_check_interval=2, callbacks=[found], save=save, **settings
+        )
+        return found.found
+
+    def rank() -> dict[int, float]:
+        strategy = data_parallel(backend="gloo", timeout_seconds=20)
+        return run(tmp_path / "two", devices=2, strategy=strategy)
+
+    one = run(tmp_path / "one")
+    for found in run_ranks(rank, 2):
+        assert found == pytest.approx(one, rel=1e-5) and list(found) == [2, 4]
+    records = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two")]
+    assert records[0]["best"] == records[1]["best"]
 
 
 def test_ranks_that_see_different_checkpoints_are_stopped(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
 
 from mmdiff.data.batch import LatentBatch
+from mmdiff.training.callbacks import save_checkpoints as save_room
 from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
 from mmdiff.training.checkpoint_folder import checkpoints_in, read_checkpoint
 from mmdiff.training.validation_losses import ValidationLosses
@@ -105,6 +106,35 @@ def test_c7_the_best_checkpoint_stays_beside_the_last(tmp_path: Path) -> None:
     assert run(8) == [8, 7]
     for path in checkpoints_in(folder):
         assert read_checkpoint(path)["global_step"] == int(path.name[-2:])
+
+
+def test_checkpoints_come_by_steps_and_by_minutes_and_the_first_one_early(tmp_path: Path) -> None:
+    clock = [0.0]
+
+    class Minutes(Callback):
+        """Half a minute a step."""
+
+        def on_train_batch_start(self, *arguments: Any) -> None:
+            clock[0] += 30
+
+    def saved(steps: int, **settings: Any) -> list[int]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(save_room.time, "monotonic", lambda: clock[0])
+            save = SaveCheckpoints(str(tmp_path), keep_last=99, **settings)
+            train(tmp_path, steps, callbacks=[Minutes()], save=save)
+        return sorted(int(path.name[-2:]) for path in checkpoints_in(tmp_path))
+
+    settings = {"every_n_steps": 7, "every_n_minutes": 2, "first_after_minutes": 1}
+    assert saved(15, **settings) == [2, 6, 7, 11, 14, 15]
+    assert saved(19, **settings) == [2, 6, 7, 11, 14, 15, 19]  # a resumed run is no first one
+
+
+@pytest.mark.parametrize("val_clips", [0, 5])
+def test_a_run_that_ends_with_an_epoch_ends_with_a_checkpoint(
+    tmp_path: Path, val_clips: int
+) -> None:
+    train(tmp_path, 99, every=None, max_epochs=2, limit_train_batches=3, val_clips=val_clips)
+    assert checkpoints_in(tmp_path)[0].name == "step_00000006"
 
 
 def test_without_data_to_validate_on_nothing_is_validated(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 import fsspec.core
 
+from mmdiff.media.disk_error import past_stale
+
 
 @dataclass(frozen=True)
 class TarMember:
@@ -45,7 +47,7 @@ def open_shard(shard: str, *, block_size: int | None = None) -> BinaryIO:
     OSError if it cannot be opened or not be read at any place, ValueError for an unknown protocol.
     """
     if "://" not in shard:
-        return open(shard, "rb")
+        return past_stale(lambda: open(shard, "rb"))
     try:
         system, path = fsspec.core.url_to_fs(shard)
     except ImportError as error:

@@ -178,7 +178,9 @@ class SaveCheckpoints(Checkpoint):
         is_first = not self._has_saved and self.first_after_minutes is not None
         wait = self.first_after_minutes if is_first else self.every_n_minutes
         by_time = wait is not None and minutes >= wait
-        return by_steps or by_time, trainer.should_stop or step == trainer.max_steps
+        is_last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
+        is_last = step == trainer.max_steps or (is_last_epoch and trainer.is_last_batch)
+        return by_steps or by_time, trainer.should_stop or is_last
 
 
 def _name(trainer: Trainer) -> str:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from mmdiff.data.bad_clips import TooManyBadFiles
+from mmdiff.data.datamodule import DataModule
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.file_clips import FileClips, ReadingFailed
 from mmdiff.data.files.file_data import SeveralData
@@ -341,3 +342,30 @@ def test_a_source_that_is_a_text_is_a_folder(folder, tmp_path):
         (tmp_path / f"{name}.txt").write_text(f"caption {name}")
     data = SeveralData(sources={"mine": str(tmp_path)}, seed=0, batch_size=1, spec=SPEC)
     assert [entry.key for entry in data.dataset.clips.entries] == ["mine/g0.mp4", "mine/g1.mp4"]
+
+
+def test_files_that_are_held_out_are_read_alike_by_every_run(folder):
+    """Bad ones among them are left out and counted, and do not end a run."""
+    entries = listed(folder, num_good=10, num_bad=1).entries
+    names = [entry.key for entry in entries]
+
+    def parts(seed):
+        clips = FileClips(ListedClips(Listed(folder, names), SPEC), seed=seed, max_bad_fraction=0.2)
+        return DataModule(clips, 2, seed=seed, val_clips=5)
+
+    first, second = parts(1), parts(2)
+    assert sorted([*first.val_set.keys(), *first.train_set.keys()]) == sorted(names)
+    held = [[batch.frames for batch in data.val_dataloader()] for data in (first, second)]
+    assert [len(batch) for batch in held[0]] == [2, 2, 1]
+    assert all(map(torch.equal, *held))
+    both = next(iter(first.train_dataloader())), next(iter(second.train_dataloader()))
+    assert not torch.equal(both[0].frames, both[1].frames)
+
+
+def test_shares_of_sources_stay_where_clips_are_held_out(folder):
+    sources = {name: Listed(folder, [f"g{i}.mp4" for i in range(4)]) for name in ("a", "b")}
+    data = SeveralData(sources=sources, weights={"a": 3, "b": 1}, seed=0, batch_size=2, val_clips=3)
+    mixture = data.train_set.clips.mixture
+    assert sum(mixture.counts) == 5 and mixture.weights == (3, 1)
+    keys = data.train_set.keys()
+    assert mixture.counts == tuple(sum(key.startswith(name) for key in keys) for name in "ab")
