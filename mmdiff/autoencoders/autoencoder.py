@@ -1,10 +1,11 @@
 """Autoencoder: the one promise of everything that turns media into latents and back."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, FrozenDict
-from diffusers.models.autoencoders.vae import AutoencoderMixin, DecoderOutput
+from diffusers.models.autoencoders.vae import AutoencoderMixin
 from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor
@@ -37,7 +38,7 @@ class Autoencoder(ModelMixin, ConfigMixin, AutoencoderMixin):
         """Posterior over the raw latents of `x`."""
 
     @abstractmethod
-    def decode(self, latents: Tensor, return_dict: bool = True) -> Tensor:
+    def decode(self, latents: Tensor, return_dict: bool = True) -> Any:
         """The media that raw `latents` stand for."""
 
     @abstractmethod
@@ -50,12 +51,12 @@ class Autoencoder(ModelMixin, ConfigMixin, AutoencoderMixin):
         sample_posterior: bool = False,
         return_dict: bool = True,
         generator: torch.Generator | None = None,
-    ) -> DecoderOutput | tuple[Tensor]:
-        """As in diffusers: the reconstruction of `sample`, through the mean or through a draw."""
+    ) -> Any:
+        """The reconstruction of `sample`, through the mean or through a draw, as `decode` gives
+        it."""
         posterior = self.encode(sample)
         latents = posterior.sample(generator) if sample_posterior else posterior.mode()
-        reconstruction = self.decode(latents, return_dict=False)
-        return DecoderOutput(*reconstruction) if return_dict else reconstruction
+        return self.decode(latents, return_dict=return_dict)
 
     @property
     def config(self) -> FrozenDict:

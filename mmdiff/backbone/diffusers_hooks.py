@@ -1,16 +1,19 @@
 """Makes the backbone known to diffusers' caches and guiders.
 All that touches diffusers' private registry is here."""
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from diffusers.hooks import FasterCacheConfig, TaylorSeerCacheConfig
+from diffusers.hooks import FasterCacheConfig, HookRegistry, TaylorSeerCacheConfig
 from diffusers.hooks._helpers import (
     AttentionProcessorMetadata,
     AttentionProcessorRegistry,
     TransformerBlockMetadata,
     TransformerBlockRegistry,
 )
+from diffusers.hooks.faster_cache import _FASTER_CACHE_DENOISER_HOOK
 from diffusers.models.cache_utils import CacheMixin
 
 from mmdiff.backbone.attention import AttentionProcessor
@@ -30,7 +33,22 @@ class NamedCaches(CacheMixin):  # type: ignore[misc]
         """As in diffusers. Names that `config` gives are kept. `FasterCacheConfig` counts as one of
         a distilled model: attention is skipped, never a pass of the guidance, since all passes
         are one call."""
-        super().enable_cache(_with_our_names(config))
+        named = _with_our_names(config)
+        if isinstance(named, FasterCacheConfig):
+            named = replace(named, current_timestep_callback=self._time_once_filled(named))
+        super().enable_cache(named)
+
+    def _time_once_filled(self, config: FasterCacheConfig) -> Callable[[], float]:
+        """A cache that is empty, at the start or after other rows, has nothing to skip by; from a
+        time out of all ranges diffusers computes."""
+
+        def time() -> float:
+            hook = HookRegistry.check_if_exists_or_initialize(self).get_hook(
+                _FASTER_CACHE_DENOISER_HOOK
+            )
+            return config.current_timestep_callback() if hook.state.iteration else math.inf
+
+        return time
 
 
 def _with_our_names(config: Any) -> Any:

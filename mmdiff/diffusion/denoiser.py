@@ -1,8 +1,10 @@
 """Denoiser: what a backbone predicts, turned into a clean estimate."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from diffusers.models.cache_utils import CacheMixin
 from torch import Tensor, nn
 
 from mmdiff.diffusion.noise_schedule import NoiseSchedule
@@ -28,6 +30,7 @@ class Denoiser:
         self.backbone = backbone
         self.noise_schedule = noise_schedule
         self.parameterization = parameterization
+        self._rows = 0
 
     def __call__(
         self, latents: ClipLatents, time: ClipLatents, context: Context, *, ablation: Any = None
@@ -40,9 +43,10 @@ class Denoiser:
         if self.parameterization == "noise":
             latents, time = self._with_some_signal(latents, time)
         dtype = getattr(self.backbone, "dtype", torch.float32)
-        prediction = self.backbone(
-            latents.to(dtype), time.to(torch.float32), context.to(dtype), ablation=ablation
-        )
+        with self._caches_told(latents.batch_size):
+            prediction = self.backbone(
+                latents.to(dtype), time.to(torch.float32), context.to(dtype), ablation=ablation
+            )
         clean = {}
         for name in latents.modalities:
             predicted, noisy, level = prediction.get(name), latents.get(name), time.get(name)
@@ -56,6 +60,17 @@ class Denoiser:
                 parameterization=self.parameterization,
             )
         return ClipLatents.of(clean)
+
+    def _caches_told(self, rows: int) -> AbstractContextManager[None]:
+        """Diffusers' caches ask in which run of the denoiser they are; all guiders share one call.
+        Guiders begin and end to have a say: what is remembered of other rows is dropped then."""
+        if not isinstance(self.backbone, CacheMixin):
+            return nullcontext()
+        if rows != self._rows:
+            self.backbone._reset_stateful_cache()
+            self._rows = rows
+        told: AbstractContextManager[None] = self.backbone.cache_context("denoising")
+        return told
 
     def _with_some_signal(
         self, latents: ClipLatents, time: ClipLatents

@@ -1,11 +1,9 @@
 """Noise to clean latents: guidance, schedulers and the loop tied together."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from diffusers.models.cache_utils import CacheMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import nn
 
@@ -81,22 +79,13 @@ def sample_latents(
         decode=decode,
         prompts=prompts,
     )
-    with _caches_told(transformer):
-        sampled = sample(
-            guided,
-            schedulers,
-            state,
-            generators,
-            noise=state.latents,
-            callback=callback and (lambda index, state: callback(index, state, guided)),
-            is_interrupted=is_interrupted,
-        )
+    sampled = sample(
+        guided,
+        schedulers,
+        state,
+        generators,
+        noise=state.latents,
+        callback=callback and (lambda index, state: callback(index, state, guided)),
+        is_interrupted=is_interrupted,
+    )
     return sampled.latents
-
-
-def _caches_told(transformer: Any) -> AbstractContextManager[None]:
-    """Diffusers' caches ask in which run of the denoiser they are; all guiders share one call."""
-    if isinstance(transformer, CacheMixin):
-        told: AbstractContextManager[None] = transformer.cache_context("denoising")
-        return told
-    return nullcontext()

@@ -19,6 +19,7 @@ from transformers import (
 
 from mmdiff.values.checkpoint_files import CheckpointError, read_json
 from mmdiff.values.component_check import check_component, check_settings
+from mmdiff.values.module_memory import align_weights
 from mmdiff.values.named_folder import named_folder
 from mmdiff.values.saved_component import saved_component
 
@@ -93,6 +94,7 @@ def pretrained_text_encoder(
             key_mapping=LANGUAGE_PART,
             ignore_mismatched_sizes=True,  # reported below, by name
         )
+    align_weights(model)
     # by which it would be saved under the names that its weights have in the larger model
     vars(model).pop("_weight_conversions", None)
     lost = [key for key in found["missing_keys"] if not key.startswith(NOT_READ)]

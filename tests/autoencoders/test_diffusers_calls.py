@@ -1,5 +1,6 @@
 """diffusers' hands on our autoencoders: its names, its switches, its precisions, its hooks."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +121,20 @@ def test_layerwise_casting_stores_small_and_computes_in_fp32(name: str) -> None:
     assert model.get_memory_footprint() < before and model.dtype == torch.float32
     assert cast.dtype == torch.float32 and bool(cast.isfinite().all())
     assert 0 < (cast - plain).abs().max() < plain.abs().max()
+
+
+@pytest.mark.parametrize("name", [*SHAPES, "vocoder"])
+@pytest.mark.parametrize("settings", [{"variant": "ema"}, {"max_shard_size": "3KB"}])
+def test_variants_and_shards_are_loaded_to_the_bit(
+    tmp_path: Path, name: str, settings: dict[str, str]
+) -> None:
+    model: ModelMixin = tiny_components()[name]
+    model.save_pretrained(tmp_path, **settings)
+    assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == ("max_shard_size" in settings)
+    again = type(model).from_pretrained(tmp_path, variant=settings.get("variant"))
+    assert "scaling_factor" not in (tmp_path / "config.json").read_text()
+    for key, weight in model.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[key])
 
 
 @both

@@ -13,6 +13,7 @@ from diffusers.hooks import (
     TaylorSeerCacheConfig,
 )
 
+from mmdiff import ClassifierFree
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_pipeline
 
@@ -131,3 +132,11 @@ def test_what_a_cache_makes_is_near_what_it_stands_for(name: str) -> None:
     for exact, near in zip(plain, approximate, strict=True):
         assert near.shape == exact.shape and bool(near.isfinite().all())
         assert (near - exact).square().mean() < exact.square().mean()
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_a_guider_that_begins_and_ends_leaves_a_cache_valid(name: str) -> None:
+    """Passes come and go, and with them rows of the batch; what was remembered has other rows."""
+    latents = run(cached(name), 0, guidance=ClassifierFree(guidance_scale=4.0, interval=(0.3, 0.8)))
+    assert [len(half) for half in latents] == [1, 1]
+    assert all(bool(half.isfinite().all()) for half in latents)

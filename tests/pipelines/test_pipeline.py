@@ -3,6 +3,7 @@
 import inspect
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -357,3 +358,27 @@ def test_i2_odd_prompts_run(pipe: MMDiffPipeline, prompt: str) -> None:
     with pytest.warns(UserWarning, match="not read") if len(prompt) > 100 else nullcontext():
         out = run(pipe, prompt, max_sequence_length=64, modalities="audio")
     assert torch.isfinite(out.audio).all()
+
+
+def test_prompts_are_read_by_the_text_encoder_alone_and_used_without_it(tmp_path: Path) -> None:
+    pipe = tiny_pipeline()
+    pipe.save_pretrained(tmp_path)
+    rest = dict.fromkeys(("transformer", "vae", "audio_vae", "vocoder"))
+    reader = MMDiffPipeline.from_pretrained(tmp_path, **rest)
+    with torch.no_grad():
+        tokens, mask, negative, negative_mask = reader.encode_prompt("a", "b")
+    maker = MMDiffPipeline.from_pretrained(tmp_path, text_encoder=None, tokenizer=None)
+    embeds = {
+        "prompt_embeds": tokens,
+        "prompt_attention_mask": mask,
+        "negative_prompt_embeds": negative,
+        "negative_prompt_attention_mask": negative_mask,
+    }
+    made, expected = (
+        one(**words, generator=torch.Generator().manual_seed(0), output_type="pt")
+        for one, words in (
+            (maker, embeds),
+            (pipe, {"prompt": "a", "negative_prompt": "b"}),
+        )
+    )
+    assert torch.equal(made.frames, expected.frames) and torch.equal(made.audio, expected.audio)
