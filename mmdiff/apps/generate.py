@@ -77,6 +77,7 @@ def generate(
     note = ""
     if any(one is not None for one in (condition, conditions, image, video, audio)):
         announce_libraries()
+        quieten_libraries()  # reading what is given may warn
         from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
 
         given = chosen_conditions(condition, conditions, image=image, video=video, audio=audio)
