@@ -174,7 +174,7 @@ class _Decoding:
                 half.check_cut([frame for frame in rest if isinstance(frame, av.VideoFrame)])
             is_bounded = is_bounded or self._bound_sound()
             self._check_bytes()
-            if self.is_done:
+            if half.is_done and self.is_done:
                 break
         self.file.check()  # a read that failed looks like the end of the file
 

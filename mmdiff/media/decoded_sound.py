@@ -249,7 +249,7 @@ def _as_float(frame: av.AudioFrame) -> np.ndarray:
         )
     full_scale = FULL_SCALE.get(frame.format.name.removesuffix("p"))
     if full_scale is None:  # float or double
-        return samples.astype(np.float32)
+        return samples.astype(np.float32, copy=False)
     zero = full_scale if samples.dtype == np.uint8 else 0
     return ((samples.astype(np.float64) - zero) / full_scale).astype(np.float32)
 
