@@ -14,7 +14,7 @@ from mmdiff.data.checking.report import ClipReport, DataReport, kind_of
 
 STYLES = {"kept": "green", "adapted": "blue", "dropped": "red"}
 FIRST = ("dropped", "adapted", "kept")  # what a user has to see first
-MOST_ADAPTATIONS = 8
+MOST_ADAPTATIONS = 16
 MOST_CHARACTERS = 72
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 

@@ -104,6 +104,7 @@ def generate(
         note, is_whole = "", False
         if any(one is not None for one in (condition, conditions, *files.values())):
             announce_libraries()
+            quieten_libraries()  # reading what is given may warn
             from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
 
             given = chosen_conditions(condition, conditions, **files)

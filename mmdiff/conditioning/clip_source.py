@@ -65,7 +65,7 @@ class ClipSource:
             return waveform
         mono, peak = within_full_scale(to_mono(waveform, clip.channel_layout))
         what = f"{self.name} has {channels_phrase(waveform, clip.channel_layout)}"
-        lower = "" if peak is None else f", turned down from a peak of {peak:.3g} of full scale"
+        lower = "" if peak is None else f", turned down from {peak:.3g} of full scale"
         fit.notice(f"{what}; they are mixed into one{lower}")
         return mono
 

@@ -78,18 +78,24 @@ def container_of(file: MediaFile) -> Container | None:
     return "mp3" if is_mpeg_audio else None
 
 
-def check_claims(file: MediaFile, container: Container | None) -> None:
-    """Raise RejectedMedia for an mp4 that claims to hold more samples than it has bytes, or whose
+def checked_tracks(file: MediaFile, container: Container | None) -> set[str]:
+    """ "video", "audio" or both: what the tracks of an mp4 hold by their media headers; of other
+    containers nothing is known.
+
+    Raises RejectedMedia for an mp4 that claims to hold more samples than it has bytes, or whose
     index does not fit together, lost a track, or its end: FFmpeg makes do with what it knows.
 
     FFmpeg reserves 24 bytes for each claimed sample: 200 bytes of a file could ask for gigabytes.
     And it skips what it does not know: one flipped bit in a name, and a clip has no picture.
     """
+    kinds: set[str] = set()
     if container != "mp4":
-        return
+        return kinds
     counts = dict.fromkeys(TRACK_BOXES, 0)
     num_track_headers = 0
     for box in boxes_of(file):
+        if box.name in MEDIA_HEADERS:
+            kinds.add(MEDIA_HEADERS[box.name])
         if box.name in counts:
             counts[box.name] += 1
         if box.name in MISREAD_BOXES:
@@ -115,14 +121,7 @@ def check_claims(file: MediaFile, container: Container | None) -> None:
     if min(counts.values()) < num_tracks:
         text = f"is damaged: {min(counts.values())} of {num_tracks} tracks left; fetch it again"
         raise rejected(file.name, Reason.DAMAGED, "open", text)
-
-
-def kinds_of_tracks(file: MediaFile, container: Container | None) -> set[str]:
-    """ "video", "audio" or both: what the tracks of an mp4 hold by their media headers; of other
-    containers nothing is known."""
-    if container != "mp4":
-        return set()
-    return {MEDIA_HEADERS[box.name] for box in boxes_of(file) if box.name in MEDIA_HEADERS}
+    return kinds
 
 
 def boxes_of(file: MediaFile, *, nested: tuple[bytes, ...] = NESTED_BOXES) -> Iterator[Box]:

@@ -20,6 +20,8 @@ def is_cut_off(file: MediaFile, container: Container | None) -> bool:
     if container == "riff":
         stated = int.from_bytes(bytes_at(file, 4, 4), "little")
         return stated not in UNKNOWN_SIZES and stated + 8 > file.size + RIFF_SLACK
+    if container == "aiff":
+        return int.from_bytes(bytes_at(file, 4, 4), "big") + 8 > file.size
     if container == "ogg":
         return not _ends_with_last_page(file)
     return container == "matroska" and segment_of(file)[1] > file.size

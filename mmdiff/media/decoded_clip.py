@@ -174,7 +174,7 @@ class _Decoding:
                 half.check_cut([frame for frame in rest if isinstance(frame, av.VideoFrame)])
             is_bounded = is_bounded or self._bound_sound()
             self._check_bytes()
-            if self.is_done:
+            if half.is_done and self.is_done:
                 break
         self.file.check()  # a read that failed looks like the end of the file
 
@@ -230,6 +230,9 @@ class _Decoding:
         claimed = Fraction(container.duration or 0, av.time_base)
         begin, stop = self.bounds or (Fraction(0), None)
         slack = CUT_OFF_SLACK_SECONDS if is_cut_off else DURATION_SLACK_SECONDS
+        if container.format.name == "asf" and not claimed:  # its header states another size
+            text = "is truncated, or was recorded live: its length is not known; fetch it again"
+            raise rejected(self.file.name, Reason.TRUNCATED, "decode", text)
         is_guess = container.format.name == "mp3"
         if not is_guess and not self.is_done:
             needed = claimed if stop is None else min(stop, claimed)

@@ -162,9 +162,9 @@ class DecodedSound:
             text = f"has samples up to {peak:g} of full scale: integers stored as floats; divide"
             raise self._refusal(Reason.UNSUPPORTED, f"{text} them by 32768 (16 bits)")
         if self._is_lossy and peak <= OVERSHOOT:
-            self.notes.append(f"sound clipped from a peak of {peak:.3g} of full scale")
+            self.notes.append(f"sound clipped from {peak:.3g} of full scale")
             return np.clip(samples, -1.0, 1.0)
-        self.notes.append(f"sound turned down from a peak of {peak:.3g} of full scale")
+        self.notes.append(f"sound turned down from {peak:.3g} of full scale")
         return (samples / np.float32(peak)).clip(-1.0, 1.0)
 
     def _check_layout(self) -> None:
@@ -249,7 +249,7 @@ def _as_float(frame: av.AudioFrame) -> np.ndarray:
         )
     full_scale = FULL_SCALE.get(frame.format.name.removesuffix("p"))
     if full_scale is None:  # float or double
-        return samples.astype(np.float32)
+        return samples.astype(np.float32, copy=False)
     zero = full_scale if samples.dtype == np.uint8 else 0
     return ((samples.astype(np.float64) - zero) / full_scale).astype(np.float32)
 

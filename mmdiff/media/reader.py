@@ -12,9 +12,8 @@ import av
 from mmdiff.media.clip import Clip
 from mmdiff.media.container_header import (
     Container,
-    check_claims,
+    checked_tracks,
     container_of,
-    kinds_of_tracks,
 )
 from mmdiff.media.cut_off import is_cut_off, lacks_media
 from mmdiff.media.decoded_clip import CONTAINERS, OTHER_CONTAINERS, decode_media
@@ -134,8 +133,7 @@ def _read_stream(
         if is_short and lacks_media(file, container):
             text = "is truncated: it states that it is longer; fetch it again"
             raise rejected(name, Reason.TRUNCATED, "open", text)
-        check_claims(file, container)
-        kinds = kinds_of_tracks(file, container)
+        kinds = checked_tracks(file, container)
         demuxers = container if container in OTHER_CONTAINERS.split(",") else CONTAINERS
         decode = partial(decode_media, file, demuxers=demuxers, span=span, kinds=kinds)
         clip = _entered(file, span, decode) or decode(is_cut_off=is_short)

@@ -47,7 +47,8 @@ CURES = {
     Reason.MISSING: "correct the name in the list, or put the file there",
     Reason.UNREADABLE: "give a regular file that this user may read",
     Reason.EXTERNAL: "move the file under the root, or set data.allow_external=true",
-    Reason.NOT_MEDIA: "give mp4, mov, mkv, webm, avi, wav, flac, mp3, ogg or an image",
+    Reason.NOT_MEDIA: "give mp4, mov, mkv, webm, avi, ts, mts, mpg, flv, wmv, an image, or wav, "
+    "flac, mp3, ogg, aiff",
     Reason.DAMAGED: "fetch the file again, or encode it anew from its source",
     Reason.TRUNCATED: "fetch the file again: its end is missing",
     Reason.EMPTY: "leave the file out: it holds no frames and no samples",

@@ -1,5 +1,7 @@
 """Images, still and animated, of files and of PIL."""
 
+import struct
+import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -29,6 +31,10 @@ LARGEST_JPEG = 65_500
 FASTEST_GIF = 50  # viewers slow down anything below two hundredths of a second
 SHORTEST_MS, UNTIMED_MS = 20, 100  # what browsers make of frames that are shorter
 ROWS_AT_ONCE = 256
+DAMAGES = (  # as Pillow meets them
+    *(OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError),
+    *(TypeError, AttributeError, struct.error),
+)
 SQUARE_WITHIN = 0.01
 
 
@@ -75,11 +81,13 @@ def decode_image(file: MediaFile) -> Clip:
     Raises RejectedMedia for what is no image, damaged or larger than the limits of `file`.
     """
     try:
-        with Image.open(cast(BinaryIO, file), formats=IMAGE_FORMATS) as image:
-            return clip_of_image(image, file.name, limits=file.limits, check=file.check)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")  # of what is read or refused anyway
+            with Image.open(cast(BinaryIO, file), formats=IMAGE_FORMATS) as image:
+                return clip_of_image(image, file.name, limits=file.limits, check=file.check)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise rejected(file.name, Reason.TOO_LARGE, "open", f"is a bomb: {error}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError) as error:
+    except DAMAGES as error:
         file.check()
         if isinstance(error, RejectedMedia):
             raise
@@ -95,7 +103,7 @@ def is_animated(stream: BinaryIO) -> bool:
     try:
         with Image.open(stream, formats=ANIMATED_FORMATS) as image:
             return getattr(image, "is_animated", False)
-    except (OSError, ValueError, SyntaxError):
+    except DAMAGES:
         return False  # whoever reads it says why
 
 

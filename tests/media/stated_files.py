@@ -447,7 +447,7 @@ def _channel_layouts(made: Collected) -> None:
 
 def _over_full_scale(made: Collected) -> None:
     wave = pings(1.0) / np.abs(pings(1.0)).max()
-    note = "sound turned down from a peak of"
+    note = "sound turned down from"
     for peak in (1.5, 4.0, 40.0):
         path = made.add(f"peak_{peak:g}.wav", note=f"{note} {peak:g}", mono=wave)
         write_media(path, waves=(np.float32(peak) * wave,), **FLOAT)

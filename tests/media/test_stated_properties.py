@@ -1,5 +1,7 @@
 """F4: what a file says of itself is right in its clip, or reported; never silent."""
 
+import io
+import random
 import shutil
 import subprocess
 from fractions import Fraction
@@ -12,6 +14,7 @@ import pytest
 from mmdiff.media.clip import Clip
 from mmdiff.media.mono import to_mono
 from mmdiff.media.reader import decode_clip
+from mmdiff.media.rejection import Rejection
 from tests.media.stated_files import OVER_WHITE, Stated, stated_files
 
 MOST_OFF, MOST_DECIBELS, MOST_SECONDS = 3.0, 1.0, 0.005
@@ -91,6 +94,36 @@ def test_f4_what_a_file_says_of_itself_is_right_or_reported(files):
     assert len(files) >= 60
     faults = {file.path.name: found for file in files if (found := _faults(file))}
     assert not faults
+
+
+@pytest.mark.parametrize("percent", [10, 50, 90, 99])
+def test_a_cut_file_of_the_further_kinds_is_refused_or_lacks_its_last_moments(files, percent):
+    """MPEG-TS and MPEG-PS do not state how long they are: of those no decoder can tell."""
+    cuttable = (".flv", ".wmv", ".aiff", ".gif", ".webp", ".apng")
+    names = [file for file in files if file.path.suffix in cuttable and file.refused is None]
+    assert len(names) >= 8
+    for file in names:
+        content = file.path.read_bytes()
+        whole = decode_clip(file.path)
+        part = io.BytesIO(content[: len(content) * percent // 100])
+        outcome = decode_clip(part, name=file.path.name)
+        if isinstance(outcome, Clip):
+            assert file.path.suffix in (".flv", ".wmv"), file.path
+            assert whole.duration_seconds - outcome.duration_seconds <= Fraction(1, 4)
+
+
+def test_flipped_bits_of_the_further_kinds_are_never_an_error_of_ours(files, capfd):
+    chance = random.Random(0)
+    kinds = (".ts", ".mts", ".mpg", ".flv", ".wmv", ".aiff", ".gif", ".webp", ".tif")
+    for suffix in kinds:
+        content = next(file for file in files if file.path.suffix == suffix).path.read_bytes()
+        for count in (1, 5, 50, 50):
+            flipped = bytearray(content)
+            for _ in range(count):
+                flipped[chance.randrange(len(flipped))] ^= 1 << chance.randrange(8)
+            outcome = decode_clip(io.BytesIO(bytes(flipped)), name=f"a{suffix}")
+            assert isinstance(outcome, (Clip, Rejection))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="there is no ffmpeg to compare with")

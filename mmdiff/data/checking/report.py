@@ -11,7 +11,7 @@ from mmdiff.media.atomic import atomic_write
 from mmdiff.media.rejection import Reason, Rejection, Stage
 
 Status = Literal["kept", "adapted", "dropped"]
-PREPOSITIONS = ("by", "from", "behind", "for")
+PREPOSITIONS = ("by", "from", "behind", "for", "of")
 
 
 @dataclass(frozen=True)

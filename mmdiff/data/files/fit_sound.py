@@ -28,7 +28,7 @@ def fit_sound(
         adaptations.append(f"{clip.sample_rate} -> {spec.sample_rate} Hz")
     waveform, peak = _stretch(clip, clip.sample_rate, spec, start_seconds)
     if peak is not None:
-        adaptations.append(f"mix turned down from a peak of {peak:.3g} of full scale")
+        adaptations.append(f"mix turned down from {peak:.3g} of full scale")
     waveform = waveform[:, : spec.num_samples]
     silence = spec.num_samples - waveform.shape[1]
     if silence:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmdiff.media.named_kinds import UNREAD_SUFFIXES
 from mmdiff.media.still import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (
@@ -11,7 +12,7 @@ VIDEO_SUFFIXES = (
     *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob", ".flv", ".wmv", ".asf"),
 )
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".wma", ".aif", ".aiff")
-MEDIA_SUFFIXES = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *SOUND_SUFFIXES)
+MEDIA_SUFFIXES = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *SOUND_SUFFIXES, *UNREAD_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,17 @@ def stem_of(name: str) -> str:
 def choose_media(names: Sequence[str]) -> StemFiles | None:
     """What is picture and what is sound among files of one stem; None if none is a media file.
 
-    A video stands before an image, the first name before the second.
+    A video stands before an image, the first name before the second. A file of a kind that is not
+    read is taken only where there is no other: whoever reads it says what it is.
     """
     kinds = [
         [name for name in sorted(names) if suffix_of(name) in suffixes]
-        for suffixes in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, SOUND_SUFFIXES)
+        for suffixes in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, SOUND_SUFFIXES, UNREAD_SUFFIXES)
     ]
-    pictures, sounds = [*kinds[0], *kinds[1]], kinds[2]
+    pictures, sounds, unread = [*kinds[0], *kinds[1]], kinds[2], kinds[3]
     if pictures:
         unused = (*pictures[1:], *sounds[1:])
         return StemFiles(pictures[0], sounds[0] if sounds else None, unused)
-    return StemFiles(sounds[0], None, tuple(sounds[1:])) if sounds else None
+    if sounds:
+        return StemFiles(sounds[0], None, tuple(sounds[1:]))
+    return StemFiles(unread[0], None, ()) if unread else None

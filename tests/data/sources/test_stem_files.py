@@ -17,6 +17,8 @@ from mmdiff.data.sources.stem_files import StemFiles, choose_media, stem_of, suf
         (["a.wav"], StemFiles("a.wav", None, ())),
         (["a.jpg", "a.mp4"], StemFiles("a.mp4", None, ("a.jpg",))),
         (["a.wav", "a.flac", "a.webm", "a.MP4"], StemFiles("a.MP4", "a.flac", ("a.webm", "a.wav"))),
+        (["a.heic", "a.mov"], StemFiles("a.mov", None, ())),
+        (["a.heic", "a.txt"], StemFiles("a.heic", None, ())),
         (["a.mp3", "a.flac"], StemFiles("a.flac", None, ("a.mp3",))),
     ],
 )
