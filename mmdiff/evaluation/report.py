@@ -81,7 +81,8 @@ def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
         "" if figure.wanted is None else f"{sign} {_number(figure.wanted)} {figure.unit}".rstrip()
     )
     met = {True: "yes", False: "no", None: ""}[figure.is_met]
-    value = f"{_number(figure.value)} {figure.unit}".rstrip()
+    unit = "" if math.isnan(figure.value) else figure.unit
+    value = f"{_number(figure.value)} {unit}".rstrip()
     return figure.name, value, wanted, met, "" if figure.count is None else str(figure.count)
 
 
