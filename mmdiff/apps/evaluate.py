@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str]) -> int:
+    """Clips of one's own choose what is measured, unless that is named."""
+    has_data = any(word.startswith("data=") for word in words)
+    if has_data and not any(word.startswith(("evaluation=", "experiment=")) for word in words):
+        words = [*words, "evaluation=own_clips"]
     return run_call("evaluate", evaluate, words)
 
 
 def evaluate(
     *,
     evaluation: "Evaluation",
+    data: Any = None,
     seed: int = 0,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
@@ -95,6 +100,7 @@ def evaluate(
         folder=folder,
         arguments=arguments,
         checkpoint=checkpoint,
+        data=data,
     )
     for result in evaluation.results(run):
         results.append(result)

@@ -78,6 +78,13 @@ def color_drift(track: Followed) -> float:
     return float((slopes * (len(track.is_seen) - 1)).square().sum().sqrt())
 
 
+def frame_color_drift(frames: Tensor) -> float:
+    """The same of the mean color of whole frames, of `frames height width 3`, uint8."""
+    means = frames.float().mean(dim=(1, 2))
+    slopes = _slopes(means, torch.ones(len(means), dtype=torch.bool))
+    return float((slopes * (len(means) - 1)).square().sum().sqrt())
+
+
 def size_drift(track: Followed) -> float:
     """How much larger or smaller the object gets over the clip, in percent of its extent (half the
     slope of the logarithm of its area). NaN if it is seen in fewer than 3 frames."""

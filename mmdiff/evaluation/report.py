@@ -37,6 +37,7 @@ class Report:
             "settings": dict(self.settings),
             "is_met": self.is_met,
             "results": {result.name: _plain(result) for result in self.results},
+            "notes": {result.name: list(result.notes) for result in self.results if result.notes},
         }
 
     def to_markdown(self) -> str:
@@ -58,7 +59,8 @@ class Report:
 
 
 def _table(result: Result) -> Table:
-    table = Table(title=result.title, title_justify="left")
+    notes = "\n".join(result.notes)
+    table = Table(title=result.title, title_justify="left", caption=notes, caption_justify="left")
     for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("figure", "met") else "right")
     for figure in result.figures:
@@ -70,7 +72,7 @@ def _table(result: Result) -> Table:
 def _markdown(result: Result) -> str:
     rows = [COLUMNS, ("---", "---:", "---:", "---", "---:"), *map(_cells, result.figures)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([f"### {result.title}", "", *lines])
+    return "\n".join([f"### {result.title}", "", *lines, *(f"\n{note}" for note in result.notes)])
 
 
 def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
@@ -79,7 +81,8 @@ def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
         "" if figure.wanted is None else f"{sign} {_number(figure.wanted)} {figure.unit}".rstrip()
     )
     met = {True: "yes", False: "no", None: ""}[figure.is_met]
-    value = f"{_number(figure.value)} {figure.unit}".rstrip()
+    unit = "" if math.isnan(figure.value) else figure.unit
+    value = f"{_number(figure.value)} {unit}".rstrip()
     return figure.name, value, wanted, met, "" if figure.count is None else str(figure.count)
 
 

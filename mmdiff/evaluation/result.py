@@ -27,11 +27,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """Figures that belong together, in the order they are shown in."""
+    """Figures that belong together, in the order they are shown in; and sentences about them: what
+    could not be measured, and why."""
 
     name: str
     title: str
     figures: tuple[Figure, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_met(self) -> bool:

@@ -35,7 +35,7 @@ def encode_prompts(
     """
     _check_prompts(prompts)
     if max_length < 2:
-        raise ValueError(f"max_length is {max_length}; it must be at least 2")
+        raise ValueError(f"max_length is {max_length}; it must be at least 2: 2")
     max_length = min(max_length, caption_length(tokenizer))
     token_ids = tokenizer(
         [prompt[:MAX_CHARACTERS] for prompt in prompts],

@@ -23,6 +23,7 @@ class EvaluationRun:
     make: (prompts, seeds, further arguments of the pipeline) -> clips, one a prompt.
     arguments: of the pipeline, as the command line has them; `make` uses them too.
     checkpoint: as it was named on the command line; None: the bundled model.
+    data: the data module of clips of one's own, where it is chosen.
     folder: where plots and pictures go.
     """
 
@@ -34,6 +35,7 @@ class EvaluationRun:
     folder: Path
     arguments: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: str | None = None
+    data: Any = None
 
 
 class Evaluation(ABC):

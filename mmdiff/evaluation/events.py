@@ -1,0 +1,81 @@
+"""When something happens in a clip, whatever it shows: sudden changes of motion, and beginnings of
+sounds."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmdiff.media.optical_flow import estimate_flow
+
+STEP_SECONDS, WINDOW_SECONDS = 0.005, 0.02
+"""Of the spectra that onsets are read from."""
+
+LEAST_FLUX = 0.02
+"""Mean rise of log(1 + 100 magnitude) from step to step; less is no onset."""
+
+LEAST_TURN_PIXELS = 0.5
+"""Change of velocity from frame to frame; less is within the error of the estimated motion."""
+
+OF_STRONGEST, OF_MEDIAN = 0.2, 3.0
+"""What is weaker than this part of the strongest event, or not as much stronger than usual, is
+none."""
+
+NEAR_SECONDS = 0.06
+"""Events nearer to a stronger one than this are part of it."""
+
+
+def motion_events(frames: Tensor, frame_rate: float) -> list[float]:
+    """Seconds of the sudden changes of motion in `frames height width 3`, uint8: an impact, a
+    start, a stop; none in fewer than 4 frames.
+
+    The velocity of a frame is the mean optical flow, weighted by its own length, so that what moves
+    counts and what stands still does not (the idea of AV-Align, arXiv 2309.16429, for which events
+    are peaks of the flow; here, of its change, since an impact turns motion more than it adds).
+    """
+    if len(frames) < 4:
+        return []
+    pictures = rearrange(frames.float() / 255, "f h w c -> f c h w")
+    flow = estimate_flow(pictures[:-1], pictures[1:])
+    length = flow.square().sum(1, keepdim=True).sqrt()
+    velocity = (flow * length).sum((2, 3)) / length.sum((2, 3)).clamp(min=1e-6)
+    turns = velocity.diff(dim=0).square().sum(1).sqrt()
+    return [(place + 1) / frame_rate for place in _peaks(turns, LEAST_TURN_PIXELS, reach=1)]
+
+
+def audio_onsets(waveform: Tensor, sample_rate: int) -> list[float]:
+    """Seconds at which sounds begin in `channels samples`, in [-1, 1]: peaks of the spectral flux
+    (Bello et al. 2005, section III-B)."""
+    mono = waveform.float().mean(0)
+    step, window = (round(seconds * sample_rate) for seconds in (STEP_SECONDS, WINDOW_SECONDS))
+    padded = F.pad(mono, (window, 0))  # a sound that begins with the clip begins from silence
+    spectrum = torch.stft(
+        padded,
+        window,
+        hop_length=step,
+        window=torch.hann_window(window),
+        center=False,
+        return_complex=True,
+    )
+    level = torch.log1p(100 * 2 / window * spectrum.abs())  # bins steps
+    flux = level.diff(dim=1).clamp(min=0).mean(0)
+    reach = round(NEAR_SECONDS / STEP_SECONDS)
+    # the flux is largest where the beginning lies in the middle of the later window
+    shift = 1.0 + window / 2 / step - window / step
+    return [
+        max(0.0, (place + shift) * STEP_SECONDS) for place in _peaks(flux, LEAST_FLUX, reach=reach)
+    ]
+
+
+def _peaks(strength: Tensor, least: float, *, reach: int) -> list[int]:
+    """Where the strength is largest within `reach` on both sides, and large enough."""
+    if not len(strength):
+        return []
+    around = F.max_pool1d(strength[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
+    usual = OF_MEDIAN * float(strength.median())
+    bound = max(least, usual, OF_STRONGEST * float(strength.max()))
+    is_peak = (strength >= bound) & (strength == around)
+    places = [int(place) for place in torch.nonzero(is_peak)[:, 0]]
+    return [p for index, p in enumerate(places) if index == 0 or p - places[index - 1] > reach]
