@@ -48,21 +48,20 @@ def run_verb(verb: str, action: Verb, words: Sequence[str]) -> int:
     try:
         return _run(verb, action, words)
     except UsageError as error:
-        if _wants_traceback():
+        if wants_traceback():
             raise
         if error.key and not error.belongs:
             error.belongs = f"{error.key} is in {home_of(error.key, verb=verb)}"
         return _failed(error.screen(verb), 2)
     except KeyboardInterrupt:
         return _failed(f"mmdiff {verb}: interrupted", 130)
-    except _expected_errors() as error:
-        if _wants_traceback() or is_import_failure(error):
+    except expected_errors() as error:
+        if wants_traceback() or is_import_failure(error):
             raise
         worded = isinstance(error, OSError) and error.filename is None and error.strerror
         message = str(worded or error) or type(error).__name__  # without "[Errno 28]"
-        is_wrong_input = isinstance(error, (ValueError, TypeError))
-        text = f"mmdiff {verb}: {_one_screen(message)}"
-        return _failed(f"{text}\n  traceback with HYDRA_FULL_ERROR=1", 2 if is_wrong_input else 1)
+        text = f"mmdiff {verb}: {_one_screen(message)}\n  traceback with HYDRA_FULL_ERROR=1"
+        return _failed(text, code_of(error))
 
 
 def _run(verb: str, action: Verb, words: Sequence[str]) -> int:
@@ -156,7 +155,7 @@ def _exit_code(result: object) -> int:
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 
-def _expected_errors() -> tuple[type[BaseException], ...]:
+def expected_errors() -> tuple[type[BaseException], ...]:
     """What bad input and a bad machine raise; all else is our fault and keeps its traceback."""
     errors: list[type[BaseException]] = [ValueError, OSError, MemoryError, HydraException]
     for module, name in _ERRORS_OF_MODULES.items():
@@ -165,7 +164,12 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     return tuple(errors)
 
 
-def _wants_traceback() -> bool:
+def code_of(error: BaseException) -> int:
+    """The exit code: 2 for wrong input, 1 for all else."""
+    return 2 if isinstance(error, (ValueError, TypeError)) else 1
+
+
+def wants_traceback() -> bool:
     return os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 
 

@@ -23,6 +23,7 @@ from torch.nn import ModuleDict
 from mmdiff.apps.compose import instantiate, load_resolved
 from mmdiff.apps.learning_rate import with_found_rate
 from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
+from mmdiff.apps.run import code_of, expected_errors, wants_traceback
 from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.distributed.signals import die_with_parent
@@ -150,5 +151,16 @@ def main() -> None:
     run(load_resolved(path), path.parent)
 
 
+def _run() -> int:
+    """What a bad input raises has been recorded for the launcher, which says it on one screen."""
+    try:
+        main()
+    except expected_errors() as error:
+        if wants_traceback():
+            raise
+        return code_of(error)
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(_run())

@@ -14,6 +14,7 @@ from typing import Any
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerSpec
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
@@ -71,14 +72,14 @@ def launch(worker: str, resolved: Path, *, num_processes: int) -> None:
     agent = LocalElasticAgent(spec, logs_specs=logs)
     try:
         with _handed_on(agent) as asked:
-            _judge(agent.run(), asked)
+            _judge(agent.run(), asked, resolved.parent / "ranks")
     except SignalException as error:
         raise WorkerFailed(f"ended by {error.sigval.name}", 128 + error.sigval) from error
     finally:
         rendezvous.shutdown()
 
 
-def _judge(result: RunResult, asked: list[signal.Signals]) -> None:
+def _judge(result: RunResult, asked: list[signal.Signals], logs: Path) -> None:
     """Raise WorkerFailed unless all workers did their work."""
     if not result.is_failed():
         return
@@ -96,7 +97,18 @@ def _judge(result: RunResult, asked: list[signal.Signals]) -> None:
         )
     cause = failure.signal_name() if failure.exitcode < 0 else f"exit code {failure.exitcode}"
     code = failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
-    raise WorkerFailed(f"rank {rank} failed first ({cause}): {failure.message}", code)
+    where = f"rank {rank} failed first ({cause}); what each rank wrote is in {logs}"
+    said = _recorded(failure)
+    raise WorkerFailed(f"{said}\n  {where}" if said else where, code)
+
+
+def _recorded(failure: ProcessFailure) -> str:
+    """The error that a worker ended with, in its own words; empty where it could not leave any."""
+    message = failure.error_file_data.get("message")
+    if not isinstance(message, dict):
+        return ""
+    kind, _, text = str(message.get("message")).partition(": ")
+    return text.strip() or kind
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What is on the screen before a verb has done anything."""
 
+import re
 import subprocess
 import sys
 
@@ -57,3 +58,34 @@ def test_off_a_terminal_each_state_of_the_bar_is_a_line(capsys, monkeypatch):
     assert lines[0] == "sampling: step 0 of 3, ? left"
     assert lines[-1] == "sampling: step 3 of 3, 00:00 left"
     assert not any("\r" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_a_mistake_in_several_processes_is_one_screen(tmp_path):
+    words = ["experiment=bounce/vocoder", "trainer=ddp", "data.batch_size=3", "max_steps=1"]
+    command = [sys.executable, "-m", "mmdiff", "train", *words, f"output_dir={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2
+    loading, error, rank, *rest = done.stderr.splitlines()
+    assert loading == "loading libraries"
+    assert error.startswith("mmdiff train: batch_size is 3; ") and error.endswith(": 4")
+    assert "failed first" in rank
+    assert rest == [] and done.stdout == ""
+
+
+@pytest.mark.slow
+def test_a_run_says_what_it_trains_on_what_and_where(tmp_path):
+    words = ["experiment=bounce/vocoder", "data.batch_size=2", "data.dataset.dataset.num_clips=6"]
+    words += ["data.num_workers=0", "max_steps=1", f"output_dir={tmp_path / 'run'}"]
+    command = [sys.executable, "-m", "mmdiff", "train", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    for said in (
+        r"parameters: Vocoder \d\.\d\d M",
+        r"data: 6 clips, batches of 2, 3 batches to see each once; 1 steps",
+        r"device: 1 x cpu, (bf16-mixed|32-true), \d+ threads",
+        rf"folder: {tmp_path / 'run'}",
+        r"step 1/1  loss .* min left",
+    ):
+        assert re.search(said, done.stderr), done.stderr
+    assert done.stdout.startswith("next: mmdiff export ")

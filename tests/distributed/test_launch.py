@@ -21,6 +21,11 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "order = pathlib.Path(sys.argv[1]).read_text()\n"
         "if rank == '1' and order == 'exit': sys.exit(7)\n"
         "if rank == '1' and order == 'kill': os.kill(os.getpid(), 9)\n"
+        "if rank == '1' and order == 'raise':\n"
+        "    from torch.distributed.elastic.multiprocessing.errors import record\n"
+        "    @record\n"
+        "    def main(): raise ValueError('a bad value: 4')\n"
+        "    main()\n"
         "pathlib.Path(sys.argv[1]).with_name(f'done{rank}').touch()\n"
         "if order == 'save':\n"
         "    import signal, time\n"
@@ -48,6 +53,16 @@ def test_p1_the_first_to_fail_is_named(resolved: Path, order: str, code: int, na
     with pytest.raises(WorkerFailed, match=f"rank 1 failed first.*{named}") as failure:
         launch("worker_of_a_test", resolved, num_processes=2)
     assert failure.value.exit_code == code
+
+
+def test_the_error_of_a_rank_comes_first_and_in_its_own_words(resolved: Path) -> None:
+    resolved.write_text("raise")
+    with pytest.raises(WorkerFailed) as failure:
+        launch("worker_of_a_test", resolved, num_processes=2)
+    first, second = str(failure.value).splitlines()
+    assert first == "a bad value: 4"
+    assert second.strip().startswith("rank 1 failed first (exit code 1)")
+    assert str(resolved.parent / "ranks") in second
 
 
 def _launched(resolved: Path, names: str, action: Callable[[], None]) -> WorkerFailed:

@@ -95,8 +95,13 @@ class ClipFolder:
             base = table.parent if table.parent.is_relative_to(root) else root
 
             def resolve(name: str, base: Path = base) -> ConfinedPath | Rejection:
-                external = self.allow_external
-                return confined_path(name, root, base=base, allow_external=external)
+                return confined_path(
+                    name,
+                    root,
+                    base=base,
+                    allow_external=self.allow_external,
+                    looks_for_near=builder.looks_for_near,
+                )
 
             for row in read_metadata(table):
                 if isinstance(row, Rejection):

@@ -41,11 +41,17 @@ def media_root(root: str | os.PathLike[str]) -> Path:
 
 
 def confined_path(
-    name: str, root: Path, *, base: Path | None = None, allow_external: bool = False
+    name: str,
+    root: Path,
+    *,
+    base: Path | None = None,
+    allow_external: bool = False,
+    looks_for_near: bool = True,
 ) -> ConfinedPath | Rejection:
     """The file that `name` stands for, seen from `base` (the root unless given).
 
-    root   as `media_root` gives it
+    root             as `media_root` gives it
+    looks_for_near   for a name that is not there, among all names of its folder
 
     Left out are absolute names, names that climb with "..", links that lead out of the root,
     protocols, network shares and NUL. `allow_external` lets local paths lead out of the root;
@@ -56,11 +62,18 @@ def confined_path(
         return refusal
     local = unquote(urlsplit(name).path) if _is_file_url(name) else name
     wanted = (base or root) / local
-    return confined_file(wanted, root, name=name, allow_external=allow_external)
+    return confined_file(
+        wanted, root, name=name, allow_external=allow_external, looks_for_near=looks_for_near
+    )
 
 
 def confined_file(
-    wanted: Path, root: Path, *, name: str, allow_external: bool = False
+    wanted: Path,
+    root: Path,
+    *,
+    name: str,
+    allow_external: bool = False,
+    looks_for_near: bool = True,
 ) -> ConfinedPath | Rejection:
     """The file at `wanted`, if it is a regular one that lies under the root when links are
     followed; `name` is what it is called in the message."""
@@ -70,7 +83,8 @@ def confined_file(
         path = os.path.realpath(wanted, strict=True)
         status = os.stat(path)
     except FileNotFoundError:
-        return list_fault(name, Reason.MISSING, "is not there", cure=near_name(wanted))
+        near = near_name(wanted) if looks_for_near else None
+        return list_fault(name, Reason.MISSING, "is not there", cure=near)
     except OSError as error:  # a loop of links, a name too long, a folder that may not be read
         return list_fault(name, Reason.UNREADABLE, f"cannot be read ({error.strerror})")
     under = f"{root}{os.sep}".replace("//", "/")  # texts: a million paths would take minutes

@@ -20,6 +20,7 @@ Resolve = Callable[[str], ConfinedPath | Rejection]
 
 
 MOST_REJECTED = 10**5  # of a list with more bad rows than good ones: it is no list of clips
+MOST_COMPARED = 20
 SHOWN_AFTER_SECONDS = 2.0
 
 
@@ -50,6 +51,12 @@ class ListingBuilder:
                 f"{bad:,} of the first {bad + good:,} clips of the list cannot be read, so it is "
                 f"read no further; the last of them: {rejection.message}"
             )
+
+    @property
+    def looks_for_near(self) -> bool:
+        """Whether names that are not there are compared with all others of their folder, which
+        takes a second where these are many."""
+        return len(self._rejections) < MOST_COMPARED
 
     def add(
         self,

@@ -43,10 +43,12 @@ class PairLists:
                 "lines on one line"
             )
 
-        def resolve(name: str) -> ConfinedPath | Rejection:
-            return confined_path(name, root, allow_external=self.allow_external)
-
         builder = ListingBuilder()
+
+        def resolve(name: str) -> ConfinedPath | Rejection:
+            external, near = self.allow_external, builder.looks_for_near
+            return confined_path(name, root, allow_external=external, looks_for_near=near)
+
         for name, caption in zip(names, captions, strict=True):
             builder.add_named(name, resolve=resolve, caption=caption)
         return builder.build()

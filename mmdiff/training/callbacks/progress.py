@@ -1,5 +1,5 @@
-"""Where a run stands: a bar on a terminal, a line in the log otherwise; speeds go to the
-loggers."""
+"""Where a run stands: a bar that moves at every step on a terminal, a line in the log otherwise;
+speeds go to the loggers."""
 
 import logging
 import sys
@@ -45,6 +45,8 @@ class ProgressReport(Callback):
         if not has_stepped(trainer, batch_idx):
             return
         step = trainer.global_step
+        if self._progress is not None:
+            self._progress.update(self._task, completed=step)
         if step % self.every_n_steps and step != trainer.max_steps:
             return
         self._report(trainer, pl_module)
@@ -69,7 +71,7 @@ class ProgressReport(Callback):
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         text += f"  loss {loss:.4g}  lr {lr:.2e}  {rate:.1f} samples/s"
         if self._progress is not None:
-            self._progress.update(self._task, completed=step, description=text)
+            self._progress.update(self._task, description=text)
             return
         if total > 0:
             left = (total - step) * seconds / max(1, step - self._step)

@@ -1,5 +1,7 @@
 """Long lists: read with a bar, and no further than they can be meant."""
 
+import time
+
 import pytest
 
 from mmdiff.data.sources import listing_builder
@@ -40,3 +42,16 @@ def test_a_list_that_takes_long_says_how_far_it_is(root, monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert "listing clips: 7" in lines
     assert lines[-1] == "listing clips: 22"
+
+
+def test_what_is_not_there_costs_the_same_in_a_folder_of_many(tmp_path):
+    """Nearest names are looked for in a few cases: in each, a list takes hours."""
+    for index in range(1000):
+        (tmp_path / f"{index}.mp4").touch()
+    lines = ["file_name,text", *(f"x{index}.mp4,a ball" for index in range(2000))]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    began = time.process_time()
+    rejections = ClipFolder(tmp_path).listing().rejections
+    assert time.process_time() - began < 4  # 20 seconds, where each name is compared
+    hints = [one for one in rejections if "did you mean" in one.message]
+    assert len(rejections) == 2000 and 0 < len(hints) <= 20
