@@ -194,7 +194,7 @@ def warn_of_words(tokenizer: Any, prompts: Sequence[str]) -> None:
 def sampled(
     pipe: "MMDiffPipeline", texts: list[str], seeds: list[int], arguments: dict[str, Any]
 ) -> list["Clip"]:
-    """One clip a text; each has a generator of its own, so it is the same alone and in a batch."""
+    """One clip a text; each has a generator of its own, so its noise is the same alone and in a batch."""
     import torch
 
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
@@ -220,7 +220,9 @@ def write_clip_files(
     from mmdiff.media.storyboard import encode_storyboard
     from mmdiff.media.writer import encode_clip
 
-    comment = clip_comment(prompt=prompt, seed=seed, settings=facts)
+    # Not the name of the folder: a pipeline that was saved and loaded again writes the same file.
+    inside = {name: value for name, value in facts.items() if name != "checkpoint"}
+    comment = clip_comment(prompt=prompt, seed=seed, settings=inside)
     caption = f"{prompt} [{note}]".strip() if note else prompt
     files = {
         path: encode_clip(clip, path.suffix.lower(), comment=comment),

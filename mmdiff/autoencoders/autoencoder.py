@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, FrozenDict
-from diffusers.models.autoencoders.vae import AutoencoderMixin
+from diffusers.models.autoencoders.vae import AutoencoderMixin, DecoderOutput
 from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor
@@ -51,12 +51,13 @@ class Autoencoder(ModelMixin, ConfigMixin, AutoencoderMixin):
         sample_posterior: bool = False,
         return_dict: bool = True,
         generator: torch.Generator | None = None,
-    ) -> Any:
-        """The reconstruction of `sample`, through the mean or through a draw, as `decode` gives
-        it."""
+    ) -> DecoderOutput | tuple[Tensor]:
+        """The reconstruction of `sample`, through the mean or through a draw, as diffusers'
+        autoencoders give it."""
         posterior = self.encode(sample)
         latents = posterior.sample(generator) if sample_posterior else posterior.mode()
-        return self.decode(latents, return_dict=return_dict)
+        media = self.decode(latents, return_dict=False)
+        return DecoderOutput(sample=media[0]) if return_dict else media
 
     @property
     def config(self) -> FrozenDict:

@@ -3,6 +3,7 @@
 import json
 import resource
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -256,3 +257,15 @@ def test_a_damaged_file_is_told_before_the_model_is_loaded(pipe, tmp_path, monke
     ):
         assert verb.main(["prompt=a", *words]) == 2
         assert "bad.png is damaged or not" in capsys.readouterr().err, words
+
+
+@pytest.mark.slow
+def test_a_pipeline_saved_and_loaded_writes_the_same_file_byte_for_byte(tmp_path, monkeypatch):
+    from mmdiff import MMDiffPipeline
+
+    monkeypatch.chdir(tmp_path)
+    MMDiffPipeline.from_pretrained().save_pretrained("again")
+    words = ["prompt=a red circle", "num_inference_steps=2", "num_frames=5"]
+    assert verb.main([*words, "output=first.mp4"]) == 0
+    assert verb.main([*words, "checkpoint=again", "output=second.mp4"]) == 0
+    assert Path("first.mp4").read_bytes() == Path("second.mp4").read_bytes()
