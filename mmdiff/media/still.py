@@ -1,5 +1,6 @@
 """Images, still and animated, of files and of PIL."""
 
+import io
 import struct
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 import torch
 from einops import rearrange
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from mmdiff.media.clip import Clip, exact_rate
@@ -159,7 +160,7 @@ def _on_grid(frames: Tensor, lengths: list[int], notes: list[str]) -> Clip:
 
 def _pixels(image: Image.Image, name: str) -> tuple[np.ndarray, list[str]]:
     """height width 3, uint8, and what was done to the stored image."""
-    notes = _stated_shape(image)
+    notes = [*_stated_shape(image), *_stated_profile(image)]
     image = ImageOps.exif_transpose(image) if image.getexif().get(0x0112, 1) != 1 else image
     if image.mode.startswith("I;16"):  # Pillow would clip it to 255
         image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
@@ -177,6 +178,18 @@ def _stated_shape(image: Image.Image) -> list[str]:
     if not across or not down or abs(across / down - 1) < SQUARE_WITHIN:
         return []
     return [f"pixels of {across:.6g} x {down:.6g} to a unit used as square ones"]
+
+
+def _stated_profile(image: Image.Image) -> list[str]:
+    """Colours of another profile than sRGB are taken as they are."""
+    content = image.info.get("icc_profile")
+    if not content:
+        return []
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.getOpenProfile(io.BytesIO(content))).strip()
+    except (OSError, ImageCms.PyCMSError):
+        name = "damaged"
+    return [] if "srgb" in name.lower() else [f"colour profile not honoured: {name}"]
 
 
 def _opaque(image: Image.Image) -> tuple[np.ndarray, bool]:

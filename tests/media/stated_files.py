@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from mmdiff.media.rejection import Reason
 from tests.media.odd_files import FPS, RATE, patch, pings, png_of_nothing, scene, write_media
@@ -337,6 +337,14 @@ def _deep_and_palettes(made: Collected) -> None:
         path = made.add(f"{pix_fmt}.mkv", frames=scene(COUNT), ffmpeg="null")
         codec = {"codec": "libx265", "codec_options": X265} if "12" in pix_fmt else {}
         write_media(path, frames=scene(COUNT), pix_fmt=pix_fmt, **codec)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    names = [("srgb.png", None, profile)]
+    other = profile.replace("sRGB".encode("utf-16-be"), "wRGB".encode("utf-16-be"))
+    names += [("wide.png", "colour profile not honoured: wRGB", other)]
+    names += [("torn.png", "colour profile not honoured: damaged", other[:200])]
+    for name, note, content in names:
+        path = made.add(name, note=note, frames=shown)
+        Image.fromarray(shown[0]).save(path, icc_profile=content)
     odd = made.add("fax.png", note="pixels of 203.2 x 101.6 to a unit used", frames=shown)
     Image.fromarray(shown[0]).save(odd, dpi=(203.2, 101.6))
 
