@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from mmdiff.apps.terminal import announce_libraries
 from mmdiff.apps.usage_error import UsageError
 
 
@@ -14,11 +15,14 @@ def guidance_arguments(guidance: Any, scales: Mapping[str, float | None]) -> dic
     scales: by the names of the call; a guider that one is the short form of takes it as its own.
     Raises UsageError for a scale that the guider it belongs to does not have.
     """
-    from mmdiff.guidance.short_forms import SHORT_FORMS
-
     guiders = list(guidance.values()) if isinstance(guidance, Mapping) else [guidance]
     guiders = [guider for guider in guiders if guider is not None]
     named = {name: scale for name, scale in scales.items() if scale is not None}
+    if not named:
+        return {"guidance": guiders} if guiders else {}
+    announce_libraries()
+    from mmdiff.guidance.short_forms import SHORT_FORMS
+
     arguments: dict[str, Any] = {}
     for name, scale in named.items():
         kind, own = SHORT_FORMS[name]

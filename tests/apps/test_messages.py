@@ -83,7 +83,7 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "missing media": (lambda: Clip.load("/nowhere/a.mp4"), ["/nowhere/a.mp4"]),
     "unknown suffix": (
         lambda: Clip(FRAMES).save("/tmp/a.avi"),
-        ["/tmp/a.avi", "suffix '.avi'", ".mp4, .wav, .gif, .png", "a.mp4"],
+        ["/tmp/a.avi", "suffix '.avi'", ".mp4, .mov, .webm, .gif, .png, .jpg, .wav", "a.mp4"],
     ),
     "odd frames": (
         lambda: Clip(FRAMES[:, :15]).save("/tmp/a.mp4"),
