@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 
@@ -27,6 +27,11 @@ DURATION_SLACK_SECONDS = Fraction(1, 4)
 CUT_OFF_SLACK_SECONDS = Fraction(1, 50)
 AnyStream = av.VideoStream | av.AudioStream
 Stream = TypeVar("Stream", av.VideoStream, av.AudioStream)
+
+# Titles in another encoding are no damage. PyAV 19 reads them so by itself, without the argument.
+_ANY_METADATA: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
 
 
 def decode_media(
@@ -52,9 +57,7 @@ def decode_media(
     left = max(file.seconds_left, 0.01)
     max_pixels = {"max_pixels": str(file.limits.max_side**2)}  # before the decoder reserves memory
     options = {**STRICT, **FENCE, **max_pixels, "format_whitelist": demuxers}
-    with av.open(
-        file, "r", options=options, metadata_errors="replace", timeout=(left, left)
-    ) as opened:
+    with av.open(file, "r", options=options, timeout=(left, left), **_ANY_METADATA) as opened:
         file.check()
         _check_kinds(file, opened, kinds)
         decoding = _Decoding.of(
