@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SLOWEST = Fraction(1, 1001)  # that a float is read as: a fraction of small numbers
 LARGEST_SAMPLE_RATE = 768_000  # of any recorder; a larger one would ask for filters of terabytes
@@ -96,7 +99,7 @@ class Clip:
 
         write_clip(self, path, overwrite=overwrite)
 
-    def frame(self, index: int) -> Image.Image:
+    def frame(self, index: int) -> "Image.Image":
         """One frame as a PIL image; -1 is the last.
 
         Raises IndexError where there is none.
@@ -104,10 +107,14 @@ class Clip:
         if self.frames is None or not -self.num_frames <= index < self.num_frames:
             possible = f"0 to {self.num_frames - 1}" if self.num_frames else "none: no picture"
             raise IndexError(f"frame {index} of {self!r}; possible is {possible}")
+        from PIL import Image
+
         return Image.fromarray(self.frames[index].cpu().numpy())
 
-    def storyboard(self, caption: str = "") -> Image.Image:
+    def storyboard(self, caption: str = "") -> "Image.Image":
         """Frames, waveform and spectrogram on one time axis, as a PIL image."""
+        from PIL import Image
+
         from mmdiff.media.storyboard import storyboard
 
         return Image.fromarray(storyboard(self, caption=caption).numpy())

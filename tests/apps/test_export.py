@@ -180,4 +180,4 @@ def test_the_doctor_names_a_damaged_model(pipeline, tmp_path, capsys):
     assert doctor.main([f"checkpoint={tmp_path}"]) == 1
     shown = capsys.readouterr().out
     assert "BROKEN  model" in shown
-    assert "cure: " in shown
+    assert "hint: " in shown

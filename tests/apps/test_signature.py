@@ -88,7 +88,7 @@ def test_a_default_of_none_may_be_given():
 def test_an_unknown_argument_is_named_with_its_neighbour():
     with pytest.raises(UsageError) as caught:
         check_arguments(Part, {"widht": 1}, prefix="part.")
-    assert caught.value.nearest == "part.width"
+    assert caught.value.nearest == "+part.width=1"
 
 
 def test_what_takes_anything_takes_anything():
