@@ -194,7 +194,7 @@ def warn_of_words(tokenizer: Any, prompts: Sequence[str]) -> None:
 def sampled(
     pipe: "MMDiffPipeline", texts: list[str], seeds: list[int], arguments: dict[str, Any]
 ) -> list["Clip"]:
-    """One clip a text; each has its own generator, so its noise is the same alone and in a batch."""
+    """One clip a text; each has its own generator: the same noise alone and in a batch."""
     import torch
 
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]

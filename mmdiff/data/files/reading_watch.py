@@ -101,6 +101,9 @@ def workers_watched(files: Sequence[WatchedReading]) -> Iterator[None]:
             if callable(before):
                 before(number, frame)
         except RuntimeError as error:
+            # Once: what this interrupts may hold the batches, and the rest of their workers, longer
+            # than anybody reads them.
+            signal.signal(signal.SIGCHLD, before)
             raise worker_failure(error, files) from error
 
     signal.signal(signal.SIGCHLD, told)
