@@ -54,7 +54,7 @@ def read_clips(
         timeout=legal_timeout(timeout_seconds) * bool(num_workers),
     )
     batches = iter(loader)
-    with workers_watched([clips]):
+    with workers_watched(batches, [clips]):
         while True:
             try:
                 items = next(batches)

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
-from torch.utils.data._utils.signal_handling import _error_if_any_worker_fails
+from torch.utils.data._utils.signal_handling import (
+    _error_if_any_worker_fails,
+    _remove_worker_pids,
+)
 
 from mmdiff.data.bad_clips import TooManyBadFiles
 from mmdiff.data.files.file_clips import FileClips, ReadingFailed
@@ -59,7 +62,7 @@ def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
     for one in files:
         one.check()
     readings = [dataset] if isinstance(dataset, WatchedNumbers) else files
-    with workers_watched(readings):
+    with workers_watched(batches, readings):
         while True:
             try:
                 batch = next(batches)
@@ -85,7 +88,7 @@ def file_clips_of(dataset: object) -> list[FileClips]:
 
 
 @contextmanager
-def workers_watched(files: Sequence[WatchedReading]) -> Iterator[None]:
+def workers_watched(batches: Any, files: Sequence[WatchedReading]) -> Iterator[None]:
     """torch raises for a killed worker from a signal handler, so anywhere, such as in the middle of
     a training step: there too the error is to say what the worker was reading. It installs that
     handler once in a process, and Lightning takes it away at the end of each fit: so its check is
@@ -101,17 +104,25 @@ def workers_watched(files: Sequence[WatchedReading]) -> Iterator[None]:
             if callable(before):
                 before(number, frame)
         except RuntimeError as error:
-            # Once: what this interrupts may hold the batches, and the rest of their workers, longer
-            # than anybody reads them.
-            signal.signal(signal.SIGCHLD, before)
+            release(batches)
             raise worker_failure(error, files) from error
 
     signal.signal(signal.SIGCHLD, told)
     try:
         yield
     finally:
+        release(batches)
         if signal.getsignal(signal.SIGCHLD) is told:
             signal.signal(signal.SIGCHLD, before)
+
+
+def release(batches: Any) -> None:
+    """Let torch's handler no longer raise for the workers of `batches`, which end with them: a
+    traceback may hold them for longer than anybody reads them, and an error would come out of
+    whatever runs by then."""
+    if getattr(batches, "_worker_pids_set", False):
+        _remove_worker_pids(id(batches))
+        batches._worker_pids_set = False
 
 
 def legal_timeout(seconds: float) -> float:
