@@ -8,7 +8,12 @@ from torch.utils.data import DataLoader
 from mmdiff.data.clips import CheckedClips
 from mmdiff.data.files.file_clips import NamedFailure
 from mmdiff.data.files.reading_ledger import Reading, ReadingLedger
-from mmdiff.data.files.reading_watch import legal_timeout, worker_failure, workers_watched
+from mmdiff.data.files.reading_watch import (
+    WORKER_ERRORS,
+    legal_timeout,
+    worker_failure,
+    workers_watched,
+)
 from mmdiff.media.rejection import Rejection, printable
 from mmdiff.values.sample import Sample
 
@@ -54,12 +59,13 @@ def read_clips(
         timeout=legal_timeout(timeout_seconds) * bool(num_workers),
     )
     batches = iter(loader)
-    with workers_watched(batches, [clips]):
+    with workers_watched(batches) as waiting:
         while True:
             try:
-                items = next(batches)
+                with waiting():
+                    items = next(batches)
             except StopIteration:
                 return
-            except RuntimeError as error:  # torch: killed, exited or timed out
+            except WORKER_ERRORS as error:
                 raise worker_failure(error, [clips]) from error
             yield from items

@@ -3,11 +3,12 @@ out."""
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any, Protocol
 
+from torch.utils.data._utils import signal_handling
 from torch.utils.data._utils.signal_handling import (
     _error_if_any_worker_fails,
     _remove_worker_pids,
@@ -21,6 +22,10 @@ OUT_OF_MEMORY = (
     "; the system kills a process when memory runs out: try fewer workers (data.num_workers) or a "
     "smaller batch (data.batch_size)"
 )
+
+
+# torch: killed, exited or timed out; the rest where what a worker had handed over went with it
+WORKER_ERRORS = (RuntimeError, ConnectionError, EOFError)
 
 
 class WatchedReading(Protocol):
@@ -62,17 +67,18 @@ def watched(batches: Iterator[Any], dataset: object) -> Iterator[Any]:
     for one in files:
         one.check()
     readings = [dataset] if isinstance(dataset, WatchedNumbers) else files
-    with workers_watched(batches, readings):
+    with workers_watched(batches) as waiting:
         while True:
             try:
-                batch = next(batches)
+                with waiting():
+                    batch = next(batches)
             except StopIteration:
                 return
             except TooManyBadFiles:
                 for one in files:
                     one.check()  # the same list without the traceback of a worker
                 raise
-            except RuntimeError as error:  # torch: killed, exited or timed out
+            except WORKER_ERRORS as error:
                 raise worker_failure(error, readings) from error
             for one in files:
                 one.tell()
@@ -88,38 +94,47 @@ def file_clips_of(dataset: object) -> list[FileClips]:
 
 
 @contextmanager
-def workers_watched(batches: Any, files: Sequence[WatchedReading]) -> Iterator[None]:
-    """torch raises for a killed worker from a signal handler, so anywhere, such as in the middle of
-    a training step: there too the error is to say what the worker was reading. It installs that
-    handler once in a process, and Lightning takes it away at the end of each fit: so its check is
-    called from ours."""
-    if not files or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGCHLD)
+def workers_watched(batches: Any) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Inside of what it gives, a worker of `batches` that dies raises torch's RuntimeError at once.
 
-    def told(number: int, frame: FrameType | None) -> None:
+    torch raises from a signal handler, so out of whatever runs, such as a training step or the
+    writing of a file, and Lightning takes that handler away at the end of each fit. Ours raises
+    only where a batch is waited for; a worker that dies meanwhile is found when the next one is
+    asked for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield nullcontext
+        return
+    before, is_waiting = signal.getsignal(signal.SIGCHLD), False
+
+    def child_ended(number: int, frame: FrameType | None) -> None:
+        if is_waiting:
+            _error_if_any_worker_fails()
+        if callable(before) and before.__module__ != signal_handling.__name__:
+            before(number, frame)
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        nonlocal is_waiting
+        is_waiting = True
         try:
             _error_if_any_worker_fails()
-            if callable(before):
-                before(number, frame)
-        except RuntimeError as error:
-            release(batches)
-            raise worker_failure(error, files) from error
+            yield
+        finally:
+            is_waiting = False
 
-    signal.signal(signal.SIGCHLD, told)
+    signal.signal(signal.SIGCHLD, child_ended)
     try:
-        yield
+        yield waiting
     finally:
         release(batches)
-        if signal.getsignal(signal.SIGCHLD) is told:
+        if signal.getsignal(signal.SIGCHLD) is child_ended:
             signal.signal(signal.SIGCHLD, before)
 
 
 def release(batches: Any) -> None:
-    """Let torch's handler no longer raise for the workers of `batches`, which end with them: a
-    traceback may hold them for longer than anybody reads them, and an error would come out of
-    whatever runs by then."""
+    """Let torch's handler no longer raise for the workers of `batches`: a traceback may hold them
+    longer than anybody reads them."""
     if getattr(batches, "_worker_pids_set", False):
         _remove_worker_pids(id(batches))
         batches._worker_pids_set = False
@@ -134,7 +149,7 @@ def legal_timeout(seconds: float) -> float:
     return seconds
 
 
-def worker_failure(error: RuntimeError, files: Sequence[WatchedReading]) -> RuntimeError:
+def worker_failure(error: Exception, files: Sequence[WatchedReading]) -> Exception:
     """With the reading of the worker whose process the error names, or those of all."""
     if not files or isinstance(error, ReadingFailed):
         return error
@@ -144,5 +159,8 @@ def worker_failure(error: RuntimeError, files: Sequence[WatchedReading]) -> Runt
     places = [one.where(reading) for reading, one in named or going or readings]
     said = "; ".join(places) or "nothing had been read yet"
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    hint = OUT_OF_MEMORY if "signal: Killed" in first or "exited unexpectedly" in first else ""
+    if not isinstance(error, RuntimeError):
+        first = f"a DataLoader worker is gone ({first})"
+    is_gone = any(word in first for word in ("signal: Killed", "exited unexpectedly", "is gone"))
+    hint = OUT_OF_MEMORY if is_gone else ""
     return ReadingFailed(f"{first.rstrip('. ')}: {said}{hint}")
