@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers import AutoModelForImageClassification, PreTrainedModel
+from transformers.image_processing_base import ImageProcessingMixin
+from transformers.image_processing_utils import get_size_dict
 
 from mmdiff.values.file_path import FilePath
 
@@ -22,22 +25,26 @@ class ImageClassifier:
     model: FilePath
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        classifier, processor = load_classifier(self.model, pictures.device)
-        size = processor.size
+        classifier, settings = load_classifier(self.model, pictures.device)
+        size = get_size_dict(settings["size"])
         edge = size.get("shortest_edge")
         height, width = (size.get(name, edge) for name in ("height", "width"))
         shown = F.interpolate(pictures.float(), (height, width), mode="bicubic", antialias=True)
-        mean = shown.new_tensor(processor.image_mean)[:, None, None]
-        deviation = shown.new_tensor(processor.image_std)[:, None, None]
+        mean = shown.new_tensor(settings["image_mean"])[:, None, None]
+        deviation = shown.new_tensor(settings["image_std"])[:, None, None]
         logits: Tensor = classifier(pixel_values=(shown - mean) / deviation).logits
         return logits
 
 
 @lru_cache(maxsize=1)
-def load_classifier(model: str, device: torch.device) -> tuple[PreTrainedModel, AutoImageProcessor]:
-    """The frozen classifier, fp32, and its image processor; the last one loaded is kept."""
+def load_classifier(model: str, device: torch.device) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The frozen classifier, fp32, and the settings of its image processor; the last one is kept.
+
+    No processor is made of the settings: for that, transformers 5.17 wants torchvision.
+    """
     classifier = AutoModelForImageClassification.from_pretrained(
         model, use_safetensors=True, dtype=torch.float32
     )
     frozen = classifier.to(device).eval().requires_grad_(False)
-    return frozen, AutoImageProcessor.from_pretrained(model)
+    settings, _ = ImageProcessingMixin.get_image_processor_dict(model)
+    return frozen, settings
