@@ -14,12 +14,13 @@ from pathlib import Path
 
 FLOORS = {
     **dict.fromkeys(("values", "testing"), 0),
-    **dict.fromkeys(("media", "text", "autoencoders", "backbone", "diffusion"), 1),
-    **dict.fromkeys(
-        ("conditioning", "guidance", "world", "data", "distributed", "evaluation", "distill"), 2
-    ),
-    **dict.fromkeys(("pipelines", "finetune", "training"), 3),
-    "apps": 4,
+    **dict.fromkeys(("media", "loading"), 1),
+    **dict.fromkeys(("text", "autoencoders", "backbone", "diffusion"), 2),
+    **dict.fromkeys(("conditioning", "guidance", "data", "evaluation", "distributed"), 3),
+    **dict.fromkeys(("pipelines", "training"), 4),
+    "finetune": 5,
+    "bounce": 6,
+    "apps": 7,
 }
 
 # library -> rooms (or single files) that may import it

@@ -95,7 +95,7 @@ def model_card(folder: Path) -> str:
         "",
         "Short clips of one bouncing object, with a sound at each impact, from a caption. "
         "Trained from scratch by mmdiff on",
-        "clips that `mmdiff.world` draws by formula; no other data. "
+        "clips that `mmdiff.bounce` draws by formula; no other data. "
         "Made by `python tools/train_bounce.py`.",
         "",
         f"Machine: {machine()}.",

@@ -17,11 +17,11 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from mmdiff.bounce.dataset import BounceDataset
 from mmdiff.media.atomic import atomic_write
 from mmdiff.media.clip import Clip
 from mmdiff.media.mp4 import encode_mp4
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.dataset import BounceDataset
 
 SHAPES = (  # of odd clips, in turns
     ClipShape(75, 96, 128, Fraction(30)),

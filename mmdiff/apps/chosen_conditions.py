@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmdiff.apps.compose import built
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.conditioning.condition import Condition
 from mmdiff.conditioning.first_frame import FirstFrame
 from mmdiff.conditioning.given_audio import GivenAudio
 from mmdiff.conditioning.given_video import GivenVideo
+from mmdiff.values.usage_error import UsageError
 
 Node = Mapping[str, Any]
 

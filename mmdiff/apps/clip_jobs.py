@@ -7,8 +7,8 @@ from typing import Any
 
 from mmdiff.apps.file_names import clip_paths, numbered
 from mmdiff.apps.key_kinds import options_of_kind
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.values.file_path import FilePath
+from mmdiff.values.usage_error import UsageError
 
 MAX_SEED = 2**63 - 1
 _SCALARS = (str, int, float, FilePath, type(None))

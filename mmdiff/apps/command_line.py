@@ -34,7 +34,7 @@ from mmdiff.apps.key_kinds import (
 from mmdiff.apps.known_keys import configuration_folder, groups_of
 from mmdiff.apps.other_names import meanings
 from mmdiff.apps.signature import fits
-from mmdiff.apps.usage_error import UsageError, nearest
+from mmdiff.values.usage_error import UsageError, nearest
 
 _INFO = ("--info", "-i")
 _INFO_CHOICES = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")

@@ -34,8 +34,8 @@ from mmdiff.apps.plain_values import check_values, in_order
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.targets import ROOMS, resolve_target
 from mmdiff.apps.terminal import announce_libraries
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.secret_values import secret_in
+from mmdiff.values.usage_error import UsageError
 
 _HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 

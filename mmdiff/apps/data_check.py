@@ -13,8 +13,8 @@ from mmdiff.apps.compose import built, check_nodes, save_resolved
 from mmdiff.apps.next_step import after_data_check, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.values.file_path import FilePath
+from mmdiff.values.usage_error import UsageError
 
 SOURCES = ("folder", "pairs", "shards")
 

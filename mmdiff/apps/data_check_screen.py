@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmdiff.apps.usage_error import shortened
 from mmdiff.data.checking.data_estimate import DataEstimate
 from mmdiff.data.checking.loudness import FLOOR
 from mmdiff.data.checking.report import ClipReport, DataReport, kind_of
+from mmdiff.values.usage_error import shortened
 
 STYLES = {"kept": "green", "adapted": "blue", "dropped": "red"}
 FIRST = ("dropped", "adapted", "kept")  # what a user has to see first

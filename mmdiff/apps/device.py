@@ -1,6 +1,6 @@
 """The device that a verb runs on, by the name that its key `device` gives."""
 
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 
 def chosen_device(device: str) -> str:

@@ -28,7 +28,7 @@ from mmdiff.apps.known_keys import (
 from mmdiff.apps.other_names import meanings
 from mmdiff.apps.signature import argument_names
 from mmdiff.apps.targets import resolve_target
-from mmdiff.apps.usage_error import UsageError, nearest
+from mmdiff.values.usage_error import UsageError, nearest
 
 Compose = Callable[..., DictConfig]
 _CLOSING = {"[": "]", "{": "}", "(": ")", "'": "'", '"': '"'}

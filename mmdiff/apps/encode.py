@@ -17,8 +17,8 @@ from mmdiff.apps.next_step import after_encode, show_next
 from mmdiff.apps.run import run_verb
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.terminal import announce_libraries, log_to_terminal
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.values.file_path import FilePath
+from mmdiff.values.usage_error import UsageError
 
 if TYPE_CHECKING:
     from mmdiff.data.clips import CheckedClips

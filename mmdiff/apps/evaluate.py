@@ -15,7 +15,7 @@ from mmdiff.media.atomic import check_writable
 from mmdiff.values.file_path import FilePath
 
 if TYPE_CHECKING:
-    from mmdiff.apps.evaluations.evaluation import Evaluation
+    from mmdiff.evaluation.evaluation import Evaluation
     from mmdiff.media.clip import Clip
 
 
@@ -49,7 +49,7 @@ def evaluate(
     paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Make clips, read them, print each table when it is finished; 0 even if a figure is short."""
-    from mmdiff.apps.evaluations.evaluation import EvaluationRun
+    from mmdiff.evaluation.evaluation import EvaluationRun
     from mmdiff.evaluation.report import Report
     from mmdiff.media.sidecar import installed_versions
 

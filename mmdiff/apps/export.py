@@ -18,9 +18,9 @@ from mmdiff.apps.run_folder import (
     trained_for,
 )
 from mmdiff.apps.terminal import announce_libraries, log_to_terminal
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import share
 from mmdiff.values.file_path import FilePath
+from mmdiff.values.usage_error import UsageError
 
 
 def main(words: Sequence[str]) -> int:

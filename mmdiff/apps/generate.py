@@ -20,11 +20,11 @@ from mmdiff.apps.terminal import (
     quick_imports,
     quieten_libraries,
 )
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import check_writable, made_folder, write_files
 from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
 from mmdiff.values.file_path import FilePath
 from mmdiff.values.progress import bar_arguments
+from mmdiff.values.usage_error import UsageError
 
 if TYPE_CHECKING:
     from mmdiff.media.clip import Clip

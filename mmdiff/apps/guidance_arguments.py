@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from mmdiff.apps.terminal import announce_libraries
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 
 def guidance_arguments(guidance: Any, scales: Mapping[str, float | None]) -> dict[str, Any]:

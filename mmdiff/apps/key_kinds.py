@@ -18,8 +18,8 @@ from hydra.conf import HydraConf
 from mmdiff.__main__ import VERBS, module_of
 from mmdiff.apps.signature import annotations
 from mmdiff.apps.targets import resolve_target
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.values.file_path import FilePath
+from mmdiff.values.usage_error import UsageError
 
 # What they hold is read by a model: ${ and an empty text mean themselves.
 TEXT_KEYS = ("prompt", "negative_prompt")

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 import mmdiff
-from mmdiff.apps.usage_error import nearest
+from mmdiff.values.usage_error import nearest
 
 
 @cache

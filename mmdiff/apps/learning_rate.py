@@ -11,9 +11,9 @@ import lightning.pytorch as pl
 from lightning.pytorch.tuner import Tuner
 
 from mmdiff.apps.compose import instantiate
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.atomic import atomic_write
 from mmdiff.training.checkpoint_io import SafeCheckpointIO
+from mmdiff.values.usage_error import UsageError
 
 _log = logging.getLogger(__name__)
 USE = "use"

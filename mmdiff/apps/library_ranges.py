@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 
 from mmdiff.apps.key_kinds import TEXT_KEYS
-from mmdiff.apps.usage_error import UsageError, shortened
+from mmdiff.values.usage_error import UsageError, shortened
 
 MOST = 2**63 - 1  # what an index of torch, and a count of Python's range, can be
 

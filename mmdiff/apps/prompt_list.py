@@ -11,7 +11,7 @@ from typing import Any
 
 from mmdiff.apps.key_kinds import options_of_kind
 from mmdiff.apps.signature import described, fits, shown
-from mmdiff.apps.usage_error import UsageError, nearest
+from mmdiff.values.usage_error import UsageError, nearest
 
 TABLES = (".csv", ".jsonl")
 

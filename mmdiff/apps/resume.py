@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from mmdiff.apps.changed_settings import Change, changed_settings, is_of_the_model, without_copies
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.training.checkpoint_folder import (
     checkpoints_in,
     latest_checkpoint,
     read_configuration,
 )
 from mmdiff.training.manifest import Manifest, step_of
+from mmdiff.values.usage_error import UsageError
 
 _log = logging.getLogger(__name__)
 LEFT_BY_A_RUN = ("checkpoints.json", "components")  # once it has saved, or ended

@@ -23,8 +23,8 @@ from mmdiff.apps.compose import checked_call, composed, resolved
 from mmdiff.apps.health import is_import_failure
 from mmdiff.apps.key_kinds import quoted, root_kinds, with_home
 from mmdiff.apps.known_keys import home_of
-from mmdiff.apps.usage_error import UsageError, shortened
 from mmdiff.apps.verb_help import verb_help
+from mmdiff.values.usage_error import UsageError, shortened
 
 # Raised only where their module is loaded: they need not be for a verb that does without them.
 _ERRORS_OF_MODULES = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmdiff.apps.compose import check_nodes, instantiate, load_resolved
 from mmdiff.apps.targets import OF_A_RUN, resolve_target
-from mmdiff.apps.usage_error import UsageError, nearest
+from mmdiff.values.usage_error import UsageError, nearest
 
 if TYPE_CHECKING:
     from mmdiff.training.training_module import TrainingModule

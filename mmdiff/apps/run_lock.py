@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 NAME = ".lock"
 TAKEN = (errno.EACCES, errno.EAGAIN)

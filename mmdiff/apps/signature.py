@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from mmdiff.apps.usage_error import UsageError, nearest
+from mmdiff.values.usage_error import UsageError, nearest
 
 _SCALARS = (bool, int, float, str)
 _READ_FROM_SCALARS = (Fraction, complex, object)

@@ -9,14 +9,15 @@ from collections.abc import Collection
 from importlib import import_module
 
 from mmdiff.apps.terminal import announce_libraries
-from mmdiff.apps.usage_error import UsageError, nearest
+from mmdiff.values.usage_error import UsageError, nearest
 
 # Where a class is defined -> what it must be: it descends from one of these (full names), or has
 # one of these methods (bare names). Nothing: any class that is defined there. The longest entry
 # that fits a class is its room.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "mmdiff.apps.bounce_evaluation": ("mmdiff.apps.evaluations.evaluation.Evaluation",),
-    "mmdiff.apps.evaluations": (),
+    "mmdiff.bounce.bounce_evaluation": ("mmdiff.evaluation.evaluation.Evaluation",),
+    "mmdiff.bounce.studies": (),
+    "mmdiff.apps.own_clips": ("mmdiff.evaluation.evaluation.Evaluation",),
     "mmdiff.autoencoders": (),
     "mmdiff.backbone": (),
     "mmdiff.conditioning": (),
@@ -35,7 +36,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mmdiff.training": (),
     "mmdiff.training.callbacks": (),
     "mmdiff.values.shapes": (),
-    "mmdiff.world": (),
+    "mmdiff.bounce": (),
     "torch.optim": (
         "torch.optim.optimizer.Optimizer",
         "torch.optim.lr_scheduler.LRScheduler",
@@ -69,7 +70,7 @@ OF_A_RUN = (
     "mmdiff.media.limits",
     "mmdiff.training",
     "mmdiff.values.shapes",
-    "mmdiff.world",
+    "mmdiff.bounce",
     "torch.optim",
 )
 # Short public spellings: one name of these modules; what it leads to is checked like the rest.

@@ -15,7 +15,7 @@ from mmdiff.apps.run import run_verb
 from mmdiff.apps.run_lock import run_lock
 from mmdiff.apps.terminal import announce_libraries
 from mmdiff.apps.train_settings import TrainSettings, check_train_settings, check_trainer
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 READER = TrainSettings
 MOST_PROCESSES = 1024

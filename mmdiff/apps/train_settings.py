@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from mmdiff.apps.signature import check_arguments, shown
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.values.file_path import FilePath
+from mmdiff.values.usage_error import UsageError
 
 MAX_SEED = 2**63 - 1
 # Batches are frozen values, which Lightning does not convert; it converts inside of autocast only.

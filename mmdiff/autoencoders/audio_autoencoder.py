@@ -9,7 +9,7 @@ from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.causal_conv import SpaceDownsample, SpaceUpsample, SpatialConv
 from mmdiff.autoencoders.diffusers_calls import decodes, encodes
 from mmdiff.autoencoders.posterior import Posterior
-from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
+from mmdiff.values.checks import MOST_LAYERS, check_sizes
 
 PATCH = 2
 

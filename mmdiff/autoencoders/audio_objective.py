@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.critic import Critique, with_critique
-from mmdiff.values.legal_numbers import check_weights
+from mmdiff.values.checks import check_weights
 
 
 @dataclass(frozen=True)

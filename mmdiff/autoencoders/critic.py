@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmdiff.values.legal_numbers import check_sizes
+from mmdiff.values.checks import check_sizes
 
 Critique = Callable[[Tensor, Tensor], dict[str, Tensor]]
 """(made, real) -> losses: "loss", to be added to those of who made it, and others to be shown."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torchaudio.transforms import GriffinLim, InverseMelScale
 
 from mmdiff.autoencoders.mel import LogMel
-from mmdiff.values.legal_numbers import check_fractions, check_sizes
+from mmdiff.values.checks import check_fractions, check_sizes
 
 
 class GriffinLimVocoder(nn.Module):

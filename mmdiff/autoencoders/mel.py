@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchaudio.transforms import MelScale, Spectrogram
 
-from mmdiff.values.legal_numbers import check_sizes
+from mmdiff.values.checks import check_sizes
 
 
 class LogMel(nn.Module):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.critic import Critique, with_critique
-from mmdiff.values.legal_numbers import check_sizes, check_weights
+from mmdiff.values.checks import check_sizes, check_weights
 
 
 @dataclass(frozen=True)

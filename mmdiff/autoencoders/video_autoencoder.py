@@ -22,7 +22,7 @@ from mmdiff.autoencoders.causal_conv import (
 from mmdiff.autoencoders.diffusers_calls import decodes, encodes
 from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.autoencoders.streaming import Stream
-from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
+from mmdiff.values.checks import MOST_LAYERS, check_sizes
 
 PATCH = 4
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
 from mmdiff.autoencoders.mel import check_range_of_sound
-from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes
+from mmdiff.values.checks import MOST_LAYERS, check_sizes
 
 LOUDEST = 7.0
 """Log-magnitude that no bin goes over: untrained weights, or wild log-mels, stay finite."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmdiff.autoencoders.critic import Critique, with_critique
 from mmdiff.autoencoders.mel import LogMel
-from mmdiff.values.legal_numbers import check_sizes, check_weights
+from mmdiff.values.checks import check_sizes, check_weights
 
 QUIET = 1e-3
 """Amplitude added to what distances are relative to: a batch of silence outweighs no other."""

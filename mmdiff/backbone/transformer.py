@@ -25,9 +25,9 @@ from mmdiff.backbone.modality_tokens import ModalityTokens
 from mmdiff.backbone.rope import rotary_table
 from mmdiff.backbone.time_embedding import TimeEmbedding
 from mmdiff.backbone.trunk_input import TrunkInput, slice_layout, slice_positions, visible
+from mmdiff.values.checks import MOST_LAYERS, check_sizes, check_weights
 from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents
-from mmdiff.values.legal_numbers import MOST_LAYERS, check_sizes, check_weights
 
 SIZES = (
     "num_attention_heads",

@@ -9,9 +9,9 @@ from mmdiff.conditioning.clip_source import ClipSource
 from mmdiff.conditioning.condition import Condition
 from mmdiff.conditioning.encode import Encode
 from mmdiff.conditioning.placed_sound import PlacedSound
+from mmdiff.values.checks import check_number
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
-from mmdiff.values.legal_numbers import check_number
 from mmdiff.values.shapes import LatentGrid
 
 NAME = "clip of GivenAudio"

@@ -20,7 +20,7 @@ from mmdiff.data.sealed_json import StaleCache
 from mmdiff.data.shard_writer import ShardWriter
 from mmdiff.data.watched_clips import WatchedClips, read_clips
 from mmdiff.media.rejection import Rejection
-from mmdiff.values.legal_numbers import check_fractions
+from mmdiff.values.checks import check_fractions
 from mmdiff.values.sample import Sample, SampleFacts
 from mmdiff.values.shapes import LatentGrid
 

@@ -16,10 +16,10 @@ from mmdiff.diffusion.parameterization import (
 )
 from mmdiff.diffusion.timesteps import TimeDensity, UniformDensity, shift_time
 from mmdiff.diffusion.weighting import LossWeighting, NoWeighting
+from mmdiff.values.checks import check_weights
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
-from mmdiff.values.legal_numbers import check_weights
 
 Backbone = Callable[[ClipLatents, ClipLatents, Context], ClipLatents]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmdiff.values.legal_numbers import check_weights
+from mmdiff.values.checks import check_weights
 
 # Uniform numbers are kept this far from 0 and 1, where quantiles are infinite.
 MARGIN = 1e-6

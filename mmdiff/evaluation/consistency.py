@@ -12,7 +12,6 @@ from torch import Tensor
 
 from mmdiff.evaluation.reconstruction import flicker as second_difference
 from mmdiff.evaluation.result import Figure, Result
-from mmdiff.evaluation.seam import centroid_range
 from mmdiff.media.optical_flow import estimate_flow, warp
 
 AROUND = 5
@@ -160,3 +159,9 @@ def _pictures(frames: Tensor) -> Tensor:
 def _check_length(frames: Tensor, *, least: int, measure: str) -> None:
     if len(frames) < least:
         raise ValueError(f"got {len(frames)} frames; {measure} needs {least} or more")
+
+
+def centroid_range(x: Tensor, y: Tensor) -> float:
+    """How far a centroid goes, in the units of `x` and `y`: the diagonal of the box of its path."""
+    spans = torch.stack([track.max() - track.min() for track in (x, y)])
+    return float(spans.square().sum().sqrt())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from mmdiff.values.legal_numbers import check_fractions, check_sizes, check_weights
+from mmdiff.values.checks import check_fractions, check_sizes, check_weights
 
 EDGES = ("embed", "patch", "stem", "head", "shared", "table", "proj_out", "bias")
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)

@@ -8,7 +8,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from mmdiff.values.legal_numbers import check_fractions, check_weights
+from mmdiff.values.checks import check_fractions, check_weights
 
 
 class OneCycle(LambdaLR):

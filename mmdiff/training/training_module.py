@@ -22,7 +22,7 @@ from mmdiff.training.averaging import AveragedWeights
 from mmdiff.training.checkpoint_folder import read_checkpoint
 from mmdiff.training.configured_rates import apply_configured, configured_groups
 from mmdiff.training.validation_losses import ValidationLosses
-from mmdiff.values.legal_numbers import check_weights
+from mmdiff.values.checks import check_weights
 
 Batch = ClipBatch | LatentBatch
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")

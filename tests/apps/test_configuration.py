@@ -17,9 +17,9 @@ from mmdiff.apps.known_keys import (
     options,
     options_of,
 )
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.guidance.energy import Energy
 from mmdiff.guidance.guider import Guider
+from mmdiff.values.usage_error import UsageError
 
 FILL = {  # values that only the user knows
     "export": ["diffusion_run=a"],

@@ -12,8 +12,8 @@ import torch
 from mmdiff.apps import generate as verb
 from mmdiff.apps.file_names import MAX_LENGTH, clip_paths, file_stem
 from mmdiff.apps.prompt_list import read_prompts
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.clip import Clip
+from mmdiff.values.usage_error import UsageError
 
 PROMPT = "a small red circle bouncing left and right quickly on a black background, a high ping"
 

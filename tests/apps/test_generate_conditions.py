@@ -10,9 +10,9 @@ from mmdiff.apps import generate as verb
 from mmdiff.apps.chosen_conditions import chosen_conditions, noted
 from mmdiff.apps.compose import built, composed, resolved
 from mmdiff.apps.known_keys import options
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.conditioning.condition import Condition
 from mmdiff.media.clip import Clip
+from mmdiff.values.usage_error import UsageError
 from tests.conditioning.pooling import moving_frames, tone
 from tests.pipelines.tiny import tiny_pipeline
 

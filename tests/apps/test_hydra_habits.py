@@ -12,8 +12,8 @@ from mmdiff.apps import doctor, generate
 from mmdiff.apps.completion import completions
 from mmdiff.apps.compose import ConfigFolders, composed, instantiate
 from mmdiff.apps.run import run_verb
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.apps.verb_help import verb_help
+from mmdiff.values.usage_error import UsageError
 
 TINY = ["experiment=bounce/diffusion", "backbone=tiny", "text=tiny"]
 

@@ -20,7 +20,6 @@ from mmdiff.apps.run_folder import component_folders, trained_for
 from mmdiff.apps.targets import resolve_target
 from mmdiff.apps.train import num_processes
 from mmdiff.apps.train import start as start_training
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.data.latent_cache import LatentCache
 from mmdiff.media.atomic import check_writable
 from mmdiff.media.clip import Clip, exact_rate
@@ -34,6 +33,7 @@ from mmdiff.text.tokenizer import train_tokenizer
 from mmdiff.training.checkpoint_folder import read_checkpoint
 from mmdiff.training.saved import saved_vocoder
 from mmdiff.values.shapes import LatentGrid
+from mmdiff.values.usage_error import UsageError
 from tests.pipelines.tiny import tiny_components, tiny_pipeline
 
 FRAMES = torch.zeros(2, 16, 16, 3, dtype=torch.uint8)

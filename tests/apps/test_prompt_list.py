@@ -8,7 +8,7 @@ from mmdiff.apps import generate
 from mmdiff.apps.clip_jobs import clip_jobs, columns_of_prompts
 from mmdiff.apps.prompt_list import prompt_rows, read_prompts
 from mmdiff.apps.signature import annotations
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 COLUMNS = columns_of_prompts(annotations(generate.generate))
 

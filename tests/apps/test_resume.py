@@ -12,11 +12,11 @@ from mmdiff.apps.changed_settings import changed_settings, is_of_the_model, with
 from mmdiff.apps.compose import composed, resolved
 from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.run import run_verb
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.data.files.file_clips import ReadingFailed
 from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.training.checkpoint_folder import write_checkpoint
 from mmdiff.training.finite import NonFinite
+from mmdiff.values.usage_error import UsageError
 
 TINY = ["experiment=bounce/diffusion", "backbone=tiny", "text=tiny"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from mmdiff.__main__ import main
 from mmdiff.apps.run_lock import run_lock
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 HOLDS = """
 import os, sys, time

@@ -8,8 +8,8 @@ import yaml
 from mmdiff.apps import generate
 from mmdiff.apps.compose import composed, instantiate, load_resolved, resolved, save_resolved
 from mmdiff.apps.run_folder import trained_for
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.media.secret_values import concealed, secret_in
+from mmdiff.values.usage_error import UsageError
 from tests.pipelines.tiny import tiny_pipeline
 
 SECRETS = {
@@ -51,7 +51,7 @@ def test_s9_yaml_with_tags_or_damage_is_refused(tmp_path, monkeypatch, text):
 
 def test_s9_a_configuration_from_a_file_cannot_ask_for_the_environment(tmp_path, secrets):
     asking = "${oc.env:HF_TOKEN} \\${oc.env:HF_TOKEN} ${oc.decode:${oc.env:MY_PASSWORD}} $"
-    node = {"_target_": "mmdiff.world.caption.EventCaptions", "dataset": asking}
+    node = {"_target_": "mmdiff.bounce.caption.EventCaptions", "dataset": asking}
     save_resolved({"node": node}, tmp_path)
     read = load_resolved(tmp_path / "resolved.yaml")["node"]
     assert read == node

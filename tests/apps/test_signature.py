@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmdiff.apps.signature import check_arguments, described, fits
-from mmdiff.apps.usage_error import UsageError
+from mmdiff.values.usage_error import UsageError
 
 NODE = {"_target_": "mmdiff.values.shapes.ClipShape"}
 

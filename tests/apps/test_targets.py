@@ -20,8 +20,8 @@ from mmdiff.apps.compose import check_nodes, composed, instantiate
 from mmdiff.apps.known_keys import configuration_folder, options_of
 from mmdiff.apps.run_folder import component_folders
 from mmdiff.apps.targets import FUNCTIONS, OF_A_RUN, ROOMS, may_be_called, resolve_target
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.training.checkpoint_folder import write_checkpoint
+from mmdiff.values.usage_error import UsageError
 
 GADGETS = [
     "os.system",
@@ -52,7 +52,7 @@ GADGETS = [
     "mmdiff.apps.compose.save_resolved",
     "mmdiff.apps.compose.instantiate",
     "mmdiff.apps.generate.main",
-    "mmdiff.apps.evaluations.study.os.system",
+    "mmdiff.bounce.studies.study.os.system",
     "mmdiff.data.context_cache.fill_contexts",
     "mmdiff.data.latent_cache.LatentCache",
     "mmdiff.data.latent_cache.LatentCache.write_spec",
@@ -201,7 +201,7 @@ def test_s5_no_constructor_that_may_be_called_writes_or_starts_anything():
         ("mmdiff.conditioning.mine", "apply", True),
         ("mmdiff.data.mine", "__getitem__", True),
         ("mmdiff.data.mine", "write", False),
-        ("mmdiff.world.mine", "__getitem__", True),
+        ("mmdiff.bounce.mine", "__getitem__", True),
         ("mmdiff.media.mine", "save", False),
     ],
 )

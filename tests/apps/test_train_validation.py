@@ -14,9 +14,9 @@ from mmdiff.apps import train
 from mmdiff.apps.compose import composed, resolved
 from mmdiff.apps.resume import find_checkpoint
 from mmdiff.apps.run_folder import component_folders
-from mmdiff.apps.usage_error import UsageError
 from mmdiff.training.checkpoint_folder import checkpoints_in, read_checkpoint
 from mmdiff.training.vocoder_module import VocoderModule
+from mmdiff.values.usage_error import UsageError
 
 WORDS = ["experiment=bounce/vocoder", "data.batch_size=2", "data.dataset.dataset.num_clips=20"]
 

@@ -444,7 +444,7 @@ SIZES = [(option, name) for option, names in SIZES_OF.items() for name in names]
 @pytest.mark.parametrize("wrong", [-1, 0, 10**9])
 def test_i1_sizes_that_no_layer_has_are_told_by_name(option, name, wrong):
     from mmdiff.apps.compose import composed, instantiate, resolved
-    from mmdiff.apps.usage_error import UsageError
+    from mmdiff.values.usage_error import UsageError
 
     group = option.split("=")[0]
     node = resolved(composed("train", [option, "text=tiny"]), "train")[group]
@@ -462,7 +462,7 @@ def test_i1_sizes_that_no_layer_has_are_told_by_name(option, name, wrong):
 
 def test_i1_a_constructor_of_another_library_is_told_whatever_it_raises(tmp_path):
     from mmdiff.apps.compose import instantiate
-    from mmdiff.apps.usage_error import UsageError
+    from mmdiff.values.usage_error import UsageError
 
     trainer = {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "logger": False}
     with pytest.raises(UsageError, match=r"Trainer cannot be built .*profiler"):
@@ -491,7 +491,7 @@ def test_i1_a_constructor_of_another_library_is_told_whatever_it_raises(tmp_path
 )
 def test_i1_what_would_train_away_from_what_is_wanted_is_refused(words, name):
     from mmdiff.apps.compose import composed, instantiate, resolved
-    from mmdiff.apps.usage_error import UsageError
+    from mmdiff.values.usage_error import UsageError
 
     config = resolved(composed("train", ["noise_schedule=flow", *words]), "train")
     nodes = [config.get("objective"), *config["callbacks"].values()]

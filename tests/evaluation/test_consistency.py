@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mmdiff.bounce.dataset import random_prompts
+from mmdiff.bounce.draw import draw_frames
+from mmdiff.bounce.tracking import track
 from mmdiff.evaluation import consistency
 from mmdiff.evaluation.reconstruction import flicker as at_fixed_pixels
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.dataset import random_prompts
-from mmdiff.world.draw import draw_frames
-from mmdiff.world.tracking import track
 
 EVENTS = random_prompts(6, 7)
 CLIPS = [draw_frames(event, ClipShape()) for event in EVENTS]

@@ -2,11 +2,11 @@
 
 import torch
 
+from mmdiff.bounce.dataset import BounceDataset
+from mmdiff.bounce.judge import judge
+from mmdiff.bounce.meeting import met
 from mmdiff.evaluation.events import audio_onsets, motion_events
-from mmdiff.evaluation.meeting import met
 from mmdiff.media.clip import Clip
-from mmdiff.world.dataset import BounceDataset
-from mmdiff.world.judge import judge
 
 RATE = 16_000
 

@@ -3,12 +3,12 @@ import torch
 from einops import rearrange
 
 from mmdiff.autoencoders.video_autoencoder import to_unit_range
+from mmdiff.bounce.dataset import random_prompts
+from mmdiff.bounce.draw import draw_frames
 from mmdiff.guidance.flicker_energy import FlickerEnergy, warped_flicker
 from mmdiff.media.optical_flow import estimate_flow
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.dataset import random_prompts
-from mmdiff.world.draw import draw_frames
 from tests.guidance.tiny_decode import TinyDecode, known, latents
 
 ENERGY = FlickerEnergy(0.1)

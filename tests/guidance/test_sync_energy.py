@@ -3,12 +3,12 @@ import torch
 
 from mmdiff.autoencoders.mel import LogMel
 from mmdiff.autoencoders.video_autoencoder import to_unit_range
+from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.dataset import random_prompts
+from mmdiff.bounce.draw import draw_frames, draw_waveform
 from mmdiff.guidance.sync_energy import SyncEnergy, disagreement
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.bounce import Bounce
-from mmdiff.world.dataset import random_prompts
-from mmdiff.world.draw import draw_frames, draw_waveform
 from tests.guidance.tiny_decode import (
     TinyDecode,
     assert_slope_is_that_of_finite_differences,

@@ -2,10 +2,10 @@ import pytest
 import torch
 from einops import rearrange
 
+from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.draw import draw_frames
 from mmdiff.media.optical_flow import estimate_flow, warp
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.bounce import Bounce
-from mmdiff.world.draw import draw_frames
 
 
 def pictures(event: Bounce, shape: ClipShape, *, centre: float = 0.0) -> torch.Tensor:

@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 import mmdiff
 from mmdiff.apps.known_keys import configuration_folder, options
 from mmdiff.apps.targets import resolve_target
+from mmdiff.bounce.background_classifier import BackgroundClassifier
+from mmdiff.bounce.dataset import random_prompts
+from mmdiff.bounce.draw import draw
 from mmdiff.guidance.text_guider import TextGuider
 from mmdiff.media.clip import Clip
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.background_classifier import BackgroundClassifier
-from mmdiff.world.dataset import random_prompts
-from mmdiff.world.draw import draw
 from tests.pipelines.tiny import tiny_components, tiny_pipeline
 from tests.pipelines.tiny_clip import save_tiny_clip
 

@@ -16,6 +16,7 @@ from mmdiff.autoencoders.objective import ReconstructionObjective
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.autoencoders.vocoder_objective import VocoderObjective
+from mmdiff.bounce.dataset import BounceDataset
 from mmdiff.data.clips import NumberedClips
 from mmdiff.distributed.strategies import data_parallel
 from mmdiff.training.adversary import Adversary
@@ -27,7 +28,6 @@ from mmdiff.training.schedules import Constant
 from mmdiff.training.training_module import TrainingModule
 from mmdiff.training.vocoder_module import VocoderModule
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.dataset import BounceDataset
 from tests.distributed.processes import run_ranks
 from tests.training import tiny
 from tests.training.tiny import assert_equal, state

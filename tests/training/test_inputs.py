@@ -8,13 +8,13 @@ import torch
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.mel import LogMel
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
+from mmdiff.bounce.dataset import BounceDataset
 from mmdiff.data.clips import NumberedClips
 from mmdiff.data.datamodule import DataModule
 from mmdiff.data.encode import encode
 from mmdiff.data.latent_clips import LatentClips
 from mmdiff.training.inputs import LatentsInput
 from mmdiff.values.shapes import ClipShape
-from mmdiff.world.dataset import BounceDataset
 from tests.training.tiny_diffusion import tiny_diffusion
 
 SHAPE = ClipShape(5, 16, 16)

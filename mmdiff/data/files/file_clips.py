@@ -19,8 +19,8 @@ from mmdiff.data.order import EndlessOrder, keyed_seed
 from mmdiff.data.sealed_json import digest_of
 from mmdiff.media.rejection import Reason, Rejection, printable
 from mmdiff.testing.fault_plan import fault_point
+from mmdiff.values.checks import check_fractions
 from mmdiff.values.latents import Modality
-from mmdiff.values.legal_numbers import check_fractions
 from mmdiff.values.sample import Sample
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mmdiff.training.finite import NonFinite
+from mmdiff.values.checks import check_sizes
 from mmdiff.values.finite import are_finite, names_of_non_finite
-from mmdiff.values.legal_numbers import check_sizes
 
 CURE = (
     "look at these samples, or try a smaller learning rate; callbacks.guard.policy=skip leaves "

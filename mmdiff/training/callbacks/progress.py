@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from torch import Tensor
 
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
-from mmdiff.values.legal_numbers import check_sizes
+from mmdiff.values.checks import check_sizes
 
 _log = logging.getLogger(__name__)
 

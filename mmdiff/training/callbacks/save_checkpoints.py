@@ -16,8 +16,8 @@ from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.media.atomic import atomic_write
 from mmdiff.training.checkpoint_folder import CheckpointNotSaved, retain
 from mmdiff.training.finite import NonFinite, non_finite_weights
+from mmdiff.values.checks import check_number
 from mmdiff.values.file_path import FilePath
-from mmdiff.values.legal_numbers import check_number
 
 OnSaveError = Literal["raise", "warn"]
 Mode = Literal["min", "max"]

@@ -11,8 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mmdiff.media.atomic import share
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
+from mmdiff.values.checks import check_sizes
 from mmdiff.values.file_path import FilePath
-from mmdiff.values.legal_numbers import check_sizes
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 from mmdiff.training.task_losses import SampleLoss
-from mmdiff.values.legal_numbers import check_number
+from mmdiff.values.checks import check_number
 
 PARTS = {"video": ("video.", "video_time."), "audio": ("audio.", "audio_time.")}
 """Names of parameters that belong to a modality; the others are shared."""

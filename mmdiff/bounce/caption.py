@@ -1,0 +1,191 @@
+"""Captions of an event: the canonical one, and training captions in other words and orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import torch
+from torch import Generator
+
+from mmdiff.bounce.bounce import Bounce
+
+CANONICAL_SHARE = 0.35
+COMPLETE_SHARE = 0.2
+"""Of all draws, those that name every attribute in other words; the rest leave some out."""
+
+KEEP = {"size": 0.6, "color": 0.85, "shape": 0.9, "motion": 0.7}
+KEEP |= {"speed": 0.7, "background": 0.6, "sound": 0.6}
+"""How often a caption that leaves some out names each attribute."""
+
+BRIEF_SHARE = 0.5
+"""Of the captions that leave some out, those that name each attribute as seldom as `KEEP_BRIEF`:
+what one writes beside an image or a sound that tells the rest."""
+
+KEEP_BRIEF = 0.3
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "small": ("small", "little", "tiny"),
+    "large": ("large", "big", "huge"),
+    "red": ("red",),
+    "green": ("green",),
+    "blue": ("blue",),
+    "yellow": ("yellow",),
+    "white": ("white",),
+    "purple": ("purple", "violet"),
+    "orange": ("orange",),
+    "cyan": ("cyan", "turquoise"),
+    "circle": ("circle", "disc", "ball"),
+    "square": ("square", "box"),
+    "triangle": ("triangle",),
+    "black": ("black",),
+    "gray": ("gray", "grey"),
+    "navy": ("navy", "dark blue"),
+    "brown": ("brown",),
+    "bouncing left and right": (
+        "bouncing left and right",
+        "bouncing from side to side",
+        "moving left and right",
+        "bouncing sideways",
+    ),
+    "bouncing up and down": (
+        "bouncing up and down",
+        "moving up and down",
+        "bouncing vertically",
+    ),
+    "bouncing diagonally": (
+        "bouncing diagonally",
+        "moving diagonally",
+        "bouncing off all walls",
+    ),
+    "falling and bouncing": (
+        "falling and bouncing",
+        "falling",
+        "dropping to the floor",
+        "falling down and bouncing back",
+    ),
+    "standing still": ("standing still", "not moving", "at rest"),
+    "slowly": ("slowly", "at low speed", "lazily"),
+    "quickly": ("quickly", "fast", "at high speed"),
+    "not at all": ("",),
+    "a low ping": ("a low ping", "low pings", "a deep ping", "low-pitched pings"),
+    "a middle ping": ("a middle ping", "middle pings", "a medium ping", "medium-pitched pings"),
+    "a high ping": ("a high ping", "high pings", "a bright ping", "high-pitched pings"),
+    "no sound": ("no sound", "silence", "no sound at all"),
+}
+
+BACKGROUND_PHRASES = (
+    "on a {} background",
+    "on {}",
+    "against a {} background",
+    "in front of a {} background",
+)
+SOUND_ENDINGS = (" at each bounce", " at every bounce", " at each impact", "")
+NOUNS = ("object", "shape", "thing")
+TEMPLATES = (
+    "{subject} {motion} {background}, {sound}",
+    "{background}, {subject} {motion}, {sound}",
+    "{sound}, {subject} {motion} {background}",
+    "{subject} {background}, {motion}, {sound}",
+    "{subject} {background}, {sound}, {motion}",
+    "a clip of {subject} {motion} {background}, with {sound}",
+    "a video of {subject} {background}, {motion}, {sound}",
+    "{subject} {motion}, {sound}, {background}",
+)
+"""The words between two slots are kept only where both slots are filled."""
+
+
+def caption(event: Bounce, generator: Generator | None = None) -> str:
+    """The canonical caption; or, with a generator, one training caption drawn at random."""
+    if generator is None:
+        return _canonical(event)
+    draws = iter(torch.rand(24, generator=generator).tolist())
+    kind = next(draws)
+    if kind < CANONICAL_SHARE:
+        return _canonical(event)
+    is_complete = kind < CANONICAL_SHARE + COMPLETE_SHARE
+    shares = dict.fromkeys(KEEP, KEEP_BRIEF) if next(draws) < BRIEF_SHARE else KEEP
+    kept = {name for name, share in shares.items() if next(draws) < share or is_complete}
+    kept = kept if kept & {"size", "color", "shape", "motion", "background", "sound"} else set(KEEP)
+    template = _pick(TEMPLATES, draws)
+    slots = {
+        "subject": _subject(event, kept, draws),
+        "motion": _motion(event, kept, draws),
+        "background": _background(event, draws) if "background" in kept else "",
+        "sound": _sound(event, draws) if "sound" in kept else "",
+    }
+    return _fill(template, slots)
+
+
+def _canonical(event: Bounce) -> str:
+    speed = "" if event.motion == "standing still" else f" {event.speed}"
+    ending = "" if event.sound == "no sound" else " at each bounce"
+    return (
+        f"a {event.size} {event.color} {event.shape} {event.motion}{speed} "
+        f"on a {event.background} background, {event.sound}{ending}"
+    )
+
+
+def _subject(event: Bounce, kept: set[str], draws: Iterator[float]) -> str:
+    if not kept & {"size", "color", "shape"} and not kept & {"motion"}:
+        return ""
+    words = [
+        _pick(SYNONYMS[getattr(event, name)], draws) for name in ("size", "color") if name in kept
+    ]
+    words.append(_pick(SYNONYMS[event.shape] if "shape" in kept else NOUNS, draws))
+    article = "an" if words[0][0] in "aeiou" else "a"
+    return " ".join([article, *words])
+
+
+def _motion(event: Bounce, kept: set[str], draws: Iterator[float]) -> str:
+    if "motion" not in kept:
+        return ""
+    motion = _pick(SYNONYMS[event.motion], draws)
+    if "speed" not in kept or event.motion == "standing still":
+        return motion
+    speed = _pick(SYNONYMS[event.speed], draws)
+    is_first = speed.endswith("ly") and next(draws) < 0.3
+    return f"{speed} {motion}" if is_first else f"{motion} {speed}"
+
+
+def _background(event: Bounce, draws: Iterator[float]) -> str:
+    return _pick(BACKGROUND_PHRASES, draws).format(_pick(SYNONYMS[event.background], draws))
+
+
+def _sound(event: Bounce, draws: Iterator[float]) -> str:
+    sound = _pick(SYNONYMS[event.sound], draws)
+    return sound if event.sound == "no sound" else sound + _pick(SOUND_ENDINGS, draws)
+
+
+@cache
+def _parts(template: str) -> tuple[tuple[str, str], ...]:
+    """The slots of a template, each with the words before it."""
+    pieces = template.split("{")
+    before = [pieces[0]] + [piece.split("}")[1] for piece in pieces[1:-1]]
+    return tuple(
+        (words, piece.split("}")[0]) for words, piece in zip(before, pieces[1:], strict=True)
+    )
+
+
+def _fill(template: str, slots: dict[str, str]) -> str:
+    text, is_after_gap = "", False
+    for before, name in _parts(template):
+        if not slots[name]:
+            is_after_gap = True
+            continue
+        is_start = not text
+        keeps_words = not is_start or not is_after_gap
+        text += (before if keeps_words else "") + slots[name]
+    return text
+
+
+def _pick(values: tuple[str, ...], draws: Iterator[float]) -> str:
+    return values[int(next(draws) * len(values))]
+
+
+class EventCaptions:
+    """Draws a training caption of the event that a key names;
+    what a data set of latents is given."""
+
+    def __call__(self, key: str, generator: Generator) -> str:
+        return caption(Bounce.from_key(key), generator)

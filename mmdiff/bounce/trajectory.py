@@ -1,0 +1,156 @@
+"""How an object moves, and when it touches a wall, from the track of its centre."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from mmdiff.bounce.bounce import GRAVITIES, SPEEDS
+from mmdiff.bounce.motion import fall, glide
+
+MOVING = 0.08
+"""Of the canvas: an axis along which the object's track spreads less stands still."""
+
+NEAR_WALL = 0.12
+"""Of the canvas: how near a turn must lie to a wall to be an impact."""
+
+LEAST_KINK = 0.3
+"""canvas/s: how much the speed must change at an impact."""
+
+SIDE_SECONDS = 0.2
+"""How much of the track on each side of a turn tells when it was."""
+
+GRID = 41
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    motion: str
+    speed: str
+    impacts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    error: float
+    rate: float
+
+
+def read_trajectory(
+    x: Tensor, y: Tensor, *, times: Tensor, half_extents: tuple[float, float]
+) -> Trajectory:
+    """Read the track `x`, `y` (fractions of the canvas) of the centre of the object's box.
+
+    `times` in seconds need not be regular: frames without the object are left out of all three.
+    """
+    half_x, half_y = half_extents
+    is_x, is_y = _spread(x) > MOVING, _spread(y) > MOVING
+    if not is_x and not is_y:
+        return Trajectory("standing still", "not at all", ())
+    fit_x, fit_y = _fit_glide(x, times, half=half_x), _fit_glide(y, times, half=half_y)
+    impacts_x = _impacts(x, times, half=half_x)
+    if is_x and is_y:
+        impacts = sorted(impacts_x + _impacts(y, times, half=half_y))
+        speed = _nearest(SPEEDS, (fit_x.rate * fit_y.rate) ** 0.5)
+        return Trajectory("bouncing diagonally", speed, tuple(impacts))
+    if is_x:
+        return Trajectory("bouncing left and right", _nearest(SPEEDS, fit_x.rate), tuple(impacts_x))
+    fit_fall = _fit_fall(y, times, half=half_y)
+    if fit_y.error <= fit_fall.error:
+        impacts_y = _impacts(y, times, half=half_y)
+        return Trajectory("bouncing up and down", _nearest(SPEEDS, fit_y.rate), tuple(impacts_y))
+    impacts_y = _impacts(y, times, half=half_y, gravity=fit_fall.rate)
+    speed = _nearest(GRAVITIES, fit_fall.rate)
+    return Trajectory("falling and bouncing", speed, tuple(impacts_y))
+
+
+def _spread(track: Tensor) -> float:
+    low, high = torch.quantile(track, torch.tensor([0.04, 0.96], dtype=track.dtype))
+    return float(high - low)
+
+
+def _nearest(values: dict[str, float], rate: float) -> str:
+    return min(values, key=lambda name: abs(torch.tensor(rate / values[name]).log().item()))
+
+
+def _fit_glide(track: Tensor, times: Tensor, *, half: float) -> _Fit:
+    """The speed of the constant motion between two walls that follows the track best."""
+    length = 1 - 2 * half
+    starts = torch.linspace(0, length, GRID, dtype=times.dtype)[:, None, None]
+    rates = SPEEDS["slowly"] * 2 ** (torch.arange(-6, 15, dtype=times.dtype) / 8)
+    velocities = torch.cat([rates, -rates])[:, None]
+    model = half + glide(starts, velocities, length=length, times=times)
+    return _best(model, track, torch.cat([rates, rates]))
+
+
+def _fit_fall(track: Tensor, times: Tensor, *, half: float) -> _Fit:
+    """The gravity of the fall from rest that follows the track best."""
+    length = 1 - 2 * half
+    heights = torch.linspace(0.05, 1, GRID, dtype=times.dtype)[:, None, None] * length
+    rates = GRAVITIES["slowly"] * 3 ** (torch.arange(-6, 15, dtype=times.dtype) / 8)
+    model = 1 - half - fall(heights, rates[:, None], times=times)
+    return _best(model, track, rates)
+
+
+def _best(model: Tensor, track: Tensor, rates: Tensor) -> _Fit:
+    """Mean distance, each frame's capped so that a few torn frames do not decide."""
+    errors = (model - track).abs().clamp(max=0.15).mean(-1)  # start rate
+    error, index = rearrange(errors, "start rate -> (start rate)").min(0)
+    return _Fit(float(error), float(rates[int(index) % len(rates)]))
+
+
+def _impacts(track: Tensor, times: Tensor, *, half: float, gravity: float = 0.0) -> list[float]:
+    """Times of the turns at a wall: where the lines through the track on both sides meet.
+
+    Under gravity the parabola's own bend is taken off first, so both sides are lines too.
+    """
+    seconds, values = times.tolist(), (track - gravity / 2 * times**2).tolist()
+    if len(seconds) < 4:
+        return []
+    reach = max(3, round(SIDE_SECONDS / float(times.diff().median())))
+    turns: list[tuple[float, float]] = []  # time, misfit
+    for k in range(1, len(seconds) - 2):
+        first, last = max(0, k - reach + 1), min(len(seconds), k + 1 + reach)
+        slope, level, misfit = _line(seconds[first : k + 1], values[first : k + 1])
+        slope_after, level_after, misfit_after = _line(seconds[k + 1 : last], values[k + 1 : last])
+        if slope == slope_after:
+            continue
+        turn = (level_after - level) / (slope - slope_after)
+        is_between = -0.3 <= (turn - seconds[k]) / (seconds[k + 1] - seconds[k]) <= 1.3
+        speeds = slope + gravity * turn, slope_after + gravity * turn
+        place = level + slope * turn + gravity / 2 * turn**2
+        if is_between and _is_impact(place, speeds, half=half, has_gravity=gravity > 0):
+            turns.append((turn, misfit + misfit_after))
+    return _thin(turns, least_seconds=SIDE_SECONDS)
+
+
+def _is_impact(
+    place: float, speeds: tuple[float, float], *, half: float, has_gravity: bool
+) -> bool:
+    before, after = speeds
+    is_at_end = abs(place - (1 - half)) < NEAR_WALL and before > 0
+    is_at_start = abs(place - half) < NEAR_WALL and before < 0 and not has_gravity
+    return (is_at_end or is_at_start) and before * after < 0 and abs(before - after) > LEAST_KINK
+
+
+def _thin(turns: list[tuple[float, float]], *, least_seconds: float) -> list[float]:
+    """Of turns that lie closer together than `least_seconds`, those whose lines fit best."""
+    kept: list[float] = []
+    for turn, _ in sorted(turns, key=lambda found: found[1]):
+        if all(abs(turn - other) >= least_seconds for other in kept):
+            kept.append(turn)
+    return sorted(kept)
+
+
+def _line(seconds: list[float], values: list[float]) -> tuple[float, float, float]:
+    """Least squares: slope, level at time 0, root mean square misfit."""
+    count = len(seconds)
+    middle, mean = sum(seconds) / count, sum(values) / count
+    spread = sum((s - middle) ** 2 for s in seconds)
+    slope = sum((s - middle) * (v - mean) for s, v in zip(seconds, values, strict=True)) / spread
+    level = mean - slope * middle
+    squares = sum((level + slope * s - v) ** 2 for s, v in zip(seconds, values, strict=True))
+    return slope, level, (squares / max(1, count - 1)) ** 0.5
