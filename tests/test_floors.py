@@ -23,7 +23,7 @@ def test_every_room_has_a_floor():
 
 BREAKS = {
     "above": ("values/a.py", "from mmdiff.media.clip import Clip", "above it"),
-    "peer": ("media/a.py", "import mmdiff.text.encoder", "a peer"),
+    "peer": ("text/a.py", "import mmdiff.diffusion.noise", "a peer"),
     "inside_function": ("media/a.py", "def f():\n    from mmdiff.apps.run import x", "above it"),
     "type_checking": (
         "values/a.py",

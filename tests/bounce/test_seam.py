@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from mmdiff.bounce.seam import centroid_range, click_ratio, jump_ratio, ratio_figures
+from mmdiff.bounce.seam import click_ratio, jump_ratio, ratio_figures
+from mmdiff.evaluation.consistency import centroid_range
 
 RATE = 16_000
 

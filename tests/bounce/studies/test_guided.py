@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.apps.evaluations.stages import AnsweredStage, answered_stage
 
 from mmdiff.bounce.studies.guided_clips import SECONDS, GuidedClips
 from mmdiff.bounce.studies.guided_sounds import GuidedSounds
@@ -12,6 +11,7 @@ from mmdiff.bounce.studies.sampler_study import Bound, SamplerStudy, bounded
 from mmdiff.bounce.studies.variant import BASELINE, Variant, side_by_side
 from mmdiff.guidance.frame_consistency import FrameConsistency
 from mmdiff.guidance.modality import ModalityGuidance
+from tests.bounce.studies.stages import AnsweredStage, answered_stage
 
 VARIANT = Variant(guiders=[FrameConsistency(1.5)], is_bound=True)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.apps.evaluations.stages import answered_stage
 
 from mmdiff.bounce.bounce import PITCHES
 from mmdiff.bounce.caption import caption
@@ -22,6 +21,7 @@ from mmdiff.bounce.studies.truth import Truth, frames_of
 from mmdiff.conditioning.extend import Extend
 from mmdiff.evaluation.result import Result
 from mmdiff.media.clip import Clip
+from tests.bounce.studies.stages import answered_stage
 
 STUDIES = [
     PictureToSound(),
