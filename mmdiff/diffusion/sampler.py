@@ -1,145 +1,123 @@
-"""Face two of diffusion: the loop from noise to clean latents."""
+"""Face two of diffusion: a run from noise to clean latents, call by call of the denoiser."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from mmdiff.diffusion.release import plan_release
+from mmdiff.diffusion.parameterization import add_noise
 from mmdiff.diffusion.scheduler import MatchedScheduler
 from mmdiff.values.finite import finite_halves
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 
-Denoise = Callable[[ClipLatents, ClipLatents], ClipLatents]
-# after each call: (its index, the state) -> a state to go on with, or None for the same
-StepCallback = Callable[[int, LatentState], LatentState | None]
 
+class Sampler:
+    """A run that generates what is not given; whoever samples writes the loop:
 
-def draw_noise(like: ClipLatents, generators: Sequence[torch.Generator]) -> ClipLatents:
-    """Unit noise in fp32 for each half, each row by its own generator, where the generator lives.
+        state = sampler.start
+        for index in sampler.calls:
+            clean = denoise(state.latents, sampler.time(index, state))
+            state = sampler.step(index, state, clean, generators)
 
-    Raises ValueError unless there is one generator per row.
+    A token with a mask between 0 and 1 is known up to the noise level 1 - mask; it is held at the
+    first level of the run that is not above, and goes on from there with the others (SDEdit,
+    arXiv 2108.01073, token by token). The run begins at the first call at which a token is free:
+    with partial noise of strength 0.4 on everything it makes 0.4 of the calls, with everything
+    given none.
+
+    schedulers: one per modality, after `set_timesteps`, all with equally many calls.
+    state: its latents are unit noise to start from.
+
+    Raises ValueError if the schedulers do not fit the state, or if the clips of a batch would begin
+    at different calls: solvers with a memory would make a clip depend on its neighbours.
     """
-    if len(generators) != like.batch_size:
-        raise ValueError(
-            f"there are {len(generators)} generators for {like.batch_size} samples; give one each, "
-            "so that a sample does not depend on its neighbours"
-        )
 
-    def draw(half: Tensor) -> Tensor:
-        rows = [
-            torch.randn(half.shape[1:], generator=generator, device=generator.device)
-            for generator in generators
-        ]
-        return torch.stack(rows).to(half.device)
+    def __init__(self, schedulers: Mapping[Modality, MatchedScheduler], state: LatentState) -> None:
+        self.schedulers = schedulers
+        noise, num_calls = state.latents, _num_calls(schedulers, state.latents)
+        held, masks, release, begins = {}, {}, {}, []
+        for name, drawn in noise.halves:
+            mask, given, scheduler = state.mask.get(name), state.given.get(name), schedulers[name]
+            if mask is None or given is None:
+                begins.append(torch.zeros(noise.batch_size, dtype=torch.long))
+                continue
+            index, levels = _snap(1 - mask.double().cpu(), scheduler)
+            begins.append(index.amin(tuple(range(1, index.ndim))))
+            index, levels = index.to(given.device), levels.to(given.device, torch.float32)
+            masks[name], release[name] = 1 - levels, torch.where(levels < 1, index, -1)
+            schedule, given = scheduler.noise_schedule, given.float()
+            noisy = add_noise(given, drawn.to(given), time=levels, schedule=schedule)
+            held[name] = torch.where(levels > 0, noisy, given)
+        first = torch.stack(begins).amin(0).unique().tolist()
+        if len(first) > 1:
+            raise ValueError(
+                f"the clips of this batch would begin at the calls {first}; give them equal "
+                "strengths, or make them in calls of their own"
+            )
+        self.calls = range(first[0], num_calls)
+        # held: clean, or with the noise of their level. release: the call at which a token is let
+        # go, -1 if it is not given, the number of calls if it never is
+        self._held, self._release = ClipLatents.of(held), ClipLatents.of(release)
+        started = {name: schedulers[name].start(drawn.float()) for name, drawn in noise.halves}
+        latents = self._hold(ClipLatents.of(started), first[0])
+        self.start = LatentState(latents, self._held, ClipLatents.of(masks))
+        if 0 < first[0] < num_calls:
+            for name in noise.modalities:
+                schedulers[name].begin(first[0])
 
-    return like.map(draw)
-
-
-def sample(
-    denoise: Denoise,
-    schedulers: Mapping[Modality, MatchedScheduler],
-    state: LatentState,
-    generators: Sequence[torch.Generator],
-    *,
-    noise: ClipLatents | None = None,
-    callback: StepCallback | None = None,
-    is_interrupted: Callable[[], bool] = lambda: False,
-) -> LatentState:
-    """Generates what is not given.
-
-    The run begins at the first call at which a token is free: with partial noise of strength 0.4
-    on everything it makes 0.4 of the calls, with everything given none.
-
-    denoise: (latents, time) -> clean estimate.
-    schedulers: one per half, after `set_timesteps`, all with equally many calls.
-    state: its latents give shapes and device only.
-    generators: one per row; the start is drawn from them, and what stochastic schedulers add.
-    noise: unit noise to start from instead of drawing it.
-    callback: after each call that is made: (its index among all calls of the schedulers, state).
-    Raises ValueError if the schedulers, generators or noise do not fit the state, and
-    NonFiniteOutput, which names the step, once an estimate or a latent is NaN or infinite.
-    """
-    num_calls = _num_calls(schedulers, state.latents)
-    noise = draw_noise(state.latents, generators) if noise is None else noise
-    _check_noise(noise, state.latents)
-    release = plan_release(schedulers, state, noise)
-    state = release.state.with_latents(
-        release.hold(_started(schedulers, noise, state.latents.device), release.first)
-    )
-    if 0 < release.first < num_calls:
-        for name in state.latents.modalities:
-            schedulers[name].begin(release.first)
-    for index in range(release.first, num_calls):
-        if is_interrupted():
-            break
-        place = f"step {index + 1} of {num_calls}: "
-        made = denoise(state.latents, state.time(_levels(schedulers, state, index)))
-        clean = state.hold(finite_halves(made, "the denoiser", place=place))
-        latents = _step(schedulers, state, clean, index=index, generators=generators)
-        latents = finite_halves(latents, "the scheduler", place=place)
-        state = state.with_latents(release.hold(latents, index + 1))
-        if callback is not None:
-            state = callback(index, state) or state
-    return state
-
-
-def _check_noise(noise: ClipLatents, latents: ClipLatents) -> None:
-    got, expected = _shapes(noise), _shapes(latents)
-    if got != expected:
-        raise ValueError(f"the noise is {got} and the latents are {expected}; they must be alike")
-
-
-def _started(
-    schedulers: Mapping[Modality, MatchedScheduler], noise: ClipLatents, device: torch.device
-) -> ClipLatents:
-    """The noise at the level of the first call of a whole run."""
-    return ClipLatents.of(
-        {name: schedulers[name].start(half.float().to(device)) for name, half in noise.halves}
-    )
-
-
-def _levels(
-    schedulers: Mapping[Modality, MatchedScheduler], state: LatentState, index: int
-) -> ClipLatents:
-    """The time of each half, one per row: b 1 1 1 1 and b 1 1 1."""
-    return ClipLatents.of(
-        {
+    def time(self, index: int, state: LatentState) -> ClipLatents:
+        """The noise level of each token at call `index`, broadcastable to the latents."""
+        levels = {
             name: torch.full(
-                (half.shape[0],) + (1,) * (half.ndim - 1),
-                schedulers[name].times[index],
+                (len(half),) + (1,) * (half.ndim - 1),
+                self.schedulers[name].times[index],
                 device=half.device,
             )
             for name, half in state.latents.halves
         }
-    )
+        return state.time(ClipLatents.of(levels))
 
+    def step(
+        self,
+        index: int,
+        state: LatentState,
+        clean: ClipLatents,
+        generators: Sequence[torch.Generator],
+    ) -> LatentState:
+        """The state after call `index`, at which the denoiser estimated `clean`.
 
-def _step(
-    schedulers: Mapping[Modality, MatchedScheduler],
-    state: LatentState,
-    clean: ClipLatents,
-    *,
-    index: int,
-    generators: Sequence[torch.Generator],
-) -> ClipLatents:
-    estimates = dict(clean.halves)
-    return ClipLatents.of(
-        {
-            name: schedulers[name].step(index, half, clean=estimates[name], generators=generators)
-            for name, half in state.latents.halves
-        }
-    )
+        generators: one per row, for what stochastic schedulers add.
+
+        Raises NonFiniteOutput, which names the step, where an estimate or a latent is NaN or
+        infinite.
+        """
+        place = f"step {index + 1} of {self.calls.stop}: "
+        clean = state.hold(finite_halves(clean, "the denoiser", place=place))
+        estimates = dict(clean.halves)
+        latents = ClipLatents.of(
+            {
+                name: self.schedulers[name].step(
+                    index, half, clean=estimates[name], generators=generators
+                )
+                for name, half in state.latents.halves
+            }
+        )
+        finite_halves(latents, "the scheduler", place=place)
+        return state.with_latents(self._hold(latents, index + 1))
+
+    def _hold(self, latents: ClipLatents, call: int) -> ClipLatents:
+        """`latents` before `call`, with the tokens that are not yet free put back."""
+        halves = dict(latents.halves)
+        for name, held in self._held.halves:
+            release = self._release.get(name)
+            assert release is not None
+            halves[name] = torch.where(release >= call, held.to(halves[name]), halves[name])
+        return ClipLatents.of(halves)
 
 
 def _num_calls(schedulers: Mapping[Modality, MatchedScheduler], latents: ClipLatents) -> int:
-    missing = [name for name in latents.modalities if name not in schedulers]
-    if missing:
-        raise ValueError(f"there are schedulers for {sorted(schedulers)}; {missing} needs one too")
     calls = {name: schedulers[name].num_calls for name in latents.modalities}
-    if 0 in calls.values():
-        raise ValueError(f"the schedulers make {calls} calls; run set_timesteps on each first")
     if len(set(calls.values())) > 1:
         raise ValueError(
             f"the schedulers call the model {calls} times; all halves are denoised in one call, so "
@@ -148,5 +126,17 @@ def _num_calls(schedulers: Mapping[Modality, MatchedScheduler], latents: ClipLat
     return next(iter(calls.values()))
 
 
-def _shapes(latents: ClipLatents) -> dict[Modality, tuple[int, ...]]:
-    return {name: tuple(half.shape) for name, half in latents.halves}
+def _snap(levels: Tensor, scheduler: MatchedScheduler) -> tuple[Tensor, Tensor]:
+    """For each level the first call at or below it at which a run can begin, and that call's own
+    level; the number of calls and 0 where there is none."""
+    calls = scheduler.resting_calls
+    bounds = [*(scheduler.times[call] for call in calls), 0.0]
+    indices = [*calls, scheduler.num_calls]
+    index = torch.full(levels.shape, indices[0], dtype=torch.long)
+    snapped = torch.full_like(levels, bounds[0])
+    is_free = levels >= 1
+    for bound, later, next_bound in zip(bounds, indices[1:], bounds[1:], strict=False):
+        is_below = (levels < bound - 1e-6) & ~is_free
+        index = torch.where(is_below, later, index)
+        snapped = torch.where(is_below, next_bound, snapped)
+    return index, torch.where(is_free, torch.ones_like(snapped), snapped)

@@ -16,7 +16,9 @@ from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
+from mmdiff.diffusion.denoiser import Denoiser
 from mmdiff.diffusion.noise_schedule import named_noise_schedule
+from mmdiff.diffusion.sampler import Sampler
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from mmdiff.guidance.short_forms import Guidance, checked_guidance
 from mmdiff.pipelines import checks
@@ -27,7 +29,7 @@ from mmdiff.pipelines.grid import grid_of
 from mmdiff.pipelines.loading import prepare_loading
 from mmdiff.pipelines.output import MMDiffPipelineOutput, clips_of
 from mmdiff.pipelines.request import GenerationRequest, check_request
-from mmdiff.pipelines.sample_latents import matched_schedulers, sample_latents
+from mmdiff.pipelines.sample_latents import matched_schedulers
 from mmdiff.pipelines.step_callback import StepEnd, apply_callback, tensor_inputs_of
 from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.values.context import Context
@@ -292,31 +294,28 @@ class MMDiffPipeline(ConditionedCall, DiffusionPipeline):
         self._num_timesteps = run.num_calls
         times = list(run.scheduler.timesteps)
         self._current_timestep = times[0]
+        denoiser = GuidedDenoiser(
+            Denoiser(self.transformer, noise_schedule, self.config.parameterization),
+            context,
+            negative_context=negative_context,
+            guiders=self._guiders(),
+            noise_schedule=noise_schedule,
+            decode=self._energy_decode(),
+            prompts=request.prompt_of_each_clip,
+        )
+        sampler = Sampler(schedulers, state)
+        state = sampler.start
         with self.progress_bar(total=run.num_calls) as progress_bar:
-
-            def after_step(index: int, state: LatentState, guided: GuidedDenoiser) -> LatentState:
-                state = apply_callback(request, self, index=index, state=state, guided=guided)
+            for index in sampler.calls:
+                if self._interrupt:
+                    break
+                clean = denoiser(state.latents, sampler.time(index, state))
+                state = sampler.step(index, state, clean, generators)
+                state = apply_callback(request, self, index=index, state=state, guided=denoiser)
                 self._current_timestep = times[min(index + 1, len(times) - 1)]
                 progress_bar.update()
-                return state
-
-            clean = sample_latents(
-                self.transformer,
-                state,
-                generators,
-                context=context,
-                negative_context=negative_context,
-                guiders=self._guiders(),
-                decode=self._energy_decode(),
-                prompts=request.prompt_of_each_clip,
-                schedulers=schedulers,
-                noise_schedule=noise_schedule,
-                parameterization=self.config.parameterization,
-                callback=after_step,
-                is_interrupted=lambda: self._interrupt,
-            )
         self._current_timestep = None
-        return clean
+        return state.latents
 
     def _output(self, request: GenerationRequest, media: ClipLatents) -> MMDiffPipelineOutput:
         if request.output_type == "latent":

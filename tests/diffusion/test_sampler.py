@@ -11,11 +11,11 @@ from diffusers import (
 )
 
 from mmdiff.diffusion.noise_schedule import Flow
-from mmdiff.diffusion.sampler import draw_noise, sample
 from mmdiff.diffusion.scheduler import MatchedScheduler
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 from mmdiff.values.masks import frames_at
+from tests.diffusion.loop import sample
 
 SCHEDULERS = [
     FlowMatchEulerDiscreteScheduler(),
@@ -78,58 +78,10 @@ def test_given_tokens_stay_and_are_seen_clean() -> None:
     assert not (result.video[:, :, 1:] == 7).any()
 
 
-def test_the_callback_sees_every_call_and_can_change_the_state() -> None:
-    seen = []
-
-    def callback(index: int, state: LatentState) -> LatentState | None:
-        seen.append(index)
-        return state.with_latents(state.latents.map(torch.zeros_like)) if index == 5 else None
-
+def test_schedulers_that_call_unequally_often_are_refused() -> None:
     schedulers = matched(FlowMatchEulerDiscreteScheduler())
-    result = sample(halve, schedulers, empty(1), chance(range(1)), callback=callback).latents
-    assert seen == list(range(6))
-    assert result.video is not None
-    assert not result.video.any()
-
-
-def test_it_can_be_interrupted() -> None:
-    seen: list[int] = []
-    sample(
-        halve,
-        matched(FlowMatchEulerDiscreteScheduler()),
-        empty(1),
-        chance(range(1)),
-        callback=lambda index, state: seen.append(index),
-        is_interrupted=lambda: len(seen) == 2,
-    )
-    assert seen == [0, 1]
-
-
-def test_noise_can_be_given() -> None:
-    noise = draw_noise(empty(2).latents, chance(range(2)))
-    schedulers = matched(FlowMatchEulerDiscreteScheduler())
-    drawn = sample(halve, schedulers, empty(2), chance(range(2))).latents
-    schedulers = matched(FlowMatchEulerDiscreteScheduler())
-    given = sample(halve, schedulers, empty(2), chance(range(9, 11)), noise=noise).latents
-    assert drawn.video is not None
-    assert given.video is not None
-    assert torch.equal(drawn.video, given.video)
-
-
-def test_wrong_arguments_teach() -> None:
-    schedulers = matched(FlowMatchEulerDiscreteScheduler())
-    with pytest.raises(ValueError, match=r"1 generators for 2 samples"):
-        sample(halve, schedulers, empty(2), chance(range(1)))
-    noise = draw_noise(empty(1).latents, chance(range(1)))
-    with pytest.raises(ValueError, match=r"the noise is .* and the latents are .*; they must be"):
-        sample(halve, schedulers, empty(2), chance(range(2)), noise=noise)
-    with pytest.raises(ValueError, match=r"\['audio'\] needs one too"):
-        sample(halve, {"video": schedulers["video"]}, empty(1), chance(range(1)))
     schedulers["audio"].set_timesteps(7)
     with pytest.raises(ValueError, match=r"'video': 6, 'audio': 7.*equal num_inference_steps"):
-        sample(halve, schedulers, empty(1), chance(range(1)))
-    schedulers["audio"] = MatchedScheduler(FlowMatchEulerDiscreteScheduler(), Flow())
-    with pytest.raises(ValueError, match=r"run set_timesteps on each first"):
         sample(halve, schedulers, empty(1), chance(range(1)))
 
 

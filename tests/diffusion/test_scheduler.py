@@ -26,11 +26,11 @@ from torch import Tensor
 from mmdiff.diffusion.denoiser import Denoiser
 from mmdiff.diffusion.noise_schedule import Flow, NoiseSchedule, named_noise_schedule
 from mmdiff.diffusion.parameterization import Parameterization
-from mmdiff.diffusion.sampler import draw_noise, sample
 from mmdiff.diffusion.scheduler import MatchedScheduler
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
 from tests.diffusion.gaussian import CONTEXT, DEVIATIONS, LATENTS, MEANS, GaussianBackbone
+from tests.diffusion.loop import draw_noise, sample
 
 NAMES = ("flow", "cosine", "linear")
 KINDS = get_args(Parameterization)
