@@ -1,4 +1,4 @@
-"""Every snippet of the README runs as it stands.
+"""Every snippet of the README and of the pages under docs/ runs as it stands.
 
 Blocks of python are run for real, one after the other, as a reader types them. Blocks of bash are
 read by bash itself, with `mmdiff` in place of a function that notes its words; each command is then
@@ -20,7 +20,8 @@ from mmdiff.__main__ import main
 from mmdiff.media.clip import Clip
 from tools.write_bounce import write_bounce
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
 NOT_HERE = ("python3", "python", "pip", "pytest", ".", "source", "cd")
 FEW = {
     "train": ["max_steps=1", "data.num_workers=0", "data.batch_size=4"],
@@ -32,13 +33,13 @@ NUM_CLIPS = 8
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in their order."""
-    text = README.read_text(encoding="utf-8")
+    """The fenced blocks of all pages in their order."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def commands(folder: Path) -> list[list[str]]:
-    """The words of every `mmdiff` command of the README, as bash hands them over."""
+    """The words of every `mmdiff` command of the pages, as bash hands them over."""
     record = folder / "words"
     record.touch()
     skipped = "\n".join(f"function {name} {{ :; }}" for name in NOT_HERE)
@@ -67,7 +68,7 @@ def few(words: list[str]) -> list[str]:
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the files that a reader of the README has of their own."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs").symlink_to(README.parent / "docs")
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
     write_bounce(tmp_path / "clips", num_clips=NUM_CLIPS)
     whole = Clip.load(tmp_path / "clips" / "00000.mp4")
     whole.save("track.wav")
@@ -88,7 +89,7 @@ def test_the_readme_has_snippets_and_bash_reads_them(tmp_path: Path) -> None:
 def test_every_block_of_python_runs(given: Path) -> None:
     namespace: dict[str, object] = {}
     for index, block in enumerate(blocks("python")):
-        exec(compile(block, f"README.md, block {index}", "exec"), namespace)
+        exec(compile(block, f"block {index} of python", "exec"), namespace)
     assert list(given.glob("*.mp4"))
 
 

@@ -1,0 +1,40 @@
+"""The scripts under examples/ run as they stand."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmdiff.media.clip import Clip
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *words])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+@pytest.mark.slow
+def test_the_examples_make_clips_with_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    names = ("made.mp4", "conditioned.mp4", "first.png", "sound.wav")
+    made, conditioned, image, sound = (str(tmp_path / name) for name in names)
+    run(monkeypatch, "generate.py", made)
+    clip = Clip.load(made)
+    assert clip.shape == (33, 64, 64)
+    clip.frame(0).save(image)
+    clip.save(sound)
+    run(
+        monkeypatch,
+        "conditions.py",
+        str(tmp_path / "first.png"),
+        str(tmp_path / "sound.wav"),
+        conditioned,
+    )
+    second = Clip.load(conditioned)
+    assert (second.frames[0].int() - clip.frames[0].int()).abs().float().mean() < 2  # of 255
+    seconds = min(second.num_samples, clip.num_samples)
+    given, heard = (part.waveform.mean(0)[:seconds] for part in (clip, second))
+    assert torch.corrcoef(torch.stack([given, heard]))[0, 1] > 0.95
