@@ -43,7 +43,7 @@ _HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 def _bundled(part: str = "") -> str:
     """${bundled:vae}: the folder of a component of the bundled model; ${bundled:}: all of it."""
     announce_libraries()
-    from mmdiff.pipelines.folder import pipeline_folder
+    from mmdiff.loading.folder import pipeline_folder
 
     return str(pipeline_folder(None) / part)
 
@@ -56,8 +56,8 @@ def _given(value: Any, otherwise: Any) -> Any:
 def _text_width(text: Any, known: str | None = None) -> int | None:
     """${text_width:${text}}: of the tokens that a text model makes, as it says itself or as the
     encoder that it names does; null where that is the one in `known`."""
+    from mmdiff.loading.json_file import CheckpointError
     from mmdiff.text.pretrained import text_width
-    from mmdiff.values.checkpoint_files import CheckpointError
 
     if "d_model" in text:
         return int(text["d_model"])

@@ -139,9 +139,9 @@ def _save(
 
 def load_component(name: str, folder: Path) -> Any:
     """One component by the class that the constructor of the pipeline names for it."""
+    from mmdiff.loading.component import saved_component
     from mmdiff.pipelines.pipeline import MMDiffPipeline
     from mmdiff.text.pretrained import encoder_class, saved_tokenizer
-    from mmdiff.values.saved_component import saved_component
 
     if name == "tokenizer":
         return saved_tokenizer(folder)

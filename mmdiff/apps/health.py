@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 from typing import Literal
 
-from mmdiff.media.file_digest import sha256_of_all
+from mmdiff.loading.digest import sha256_of_all
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def model(checkpoint: str | None) -> Finding:
     hint = "reinstall mmdiff" if checkpoint is None else "export the pipeline folder anew"
     try:
         pipeline = import_module("mmdiff.pipelines.pipeline").MMDiffPipeline
-        folder = import_module("mmdiff.pipelines.folder").pipeline_folder(checkpoint)
+        folder = import_module("mmdiff.loading.folder").pipeline_folder(checkpoint)
         pipeline.from_pretrained(folder)
     except (ImportError, OSError, ValueError, RuntimeError, AttributeError) as error:
         return Finding(name, "broken", _reason(error), hint)

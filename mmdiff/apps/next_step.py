@@ -49,7 +49,7 @@ def _autoencoders(config: Mapping[str, Any]) -> dict[str, Any]:
     the bundled model: those that it names, or of a run beside it."""
     from mmdiff.apps.run_folder import latents_trained_on
     from mmdiff.data.latent_cache import component_digest
-    from mmdiff.pipelines.folder import pipeline_folder
+    from mmdiff.loading.folder import pipeline_folder
 
     run, found = Path(config["output_dir"]), {}
     inputs = config["module"].get("inputs") or {}

@@ -29,7 +29,7 @@ from mmdiff.values.usage_error import UsageError, shortened
 # Raised only where their module is loaded: they need not be for a verb that does without them.
 _ERRORS_OF_MODULES = {
     "safetensors": "SafetensorError",
-    "mmdiff.values.finite": "NonFiniteOutput",
+    "mmdiff.loading.finite": "NonFiniteOutput",
     "mmdiff.training.finite": "NonFinite",
     "mmdiff.distributed.ranks": "RanksDisagree",
     "mmdiff.data.files.file_clips": "ReadingFailed",

@@ -1,6 +1,7 @@
 """AudioAutoencoder: log-mels to latents and back, 4 x 4 in time and mel, by 2-d convolutions."""
 
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,7 +31,9 @@ class MelBlock(nn.Module):
         return x + self.conv2(F.silu(self.norm2(h)))
 
 
-class AudioAutoencoder(Autoencoder):
+# ModelMixin is named because diffusers, which saves a component as [this module, its class], looks
+# here for a base class whose loading method it knows.
+class AudioAutoencoder(Autoencoder, ModelMixin):
     """Normalised log-mels  b 1 mel_frames mel_bins  to latents  b c t m, 4 x 4 times smaller.
 
     A log-mel is treated as a picture of one channel. Nothing in it is causal: sound is decoded

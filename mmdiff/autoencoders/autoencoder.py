@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 
 from mmdiff.autoencoders.posterior import Posterior
-from mmdiff.values.module_memory import execution_device
+from mmdiff.loading.module_memory import execution_device
 
 
 class Autoencoder(ModelMixin, ConfigMixin, AutoencoderMixin):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmdiff.autoencoders.video_autoencoder import to_unit_range
-from mmdiff.values.module_memory import execution_device
+from mmdiff.loading.module_memory import execution_device
 
 
 def video_latents(vae: Any, frames: Tensor, *, frames_per_chunk: int | None = None) -> Tensor:

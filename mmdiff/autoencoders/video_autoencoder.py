@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
@@ -85,7 +86,9 @@ class VideoDecoder(nn.Module):
         return self.head(F.silu(self.norm(x)))
 
 
-class VideoAutoencoder(Autoencoder):
+# ModelMixin is named because diffusers, which saves a component as [this module, its class], looks
+# here for a base class whose loading method it knows.
+class VideoAutoencoder(Autoencoder, ModelMixin):
     """Causal video autoencoder: 1 + 4k frames of h x w become 1 + k latent frames of h/8 x w/8.
 
     A clip may pass in chunks: `encode_stream` takes the first frame (or 1 + 4k of them) and then

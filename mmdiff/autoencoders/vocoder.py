@@ -89,10 +89,11 @@ class Vocoder(ModelMixin, ConfigMixin):
         self.head = nn.Linear(width, 2 * num_bins)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-        # A bin reads the mel bins around it by their triangles, which sum to 1 there.
-        triangles = melscale_fbanks(num_bins, f_min, f_max, mel_bins, output_sampling_rate)
-        scale = math.log(ceiling / floor) / 2
-        self.mel_to_magnitude = nn.Parameter(triangles * scale)  # k m
+        self.mel_to_magnitude = nn.Parameter(torch.empty(num_bins, mel_bins))  # k m
+        if not self.mel_to_magnitude.is_meta:  # else it is only looked at, or loaded into
+            # A bin reads the mel bins around it by their triangles, which sum to 1 there.
+            triangles = melscale_fbanks(num_bins, f_min, f_max, mel_bins, output_sampling_rate)
+            self.mel_to_magnitude.data = triangles * (math.log(ceiling / floor) / 2)
         self.magnitude_at_floor = nn.Parameter(torch.full((num_bins,), math.log(floor * n_fft / 8)))
 
     def forward(self, log_mel: Tensor) -> Tensor:

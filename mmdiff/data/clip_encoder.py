@@ -10,8 +10,8 @@ from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with_preroll
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.batch import ClipBatch
+from mmdiff.loading.component import saved_component
 from mmdiff.values.latents import ClipLatents
-from mmdiff.values.saved_component import saved_component
 from mmdiff.values.shapes import LatentGrid
 
 _log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 
 from mmdiff.data.latent_cache import component_digest, precision_of
 from mmdiff.data.sealed_json import StaleCache, digest_of, read_sealed, write_sealed
+from mmdiff.loading.digest import sha256_of
 from mmdiff.media.atomic import atomic_write
-from mmdiff.media.file_digest import sha256_of
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.pretrained import pretrained_text_encoder, text_folders
 from mmdiff.values.context import Context

@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mmdiff.data.sealed_json import StaleCache, digest_of, read_sealed, write_sealed
+from mmdiff.loading.digest import sha256_of, sha256_of_all
 from mmdiff.media.atomic import atomic_write
-from mmdiff.media.file_digest import sha256_of, sha256_of_all
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.sample import SampleFacts
 

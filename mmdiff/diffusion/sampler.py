@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmdiff.diffusion.parameterization import add_noise
 from mmdiff.diffusion.scheduler import MatchedScheduler
-from mmdiff.values.finite import finite_halves
+from mmdiff.loading.finite import finite_halves
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 

@@ -11,8 +11,8 @@ from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.diffusion.denoiser import Denoiser
 from mmdiff.guidance.difference_guider import DifferenceGuider
 from mmdiff.guidance.weaker import Weaker
+from mmdiff.loading.component import saved_component
 from mmdiff.values.context import Context
-from mmdiff.values.saved_component import saved_component
 
 
 @dataclass(frozen=True, repr=False)

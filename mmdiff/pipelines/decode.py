@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
-from mmdiff.values.finite import finite
+from mmdiff.loading.finite import finite
 from mmdiff.values.shapes import LatentGrid
 
 PIXELS_AT_ONCE = 2**20  # a decoder keeps about 1 kB of feature maps for each

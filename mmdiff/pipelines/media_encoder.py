@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with_preroll
 from mmdiff.autoencoders.mel import LogMel
-from mmdiff.values.finite import finite
+from mmdiff.loading.finite import finite
 from mmdiff.values.shapes import ClipShape, LatentGrid
 
 MEL_FACTS = ("f_min", "f_max", "floor", "ceiling")

@@ -21,12 +21,13 @@ from mmdiff.diffusion.noise_schedule import named_noise_schedule
 from mmdiff.diffusion.sampler import Sampler
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from mmdiff.guidance.short_forms import Guidance, checked_guidance
+from mmdiff.loading.module_memory import align_weights
+from mmdiff.loading.pipeline import prepare_loading
 from mmdiff.pipelines import checks
 from mmdiff.pipelines.call_conditions import CallConditions, Conditions
 from mmdiff.pipelines.conditioned_call import ConditionedCall
 from mmdiff.pipelines.generators import one_generator_each
 from mmdiff.pipelines.grid import grid_of
-from mmdiff.pipelines.loading import prepare_loading
 from mmdiff.pipelines.output import MMDiffPipelineOutput, clips_of
 from mmdiff.pipelines.request import GenerationRequest, check_request
 from mmdiff.pipelines.sample_latents import matched_schedulers
@@ -35,7 +36,6 @@ from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
-from mmdiff.values.module_memory import align_weights
 
 
 class MMDiffPipeline(ConditionedCall, DiffusionPipeline):

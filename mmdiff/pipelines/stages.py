@@ -7,6 +7,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from mmdiff.loading.finite import finite
 from mmdiff.pipelines import checks
 from mmdiff.pipelines.call_state import CallState
 from mmdiff.pipelines.decode import decode_audio, decode_video
@@ -17,7 +18,6 @@ from mmdiff.pipelines.request import GenerationRequest, ModelLimits, check_reque
 from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.values.context import Context
-from mmdiff.values.finite import finite
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.shapes import ClipShape, LatentGrid
 

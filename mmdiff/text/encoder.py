@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
+from mmdiff.loading.module_memory import execution_device
 from mmdiff.text.caption_length import MAX_TEXT_TOKENS, caption_length
 from mmdiff.values.context import Context
-from mmdiff.values.module_memory import execution_device
 
 MAX_CHARACTERS = 100_000  # tokenizing more costs seconds, and no encoder reads as much
 CUT_TEXT_SHOWN = 80

@@ -17,11 +17,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from mmdiff.values.checkpoint_files import CheckpointError, read_json
-from mmdiff.values.component_check import check_component, check_settings
-from mmdiff.values.module_memory import align_weights
-from mmdiff.values.named_folder import named_folder
-from mmdiff.values.saved_component import saved_component
+from mmdiff.loading.component import check_component, check_settings, saved_component
+from mmdiff.loading.folder import named_folder
+from mmdiff.loading.json_file import CheckpointError, read_json
+from mmdiff.loading.module_memory import align_weights
 
 # what transformers hands out for classifying a whole text; tokens do not depend on it
 NOT_READ = ("pooler.",)

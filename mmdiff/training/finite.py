@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from mmdiff.values.finite import names_of_non_finite
+from mmdiff.loading.finite import names_of_non_finite
 
 
 class NonFinite(ArithmeticError):  # noqa: N818

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmdiff.media.file_digest import sha256_of
+from mmdiff.loading.digest import sha256_of
 
 SCHEMA = 1
 NAME = "manifest.json"

@@ -5,8 +5,8 @@ from pathlib import Path
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.autoencoders.vocoder import Vocoder
+from mmdiff.loading.component import saved_component
 from mmdiff.values.file_path import FilePath
-from mmdiff.values.saved_component import saved_component
 
 
 def saved_video_autoencoder(folder: FilePath) -> VideoAutoencoder:

@@ -8,12 +8,12 @@ from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.backbone.transformer import DiffusionTransformer
+from mmdiff.loading.component import saved_component
+from mmdiff.loading.json_file import read_json
 from mmdiff.text.caption_length import MAX_TEXT_TOKENS, caption_length, cut_captions
 from mmdiff.text.pretrained import saved_text_encoder
 from mmdiff.training.text_model import TextModel
-from mmdiff.values.checkpoint_files import read_json
 from mmdiff.values.file_path import FilePath
-from mmdiff.values.saved_component import saved_component
 
 _log = logging.getLogger(__name__)
 

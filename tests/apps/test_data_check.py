@@ -14,9 +14,9 @@ from mmdiff.apps.data_check_screen import show_report, size_in_words, verdict
 from mmdiff.data.checking.data_estimate import estimated
 from mmdiff.data.checking.report import ClipReport, DataReport
 from mmdiff.data.files.clip_spec import ClipSpec
+from mmdiff.loading.folder import pipeline_folder
 from mmdiff.media.clip import Clip
 from mmdiff.media.rejection import Reason, Rejection
-from mmdiff.pipelines.folder import pipeline_folder
 from mmdiff.training.warm_start import frozen_text_model
 from tools.write_bounce import write_bounce
 

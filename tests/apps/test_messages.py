@@ -21,13 +21,13 @@ from mmdiff.apps.targets import resolve_target
 from mmdiff.apps.train import num_processes
 from mmdiff.apps.train import start as start_training
 from mmdiff.data.latent_cache import LatentCache
+from mmdiff.loading.folder import pipeline_folder
 from mmdiff.media.atomic import check_writable
 from mmdiff.media.clip import Clip, exact_rate
 from mmdiff.media.resample import pad, resize
 from mmdiff.media.sidecar import write_sidecar
 from mmdiff.media.storyboard import save_storyboard
 from mmdiff.media.writer import encode_video
-from mmdiff.pipelines.folder import pipeline_folder
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.tokenizer import train_tokenizer
 from mmdiff.training.checkpoint_folder import read_checkpoint

@@ -18,6 +18,7 @@ from mmdiff.data.sealed_json import write_sealed
 from mmdiff.data.sources.clip_folder import ClipFolder
 from mmdiff.data.sources.shard_urls import shard_paths
 from mmdiff.data.weighted_order import WeightedOrder
+from mmdiff.loading.finite import NonFiniteOutput
 from mmdiff.media.rejection import Reason
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.callbacks.spike_warning import SpikeWarning
@@ -25,7 +26,6 @@ from mmdiff.training.finite import NonFinite
 from mmdiff.training.saved import saved_video_autoencoder
 from mmdiff.training.schedules import OneCycle
 from mmdiff.training.warm_start import saved_autoencoder
-from mmdiff.values.finite import NonFiniteOutput
 from tests.training.tiny import TinyModule, train
 
 SMALL = {"encoder_widths": (8, 8, 8), "decoder_widths": (8, 8, 8), "latent_channels": 2}

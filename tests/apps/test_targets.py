@@ -72,7 +72,7 @@ GADGETS = [
     "mmdiff.training.callbacks.save_checkpoints.save_checkpoint",
     "mmdiff.training.checkpoint_folder.write_checkpoint",
     "mmdiff.training.saved.saved_component",
-    "mmdiff.values.saved_component.saved_component",
+    "mmdiff.loading.component.saved_component",
     "diffusers.DDIMScheduler.from_pretrained",
     "diffusers.DDIMScheduler.save_pretrained",
     "diffusers.AutoencoderKL",

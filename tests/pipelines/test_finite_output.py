@@ -8,8 +8,8 @@ import torch
 
 from mmdiff.apps import generate as verb
 from mmdiff.conditioning.first_frame import FirstFrame
+from mmdiff.loading.finite import NonFiniteOutput, finite
 from mmdiff.pipelines.pipeline import MMDiffPipeline
-from mmdiff.values.finite import NonFiniteOutput, finite
 from mmdiff.values.latents import ClipLatents
 from tests.pipelines.tiny import tiny_pipeline
 

@@ -8,8 +8,8 @@ import torch
 from accelerate import cpu_offload
 
 from mmdiff import FirstFrame
+from mmdiff.loading.module_memory import execution_device
 from mmdiff.pipelines.pipeline import MMDiffPipeline
-from mmdiff.values.module_memory import execution_device
 from tests.pipelines.tiny import tiny_pipeline
 
 CPU = torch.device("cpu")

@@ -13,14 +13,14 @@ from mmdiff import MMDiffPipeline
 from mmdiff.__main__ import main
 from mmdiff.apps.compose import composed, resolved
 from mmdiff.data.context_cache import ContextCache, fill_contexts
-from mmdiff.pipelines.folder import pipeline_folder
+from mmdiff.loading.folder import pipeline_folder
+from mmdiff.loading.json_file import CheckpointError
 from mmdiff.text.caption_length import caption_length
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.pretrained import encoder_class, pretrained_text_encoder, text_width
 from mmdiff.training.prompt_reader import PromptReader
 from mmdiff.training.text_model import pretrained_text_model
 from mmdiff.training.warm_start import frozen_text_model
-from mmdiff.values.checkpoint_files import CheckpointError
 from mmdiff.values.context import Context
 from tests.pipelines.tiny import tiny_components
 from tests.text.families import FAMILIES, WIDTH, save_family

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmdiff.data.sources.clip_entry import ClipEntry, Media
 from mmdiff.data.sources.tar_member import TarMember
+from mmdiff.loading.digest import sha256_of
 from mmdiff.media.clip import Clip
-from mmdiff.media.file_digest import sha256_of
 from mmdiff.media.limits import Limits
 from mmdiff.media.reader import decode_clip
 from mmdiff.media.rejection import Reason, Rejection

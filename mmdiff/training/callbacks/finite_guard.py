@@ -9,9 +9,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mmdiff.loading.finite import are_finite, names_of_non_finite
 from mmdiff.training.finite import NonFinite
 from mmdiff.values.checks import check_sizes
-from mmdiff.values.finite import are_finite, names_of_non_finite
 
 CURE = (
     "look at these samples, or try a smaller learning rate; callbacks.guard.policy=skip leaves "

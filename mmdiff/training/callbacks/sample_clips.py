@@ -11,12 +11,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from mmdiff.loading.finite import NonFiniteOutput
 from mmdiff.media.clip import Clip
 from mmdiff.media.storyboard import save_storyboard, storyboard
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 from mmdiff.values.checks import check_number
 from mmdiff.values.file_path import FilePath
-from mmdiff.values.finite import NonFiniteOutput
 
 _log = logging.getLogger(__name__)
 PipelinePartial = Callable[..., Any]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mmdiff.pipelines import folder
-from mmdiff.pipelines.folder import pipeline_folder
-from mmdiff.values.checkpoint_files import CheckpointError
+from mmdiff.loading import folder
+from mmdiff.loading.folder import pipeline_folder
+from mmdiff.loading.json_file import CheckpointError
 
 
 def made(path: Path) -> Path:

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from mmdiff.loading.component import saved_component
+from mmdiff.loading.module_memory import ALIGNMENT
 from mmdiff.pipelines.pipeline import MMDiffPipeline
-from mmdiff.values.module_memory import ALIGNMENT
-from mmdiff.values.saved_component import saved_component
 from tests.pipelines.tiny import tiny_pipeline
 
 

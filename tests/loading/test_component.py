@@ -19,14 +19,14 @@ from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.data.clip_encoder import ClipEncoder
 from mmdiff.guidance.autoguidance import Autoguidance
+from mmdiff.loading.component import saved_component
+from mmdiff.loading.json_file import CheckpointError
 from mmdiff.text.pretrained import saved_text_encoder
 from mmdiff.training.saved import saved_audio_autoencoder, saved_video_autoencoder, saved_vocoder
 from mmdiff.training.warm_start import grown_transformer, saved_autoencoder
-from mmdiff.values.checkpoint_files import CheckpointError
-from mmdiff.values.saved_component import saved_component
-from tests.pipelines.test_strict_load import BY_NAME, edit_json
+from tests.loading.test_pipeline import BY_NAME, edit_json
+from tests.loading.test_safetensors_file import MALFORMED, a_million_tensors, file_of, tensor
 from tests.pipelines.tiny import tiny_pipeline
-from tests.values.test_security_headers import MALFORMED, a_million_tensors, file_of, tensor
 
 OURS, THEIRS = "diffusion_pytorch_model", "model"
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from mmdiff.media.file_digest import sha256_of, sha256_of_all
+from mmdiff.loading.digest import sha256_of, sha256_of_all
 
 
 def test_digests_are_those_of_the_content(tmp_path: Path) -> None:

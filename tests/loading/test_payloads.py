@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 
 from mmdiff.data.latent_cache import LatentCache
 from mmdiff.data.sealed_json import write_sealed
+from mmdiff.loading.json_file import CheckpointError
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from mmdiff.training.checkpoint_folder import (
     latest_checkpoint,
@@ -25,7 +26,6 @@ from mmdiff.training.checkpoint_folder import (
     write_checkpoint,
 )
 from mmdiff.training.saved import saved_video_autoencoder
-from mmdiff.values.checkpoint_files import CheckpointError
 from tests.pipelines.tiny import tiny_pipeline
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

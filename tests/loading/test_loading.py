@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmdiff.pipelines.loading import prepare_loading
+from mmdiff.loading.pipeline import prepare_loading
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_components
 

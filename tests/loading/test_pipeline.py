@@ -11,8 +11,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from safetensors.torch import load_file, save_file
 
+from mmdiff.loading.json_file import CheckpointError
 from mmdiff.pipelines.pipeline import MMDiffPipeline
-from mmdiff.values.checkpoint_files import CheckpointError
 from tests.pipelines.tiny import tiny_pipeline
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"

@@ -10,8 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mmdiff.values.checkpoint_files import CheckpointError, finite_tensor_shapes
-from mmdiff.values.safetensors_header import LARGEST_HEADER, MOST_TENSORS
+from mmdiff.loading.json_file import CheckpointError
+from mmdiff.loading.safetensors_file import (
+    LARGEST_HEADER,
+    MOST_TENSORS,
+    StoredTensor,
+    check_values,
+    stored_tensors,
+)
 
 
 def tensor(begin: int, end: int, *, shape: list[int], dtype: str = "F32") -> dict[str, Any]:
@@ -39,7 +45,7 @@ MALFORMED = {
     "no JSON": (file_of(b"{a}"), "safetensors is damaged"),
     "no UTF-8": (file_of(b'{"\xff": 1}'), "safetensors is damaged"),
     "a list": (file_of([]), "is no JSON object"),
-    "deep": (file_of(b'{"a":' + b"[" * 100_000 + b"}"), "nested too deeply"),
+    "deep": (file_of(b'{"a":' + b"[" * 100_000 + b"}"), "holds 100001 lists"),
     "overlapping": (file_of({"a": ONE, "b": ONE}, 4), "invalid offset"),
     "a hole": (file_of({"a": ONE, "b": tensor(8, 12, shape=[1])}, 12), "invalid offset"),
     "backwards": (file_of({"a": tensor(4, 0, shape=[1])}, 4), "invalid"),
@@ -79,7 +85,7 @@ def _refused(path: Path, content: bytes, message: str) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
     with pytest.raises(CheckpointError, match=message) as caught:
-        finite_tensor_shapes([path])
+        stored_tensors([path])
     assert time.process_time() - began <= 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory <= 200_000
     assert str(path) in str(caught.value)
@@ -88,6 +94,10 @@ def _refused(path: Path, content: bytes, message: str) -> None:
 def test_what_is_well_formed_is_read(tmp_path: Path) -> None:
     weights = {"a": torch.zeros(2, 3), "b": torch.zeros(0, dtype=torch.bfloat16)}
     save_file(weights, tmp_path / "x.safetensors", metadata={"format": "pt"})
-    assert finite_tensor_shapes([tmp_path / "x.safetensors"]) == {"a": (2, 3), "b": (0,)}
+    check_values([tmp_path / "x.safetensors"])
+    assert stored_tensors([tmp_path / "x.safetensors"]) == {
+        "a": StoredTensor((2, 3), "F32"),
+        "b": StoredTensor((0,), "BF16"),
+    }
     (tmp_path / "y.safetensors").write_bytes(GOOD)
-    assert finite_tensor_shapes([tmp_path / "y.safetensors"]) == {"a": (1,)}
+    assert stored_tensors([tmp_path / "y.safetensors"]) == {"a": StoredTensor((1,), "F32")}
