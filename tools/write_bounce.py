@@ -20,7 +20,7 @@ from pathlib import Path
 from mmdiff.bounce.dataset import BounceDataset
 from mmdiff.media.atomic import atomic_write
 from mmdiff.media.clip import Clip
-from mmdiff.media.mp4 import encode_mp4
+from mmdiff.media.writer import encode_clip
 from mmdiff.values.shapes import ClipShape
 
 SHAPES = (  # of odd clips, in turns
@@ -49,7 +49,7 @@ def write_bounce(
         shape = ClipShape() if odd < 0 else SHAPES[odd % len(SHAPES)]
         sample = datasets[shape][index]
         clip = Clip(sample.frames, shape.frame_rate, sample.waveform, shape.sample_rate)
-        content = encode_mp4(clip) if odd < 0 else odd_file(clip, odd)
+        content = encode_clip(clip, ".mp4") if odd < 0 else odd_file(clip, odd)
         (folder / name).write_bytes(content)  # metadata.csv says when all are there
         rows.append((name, sample.caption))
     with atomic_write(metadata) as temporary, temporary.open("w", newline="") as file:
@@ -61,15 +61,15 @@ def odd_file(clip: Clip, number: int) -> bytes:
     """Every third clip loses something: its sound, its picture, its end, or itself."""
     match number % 12:
         case 2:
-            return encode_mp4(replace(clip, waveform=None, sample_rate=None))
+            return encode_clip(replace(clip, waveform=None, sample_rate=None), ".mp4")
         case 5:
-            return encode_mp4(replace(clip, frames=None))
+            return encode_clip(replace(clip, frames=None), ".mp4")
         case 8:
-            whole = encode_mp4(clip)
+            whole = encode_clip(clip, ".mp4")
             return whole[: len(whole) // 2]
         case 11:
             return b"<!doctype html><title>404 Not Found</title>"
-    return encode_mp4(clip)
+    return encode_clip(clip, ".mp4")
 
 
 def main(words: list[str]) -> int:

@@ -34,7 +34,7 @@ from mmdiff.apps.plain_values import check_values, in_order
 from mmdiff.apps.signature import check_arguments
 from mmdiff.apps.targets import ROOMS, resolve_target
 from mmdiff.apps.terminal import announce_libraries
-from mmdiff.media.secret_values import secret_in
+from mmdiff.media.redaction import secret_in
 from mmdiff.values.usage_error import UsageError
 
 _HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")

@@ -12,10 +12,7 @@ from torch import Tensor
 
 from mmdiff.conditioning import fit
 from mmdiff.media.clip import Clip
-from mmdiff.media.limits import Limits
-from mmdiff.media.path_names import near_name
-from mmdiff.media.reader import read_clip
-from mmdiff.media.still import clip_of_image
+from mmdiff.media.media_file import near_name
 from mmdiff.media.transparency import ON_WHITE, on_white
 from mmdiff.values.shapes import LatentGrid
 
@@ -59,8 +56,8 @@ def _read(name: str, value: str | PathLike[str] | Image.Image | Clip) -> Clip:
     try:
         if isinstance(value, Image.Image):
             still = value if value.tell() == 0 else value.copy()  # an animation at another frame
-            return clip_of_image(still, "the image", limits=Limits())
-        return read_clip(value)
+            return Clip.of_image(still)
+        return Clip.load(value)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmdiff.media.atomic import atomic_write
-from mmdiff.media.disk_error import past_stale
+from mmdiff.media.atomic import atomic_write, past_stale
 
 SEAL = "digest"
 

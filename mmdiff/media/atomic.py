@@ -1,14 +1,21 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and what the disk says where they cannot be."""
 
+import errno
 import os
+import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from mmdiff.media.disk_error import past_stale
+from safetensors import SafetensorError
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # there, and only there, room helps
+STALE_PAUSES = (0.1, 0.5, 2.0)  # seconds
+T = TypeVar("T")
 UMASK = os.umask(0o077)
 os.umask(UMASK)
 
@@ -143,3 +150,24 @@ def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
         return
     os.link(temporary, target)  # unlike a rename, fails if somebody else was first
     temporary.unlink()
+
+
+def error_number(error: OSError | SafetensorError) -> int | None:
+    """The errno of an OSError, or of what safetensors raises in place of one."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found.group(1)) if found else None
+
+
+def past_stale(action: Callable[[], T]) -> T:
+    """What `action` gives; it is tried again where a network file system calls its handle stale,
+    which it is no longer once the path has been looked up anew."""
+    for pause in STALE_PAUSES:
+        try:
+            return action()
+        except (OSError, SafetensorError) as error:
+            if error_number(error) != errno.ESTALE:
+                raise
+        time.sleep(pause)
+    return action()

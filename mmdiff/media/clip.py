@@ -88,6 +88,17 @@ class Clip:
 
         return read_clip(path)
 
+    @classmethod
+    def of_image(cls, image: "Image.Image") -> "Clip":
+        """A PIL image as a clip of one frame, an animation as one of all its frames.
+
+        Raises ValueError for an image that is too large or of numbers that are not read.
+        """
+        from mmdiff.media.limits import Limits
+        from mmdiff.media.still import clip_of_image
+
+        return clip_of_image(image, "the image", limits=Limits())
+
     def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
         """Write the clip whole or not at all: .mp4, .mov, .webm (picture and sound), .wav, .gif,
         .png and .jpg (a strip of all frames).

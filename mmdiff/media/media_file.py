@@ -4,17 +4,19 @@ FFmpeg reads through this stream, not by a path: so it never opens a file of its
 decides how bytes are read, and a member of a tar shard is read like a file.
 """
 
+import difflib
 import errno
 import os
 import stat
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from mmdiff.media.disk_error import past_stale
+from mmdiff.media.atomic import past_stale
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, RejectedMedia, rejected
 
@@ -123,3 +125,20 @@ def _check_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         text = "is a pipe, socket or device; give a regular file"
         raise PermissionError(errno.EACCES, text, str(path))
+
+
+def near_name(path: Path) -> str | None:
+    """Where there is no file of this name: why not, as a hint, if the folder holds one that is
+    nearly named so."""
+    slashed = Path(str(path).replace("\\", "/"))
+    if slashed != path and slashed.exists():
+        return "its folders are parted by backslashes, and it is there with slashes: write those"
+    if not path.parent.is_dir():
+        return None
+    names = [one.name for one in path.parent.iterdir()]
+    for name in names:
+        if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", path.name):
+            form = "NFD" if unicodedata.is_normalized("NFD", name) else "NFC"
+            return f"a file of this name in the other Unicode form ({form}) is there; use that form"
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.with_name(near[0])}?" if near else None

@@ -19,9 +19,8 @@ from mmdiff.media.cut_off import is_cut_off, lacks_media
 from mmdiff.media.decoded_clip import CONTAINERS, OTHER_CONTAINERS, decode_media
 from mmdiff.media.limits import Limits
 from mmdiff.media.matroska import check_sums
-from mmdiff.media.media_file import MediaFile, open_regular
+from mmdiff.media.media_file import MediaFile, near_name, open_regular
 from mmdiff.media.named_kinds import kind_that_is_not_read
-from mmdiff.media.path_names import near_name
 from mmdiff.media.rejection import Reason, RejectedMedia, Rejection, rejected
 from mmdiff.media.resample import cut
 from mmdiff.media.span import Span

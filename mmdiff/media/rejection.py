@@ -1,4 +1,4 @@
-"""Why a file does not become a clip: enumerated reasons, each with its general cure."""
+"""Why a file does not become a clip: enumerated reasons, each with its general hint."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,12 +38,12 @@ class Reason(StrEnum):
     BAD_SHARD = "bad_shard"
 
     @property
-    def cure(self) -> str:
+    def hint(self) -> str:
         """What a user can do about files with this reason, one line."""
-        return CURES[self]
+        return HINTS[self]
 
 
-CURES = {
+HINTS = {
     Reason.MISSING: "correct the name in the list, or put the file there",
     Reason.UNREADABLE: "give a regular file that this user may read",
     Reason.EXTERNAL: "move the file under the root, or set data.allow_external=true",
@@ -76,7 +76,7 @@ class Rejection:
     file     its name as the source gives it
     reason   one of `Reason`, for counting
     stage    where it was seen: while listing, opening, decoding or fitting to the clip asked for
-    message  one line that names the file, what is wrong and the cure; signs that do not print, such
+    message  one line that names the file, what is wrong and a hint; signs that do not print, such
              as a line break in a name, are escaped
 
     Raises ValueError for an unknown stage.

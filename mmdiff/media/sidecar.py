@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdiff.media.atomic import write_files
-from mmdiff.media.path_names import without_folders
-from mmdiff.media.secret_values import concealed
+from mmdiff.media.redaction import concealed, without_folders
 
 LONGEST_COMMENT_PROMPT = 2000
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -24,8 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mmdiff.media.atomic import share
-from mmdiff.media.disk_error import FULL, error_number, past_stale
+from mmdiff.media.atomic import FULL, error_number, past_stale, share
 from mmdiff.testing.fault_plan import fault_point
 from mmdiff.training.checkpoint_state import join_state, named_tensors, split_state
 from mmdiff.training.manifest import DamagedCheckpoint, FileFacts, Manifest, step_of

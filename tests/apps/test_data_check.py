@@ -45,7 +45,7 @@ def test_what_is_dropped_is_told_and_decides_the_exit_code(folder, tmp_path, cap
     shown = capsys.readouterr().out
     assert "5 clips: 3 kept, 1 adapted, 1 dropped; 20.00% bad" in shown
     assert "more than max_bad_fraction=0.01" in shown
-    assert Reason.TRUNCATED.cure in shown or Reason.DAMAGED.cure in shown
+    assert Reason.TRUNCATED.hint in shown or Reason.DAMAGED.hint in shown
     assert "cropped 80 x 64 -> 64 x 64" in shown
     assert "damaged.mp4" in shown.splitlines()[4], "what is dropped comes first"
     rows = [json.loads(line) for line in (tmp_path / "a/report.jsonl").read_text().splitlines()]

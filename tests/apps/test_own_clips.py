@@ -10,7 +10,7 @@ from PIL import Image
 from mmdiff.__main__ import main
 from mmdiff.apps.compose import composed, resolved
 from mmdiff.data.latent_cache import LatentCache
-from mmdiff.media.reader import read_clip
+from mmdiff.media.clip import Clip
 from tools.write_bounce import write_bounce
 
 SPEC = ["data.spec.num_frames=9", "data.spec.height=32", "data.spec.width=32"]
@@ -64,7 +64,7 @@ def test_each_verb_says_the_next_command_from_a_folder_to_a_clip_of_its_model(
     clip = tmp_path / "clip.mp4"
     words = [f"output={clip}", "num_inference_steps=2", "seed=1", "overwrite=true"]
     assert main([*generate, *words]) == 0  # of the size that it was trained on
-    made = read_clip(clip)
+    made = Clip.load(clip)
     assert made.frames is not None and made.waveform is not None
     assert made.frames.shape == (9, 32, 32, 3)
     assert "no training caption holds" not in capsys.readouterr().err

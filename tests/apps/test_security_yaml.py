@@ -8,7 +8,7 @@ import yaml
 from mmdiff.apps import generate
 from mmdiff.apps.compose import composed, instantiate, load_resolved, resolved, save_resolved
 from mmdiff.apps.run_folder import trained_for
-from mmdiff.media.secret_values import concealed, secret_in
+from mmdiff.media.redaction import concealed, secret_in
 from mmdiff.values.usage_error import UsageError
 from tests.pipelines.tiny import tiny_pipeline
 

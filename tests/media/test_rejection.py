@@ -8,7 +8,7 @@ from mmdiff.media.rejection import Reason, RejectedMedia, Rejection, rejected
 def test_every_reason_has_one_line_of_cure_and_its_own_name():
     for reason in Reason:
         assert reason.value == reason.name.lower()
-        assert len(reason.cure.splitlines()) == 1
+        assert len(reason.hint.splitlines()) == 1
 
 
 def test_a_message_is_one_line_that_can_be_written_whatever_the_name():

@@ -165,7 +165,7 @@ def test_an_error_number_is_reported_as_what_it_is(
 def test_a_stale_file_handle_is_tried_again(
     tmp_path: Path, faults: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
-    monkeypatch.setattr("mmdiff.media.disk_error.STALE_PAUSES", (0, 0))
+    monkeypatch.setattr("mmdiff.media.atomic.STALE_PAUSES", (0, 0))
     _write(tmp_path, 2)
     faults(f"estale checkpoint.{point} hit=1")
     _write(tmp_path, 2)

@@ -96,7 +96,7 @@ class DataReport:
         counts = Counter(row.reason for row in bad if row.reason is not None)
         first = {row.reason: row for row in reversed(bad)}
         return [
-            ReasonCount(reason, count, reason.cure, first[reason].message or "")
+            ReasonCount(reason, count, reason.hint, first[reason].message or "")
             for reason, count in counts.most_common()
         ]
 

@@ -82,4 +82,4 @@ class Source(Protocol):
 
 
 def _reason_line(reason: Reason, count: int) -> str:
-    return f"{count} {reason} ({reason.cure})"
+    return f"{count} {reason} ({reason.hint})"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from mmdiff.data.sources.list_fault import list_fault
-from mmdiff.media.path_names import near_name
+from mmdiff.media.media_file import near_name
 from mmdiff.media.rejection import Reason, Rejection
 
 PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")  # also a Windows drive

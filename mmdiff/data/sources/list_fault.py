@@ -10,7 +10,7 @@ def list_fault(file: str, reason: Reason, fault: str, *, cure: str | None = None
 
     The name of the file may hold anything: line ends, control characters, bytes that are no text.
     """
-    message = f"{shown(file)} {fault}: {cure or reason.cure}"
+    message = f"{shown(file)} {fault}: {cure or reason.hint}"
     return Rejection(file=printable(file), reason=reason, stage="list", message=message)
 
 

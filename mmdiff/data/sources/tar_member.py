@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import fsspec.core
 
-from mmdiff.media.disk_error import past_stale
+from mmdiff.media.atomic import past_stale
 
 
 @dataclass(frozen=True)

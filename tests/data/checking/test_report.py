@@ -163,7 +163,7 @@ def test_reasons_come_with_the_cure_and_an_example():
     rows.append(ClipReport.dropped(Rejection("x", Reason.MISSING, "open", "x is not there")))
     first, second = DataReport(tuple(rows)).reasons()
     assert (first.reason, first.count, first.example) == (Reason.EMPTY, 3, "0 is empty")
-    assert first.cure == Reason.EMPTY.cure
+    assert first.cure == Reason.EMPTY.hint
     assert (second.reason, second.count) == (Reason.MISSING, 1)
 
 

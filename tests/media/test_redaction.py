@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from mmdiff.media.path_names import without_folders
+from mmdiff.media.redaction import without_folders
 
 CASES = {
     "/home/me/model": "model",

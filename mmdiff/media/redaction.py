@@ -1,12 +1,13 @@
-"""Names of files in messages: without their folders, and the one that was meant.
+"""What no file that is written may hold: the folders of absolute paths, secrets of the environment.
 
 Where files lay is nobody else's business: absolute paths within a text go down to their names.
+Tokens of the hub and of loggers are found by the names of their variables. The libraries that need
+them read the variables themselves, so mmdiff never has a use for the values.
 """
 
-import difflib
+import os
 import re
-import unicodedata
-from pathlib import Path
+from collections.abc import Iterator
 
 # Within quotes a path ends with them, and may hold anything else. Elsewhere it ends where a list or
 # a sentence goes on; it goes over a space where the next word belongs to a folder (`/my data/x`).
@@ -18,6 +19,10 @@ _OVER_A_SPACE = r"[ ](?=[^'\",;=()\[\]{}<>|/\\\n]{0,200}[^\s'\",;=()\[\]{}<>|/\\
 _QUOTED = re.compile(rf"(?P<quote>['\"])(?P<path>{_ROOT}[/\\](?:(?!(?P=quote))[^\n])*)(?P=quote)")
 _BARE = re.compile(rf"{_BEFORE}(?P<path>{_ROOT}[/\\][^{_END}](?:[^{_END}]|{_OVER_A_SPACE})*)")
 _WHOLE = re.compile(rf"(?P<path>{_ROOT}[/\\][^\n]*)\Z")
+_SECRET = re.compile(
+    r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS|API_?KEY|ACCESS_?KEY)S?(_|$)", re.I
+)
+SHORTEST = 8  # shorter values are switches such as TOKENIZERS_PARALLELISM=false, or placeholders
 
 
 def without_folders(text: str) -> str:
@@ -39,18 +44,20 @@ def _name(path: str) -> str:
     return parts[-1] if parts else path
 
 
-def near_name(path: Path) -> str | None:
-    """Where there is no file of this name: why not, as a hint, if the folder holds one that is
-    nearly named so."""
-    slashed = Path(str(path).replace("\\", "/"))
-    if slashed != path and slashed.exists():
-        return "its folders are parted by backslashes, and it is there with slashes: write those"
-    if not path.parent.is_dir():
-        return None
-    names = [one.name for one in path.parent.iterdir()]
-    for name in names:
-        if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", path.name):
-            form = "NFD" if unicodedata.is_normalized("NFD", name) else "NFC"
-            return f"a file of this name in the other Unicode form ({form}) is there; use that form"
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean {path.with_name(near[0])}?" if near else None
+def secret_in(text: str) -> str:
+    """The name of the variable whose secret value stands in `text`; empty where none does."""
+    return next((name for name, value in _secrets() if value in text), "")
+
+
+def concealed(text: str) -> str:
+    """`text` with every secret replaced by the name of its variable: `[$HF_TOKEN]`."""
+    for name, value in _secrets():
+        text = text.replace(value, f"[${name}]")
+    return text
+
+
+def _secrets() -> Iterator[tuple[str, str]]:
+    for name, value in sorted(os.environ.items()):
+        is_path = value.startswith(("/", "~", "file:"))  # ..._TOKEN_PATH, ..._CREDENTIALS: a file
+        if _SECRET.search(name) and len(value) >= SHORTEST and not is_path:
+            yield name, value
