@@ -1,5 +1,5 @@
 """Ablation: what to cut from a forward pass, row by row,
-so that weaker predictions share one batched call."""
+so that perturbed predictions share one batched call."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from torch import Tensor
 class Ablation:
     """What to cut. Each of the masks is b, bool, True in the rows that are cut; None cuts nothing.
 
-    without_time      the adapters that carry time
-    without_view      the view of picture and sound on each other, inside their slice
+    without_time      temporal attention
+    without_view      the attention of the modalities to each other, inside their group
     without_blocks    the blocks named in `blocks`
     """
 

@@ -1,4 +1,4 @@
-"""Attention: the one module for attention inside a slice, over time, and to text."""
+"""Attention: the one module for attention inside a group, over time, and to text."""
 
 import torch
 from diffusers.models.attention import AttentionModuleMixin

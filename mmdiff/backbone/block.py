@@ -1,21 +1,26 @@
 """TransformerBlock: one block of the shared trunk.
-It takes and returns one tensor, the tokens in their slices."""
+It takes and returns one tensor, the tokens in their groups."""
+
+from collections.abc import Mapping
 
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmdiff.backbone.adapters.time_attention import AudioTimeAttention, VideoTimeAttention
+from mmdiff.backbone.adapters.time_attention import TimeAttention
 from mmdiff.backbone.attention import Attention
 from mmdiff.backbone.trunk_input import TrunkInput
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention inside the slice, cross-attention to text, attention over time, feed-forward.
+    """Self-attention inside the group, cross-attention to text, temporal attention, feed-forward.
 
     The order, the norms and the modulation are those of a Wan block (arXiv 2503.20314);
-    the attention over time is ours.
+    the temporal attention is ours.
+
+    time_attention: modality -> the class of its temporal attention, held as `NAME_time`; also where
+        `has_time_attention` is false, for the modalities.
     """
 
     def __init__(
@@ -24,26 +29,26 @@ class TransformerBlock(nn.Module):
         num_heads: int,
         ffn_dim: int,
         *,
+        time_attention: Mapping[str, type[TimeAttention]],
         positions_per_second: float,
         has_time_attention: bool = True,
     ) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.randn(2, 6, dim) / dim**0.5)
+        self.modalities = tuple(time_attention)
+        self.has_time_attention = has_time_attention
+        self.table = nn.Parameter(torch.randn(len(self.modalities), 6, dim) / dim**0.5)
         self.attn1 = Attention(dim, num_heads)
         self.norm2 = nn.LayerNorm(dim)
         self.attn2 = Attention(dim, num_heads, context_dim=dim)
-        self.video_time: VideoTimeAttention | None = None
-        self.audio_time: AudioTimeAttention | None = None
-        if has_time_attention:
-            rate = positions_per_second
-            self.video_time = VideoTimeAttention(dim, num_heads, positions_per_second=rate)
-            self.audio_time = AudioTimeAttention(dim, num_heads, positions_per_second=rate)
+        for name, attention in time_attention.items():
+            layer = attention(dim, num_heads, positions_per_second=positions_per_second)
+            self.add_module(f"{name}_time", layer if has_time_attention else None)
         self.ffn = nn.Sequential(
             nn.Linear(dim, ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(ffn_dim, dim)
         )
 
     def forward(self, hidden_states: Tensor, trunk: TrunkInput) -> Tensor:
-        x, slices = hidden_states, hidden_states.shape[1]  # b s n d
+        x, groups = hidden_states, hidden_states.shape[1]  # b s n d
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(trunk, x.dtype)
 
         h = torch.addcmul(shift1, F.layer_norm(x, x.shape[-1:]), 1 + scale1)
@@ -52,11 +57,11 @@ class TransformerBlock(nn.Module):
             attention_mask=trunk.visible,
             rotary_emb=trunk.rotary,
         )
-        x = torch.addcmul(x, rearrange(h, "(b s) n d -> b s n d", s=slices), gate1)
+        x = torch.addcmul(x, rearrange(h, "(b s) n d -> b s n d", s=groups), gate1)
 
         h = rearrange(self.norm2(x), "b s n d -> b (s n) d")
         h = self.attn2(h, trunk.context, attention_mask=trunk.context_mask)
-        x = x + rearrange(h, "b (s n) d -> b s n d", s=slices)
+        x = x + rearrange(h, "b (s n) d -> b s n d", s=groups)
 
         x = self.carry_time(x, trunk)
 
@@ -65,25 +70,24 @@ class TransformerBlock(nn.Module):
 
     def modulate(self, trunk: TrunkInput, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The shared modulation plus this block's table, per modality: six of b s|1 n d."""
-        layout = trunk.layout
-        counts = (layout.video_tokens, layout.frames_per_slice * layout.audio_tokens)
         parts = []
-        for modality, count, table in zip(trunk.modulation, counts, self.table, strict=True):
-            if modality is not None:
-                # the sum in fp32, where the weights are kept so
-                part = (modality + table).to(dtype)
-                parts.append(part.expand(-1, -1, count, -1, -1))
-        slices = max(part.shape[1] for part in parts)
-        return torch.cat([part.expand(-1, slices, -1, -1, -1) for part in parts], dim=2).unbind(3)
+        for name, size in trunk.layout.sizes.items():
+            table = self.table[self.modalities.index(name)]
+            # the sum in fp32, where the weights are kept so
+            part = (trunk.modulation[name] + table).to(dtype)
+            parts.append(part.expand(-1, -1, size, -1, -1))
+        groups = max(part.shape[1] for part in parts)
+        return torch.cat([part.expand(-1, groups, -1, -1, -1) for part in parts], dim=2).unbind(3)
 
     def carry_time(self, x: Tensor, trunk: TrunkInput) -> Tensor:
-        """x  b s n d plus what the adapters of its modalities bring from other slices."""
-        if self.video_time is None or self.audio_time is None:
+        """x  b s n d plus what temporal attention brings from other groups."""
+        if not self.has_time_attention:
             return x
-        video, audio = trunk.layout.unpack(x)
-        h = trunk.layout.pack_tokens(
-            None if video is None else self.video_time(video, trunk.seconds[0]),
-            None if audio is None else self.audio_time(audio, trunk.seconds[1]),
+        h = trunk.layout.pack(
+            {
+                name: getattr(self, f"{name}_time")(part, trunk.seconds[name])
+                for name, part in trunk.layout.unpack(x).items()
+            }
         )
         if trunk.ablation is not None and trunk.ablation.without_time is not None:
             kept = ~trunk.ablation.without_time.to(x.device)

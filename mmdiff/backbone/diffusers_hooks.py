@@ -21,7 +21,7 @@ from mmdiff.backbone.block import TransformerBlock
 
 ATTENTION_NAMES = {
     "spatial_attention_block_identifiers": (r"^blocks\.\d+\.attn1$",),
-    "temporal_attention_block_identifiers": (r"^blocks\.\d+\.(video|audio)_time\.attn$",),
+    "temporal_attention_block_identifiers": (r"^blocks\.\d+\.\w+_time\.attn$",),
     "cross_attention_block_identifiers": (r"^blocks\.\d+\.attn2$",),
 }
 
@@ -70,7 +70,7 @@ def _taylor_seer(config: TaylorSeerCacheConfig) -> TaylorSeerCacheConfig:
             config,
             use_lite_mode=False,
             skip_predict_identifiers=[r"blocks\.\d+"],
-            cache_identifiers=[r"(video|audio)\.proj_out"],
+            cache_identifiers=[r"^\w+\.proj_out"],
         )
     if config.cache_identifiers or config.skip_predict_identifiers:
         return config

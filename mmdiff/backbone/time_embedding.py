@@ -1,4 +1,4 @@
-"""TimeEmbedding: the noise level of each token, as what shifts and scales it (adaLN)."""
+"""TimeEmbedding: the noise time of each token, as what shifts and scales it (adaLN)."""
 
 import math
 
@@ -10,7 +10,7 @@ FREQUENCIES = 256
 
 
 class TimeEmbedding(nn.Module):
-    """Noise levels -> an embedding and the six modulations that all blocks share
+    """Noise times -> an embedding and the six modulations that all blocks share
     (PixArt, arXiv 2310.00426, 2.3)."""
 
     def __init__(self, dim: int) -> None:

@@ -1,8 +1,8 @@
-"""DiffusionTransformer: one trunk for picture and sound. The forward pass is on one screen.
+"""DiffusionTransformer: one trunk for video and audio. The forward pass is on one screen.
 
-Tokens lie in slices, b s n d: slice s holds the picture tokens of a stretch of time and the sound
-tokens beside them. Inside a slice they attend to each other; the blocks' time attention carries
-information from slice to slice.
+Tokens lie in groups, b s n d: group s holds the video tokens of a span of time and the audio tokens
+of the same span. Inside a group they attend to each other; the temporal attention of the blocks
+carries information from group to group.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,20 @@ from einops import repeat
 from torch import Tensor, nn
 
 from mmdiff.backbone.ablation import Ablation
+from mmdiff.backbone.adapters.adapter import Adapter
 from mmdiff.backbone.adapters.audio import AudioAdapter
 from mmdiff.backbone.adapters.video import VideoAdapter
 from mmdiff.backbone.block import TransformerBlock
 from mmdiff.backbone.diffusers_hooks import NamedCaches, register
-from mmdiff.backbone.modality_tokens import ModalityTokens
 from mmdiff.backbone.rope import rotary_table
 from mmdiff.backbone.time_embedding import TimeEmbedding
-from mmdiff.backbone.trunk_input import TrunkInput, slice_layout, slice_positions, visible
+from mmdiff.backbone.trunk_input import (
+    ModalityTokens,
+    TrunkInput,
+    group_layout,
+    group_positions,
+    visible,
+)
 from mmdiff.values.checks import MOST_LAYERS, check_sizes, check_weights
 from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents
@@ -52,13 +58,13 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         num_layers: blocks.
         ffn_ratio: width of the feed-forward layers over the width of the trunk.
         text_dim: width of the text tokens.
-        video_channels, patch_size: of the picture latents;
+        video_channels, patch_size: of the video latents;
             a token is patch_size x patch_size sites of a latent frame.
-        audio_channels, audio_rows, audio_patch_size: of the sound latents; a token is
+        audio_channels, audio_rows, audio_patch_size: of the audio latents; a token is
             audio_patch_size latent frames.
-        frames_per_slice: latent frames of the picture in a slice;
+        frames_per_slice: latent frames of the video in a group;
             None: all of them (full joint attention).
-        time_attention_every: every how many blocks there is attention over time.
+        time_attention_every: every how many blocks there is temporal attention.
         frame_rate, time_compression, audio_latent_rate: of the clips and their latents,
             per second of the clip.
 
@@ -95,18 +101,10 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         _check_settings(self.config)
         dim = num_attention_heads * attention_head_dim
         frame_seconds = time_compression / frame_rate
-        self.video = VideoAdapter(
-            video_channels, patch_size, dim, frame_seconds=frame_seconds, frame_rate=frame_rate
-        )
-        self.audio = AudioAdapter(
-            audio_channels,
-            audio_rows,
-            audio_patch_size,
-            dim,
-            frames_beside=round(audio_latent_rate * frame_seconds),
-            frame_seconds=frame_seconds,
-            frame_rate=frame_rate,
-        )
+        adapters = self.make_adapters(dim, frame_seconds=frame_seconds)
+        self.modalities = tuple(adapters)
+        for name, adapter in adapters.items():
+            self.add_module(name, adapter)
         self.text_embed = nn.Sequential(
             nn.Linear(text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
         )
@@ -116,12 +114,39 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
                 dim,
                 num_attention_heads,
                 round(ffn_ratio * dim),
+                time_attention={name: one.time_attention for name, one in adapters.items()},
                 positions_per_second=1 / frame_seconds,
                 has_time_attention=(index + 1) % time_attention_every == 0,
             )
             for index in range(num_layers)
         )
         self.gradient_checkpointing = False
+
+    def make_adapters(self, dim: int, *, frame_seconds: float) -> dict[str, Adapter]:
+        """The adapter of each modality, in the order of their tokens in a group; a subclass adds
+        its own. Each is held under its name.
+
+        frame_seconds: the span of a video latent frame.
+        """
+        config = self.config
+        return {
+            "video": VideoAdapter(
+                config.video_channels,
+                config.patch_size,
+                dim,
+                frame_seconds=frame_seconds,
+                frame_rate=config.frame_rate,
+            ),
+            "audio": AudioAdapter(
+                config.audio_channels,
+                config.audio_rows,
+                config.audio_patch_size,
+                dim,
+                frames_per_group=round(config.audio_latent_rate * frame_seconds),
+                frame_seconds=frame_seconds,
+                frame_rate=config.frame_rate,
+            ),
+        }
 
     def forward(
         self,
@@ -131,50 +156,51 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         *,
         ablation: Ablation | None = None,
     ) -> ClipLatents:
-        """Predict what the noise level `time` hides, for the modalities that are there.
+        """Predict the clean latents, or the velocity, of the modalities that are there.
 
         Args:
             latents: video  b c f h w, audio  b c t m; either may be None.
-            time: noise level of each token, 0 clean to 1 noise;
+            time: noise time of each token, 0 clean to 1 noise;
                 video  b 1 f h w, audio  b 1 t m, axes of 1 allowed.
             context: text tokens  b l text_dim and their mask.
-            ablation: what to cut, per row of the batch, for a weaker prediction.
+            ablation: what to cut, per row of the batch, for a perturbed prediction.
         """
-        video = self.video.enter(latents.video, time.video, self.time_embed)
-        audio = self.audio.enter(latents.audio, time.audio, self.time_embed)
-        trunk = self.trunk_input(video, audio, context, ablation)
+        tokens = {
+            name: getattr(self, name).embed(part, time.get(name), self.time_embed)
+            for name, part in latents.halves
+        }
+        trunk = self.trunk_input(tokens, context, ablation)
 
-        x = trunk.layout.pack(video, audio)  # b s n d
+        x = trunk.layout.pack({name: part.tokens for name, part in tokens.items()})  # b s n d
         for index, block in enumerate(self.blocks):
             y = self._run(block, x, trunk)
             x = y if ablation is None else _keep_cut_rows(x, y, index, ablation)
-        seen, heard = trunk.layout.unpack(x)  # b f p d
+        unpacked = trunk.layout.unpack(x)  # b f p d, by modality
 
-        return ClipLatents(
-            self.video.leave(seen, video, latents.video),
-            self.audio.leave(heard, audio, latents.audio),
+        return ClipLatents.of(
+            {
+                name: getattr(self, name).unembed(unpacked[name], tokens[name], part.shape)
+                for name, part in latents.halves
+            }
         )
 
     def trunk_input(
         self,
-        video: ModalityTokens | None,
-        audio: ModalityTokens | None,
+        tokens: Mapping[str, ModalityTokens],
         context: Context,
         ablation: Ablation | None,
     ) -> TrunkInput:
         """What all blocks share of a clip, a prompt and an ablation."""
-        layout = slice_layout(video, audio, frames_per_slice=self.config.frames_per_slice)
-        halves = [half for half in (video, audio) if half is not None]
-        positions = slice_positions(layout, halves, frame_seconds=self.video.frame_seconds)
+        layout = group_layout(tokens, frames_per_group=self.config.frames_per_slice)
+        positions = group_positions(layout, tokens, frame_seconds=self.video.frame_seconds)
         return TrunkInput(
             layout=layout,
-            modulation=(layout.fold_levels(video), layout.fold_levels(audio)),
+            modulation={
+                name: layout.fold_modulation(name, part.modulation) for name, part in tokens.items()
+            },
             rotary=rotary_table(positions, self.config.attention_head_dim),
             visible=visible(layout, context.batch_size, ablation, positions.device),
-            seconds=(
-                None if video is None else video.seconds,
-                None if audio is None else audio.seconds,
-            ),
+            seconds={name: part.seconds for name, part in tokens.items()},
             context=self.text_embed(context.tokens),
             context_mask=None if bool(context.mask.all()) else context.mask[:, None, None, :],
             ablation=ablation,

@@ -117,7 +117,7 @@ class LatentClips:
         }
         captions = tuple(item.caption for item in items)
         return LatentBatch(
-            latents=ClipLatents(**halves),
+            latents=ClipLatents.of(halves),
             captions=captions,
             sample_ids=tuple(item.number for item in items),
             context=None if self.contexts is None else self.contexts.context(captions),

@@ -1,9 +1,9 @@
-"""ClipLatents: a clip is one thing with two halves, either of which may be absent."""
+"""ClipLatents: a clip is one thing of several modalities, any of which may be absent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -15,24 +15,26 @@ MODALITIES: tuple[Modality, ...] = ("video", "audio")
 
 @dataclass(frozen=True)
 class ClipLatents:
-    """The two halves of a clip in latent space, or anything else that comes one per half.
+    """The modalities of a clip in latent space, or anything else that comes one per modality.
 
-    video  b c f h w, unit variance
-    audio  b c t m, unit variance
+    video   b c f h w, unit variance
+    audio   b c t m, unit variance
+    others  further modalities by name, for models that have them
     """
 
     video: Tensor | None = None
     audio: Tensor | None = None
+    others: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return tuple(name for name in MODALITIES if getattr(self, name) is not None)
+    def halves(self) -> list[tuple[Any, Tensor]]:
+        """Each modality that is there, with its name, in the order that all of them have."""
+        pairs = [("video", self.video), ("audio", self.audio), *self.others.items()]
+        return [(name, part) for name, part in pairs if part is not None]
 
     @property
-    def halves(self) -> list[tuple[Modality, Tensor]]:
-        """Each half that is there, with its name."""
-        pairs = [(name, self.get(name)) for name in MODALITIES]
-        return [(name, half) for name, half in pairs if half is not None]
+    def modalities(self) -> tuple[Any, ...]:
+        return tuple(name for name, _ in self.halves)
 
     @property
     def batch_size(self) -> int:
@@ -43,44 +45,36 @@ class ClipLatents:
         return self._any().device
 
     def map(self, function: Callable[[Tensor], Tensor]) -> ClipLatents:
-        """Apply `function` to each half that is there."""
-        return ClipLatents(
-            video=None if self.video is None else function(self.video),
-            audio=None if self.audio is None else function(self.audio),
-        )
+        """Apply `function` to each modality that is there."""
+        return ClipLatents.of({name: function(part) for name, part in self.halves})
 
     def zip(self, other: ClipLatents, function: Callable[[Tensor, Tensor], Tensor]) -> ClipLatents:
-        """Apply `function` to the halves of both; ValueError unless both have the same halves."""
+        """Apply `function` to the modalities of both; ValueError unless both have the same."""
         if self.modalities != other.modalities:
             raise ValueError(
                 f"cannot pair the modalities {self.modalities} with {other.modalities}"
             )
-        return ClipLatents(
-            video=function(self.video, other.video)
-            if self.video is not None and other.video is not None
-            else None,
-            audio=function(self.audio, other.audio)
-            if self.audio is not None and other.audio is not None
-            else None,
-        )
+        parts = dict(other.halves)
+        return ClipLatents.of({name: function(part, parts[name]) for name, part in self.halves})
 
-    def get(self, modality: Modality) -> Tensor | None:
-        return self.video if modality == "video" else self.audio
+    def get(self, modality: str) -> Tensor | None:
+        return dict(self.halves).get(modality)
 
-    def replace(self, modality: Modality, half: Tensor | None) -> ClipLatents:
-        """With another half of this modality, or without it."""
-        return replace(self, **{modality: half})
+    def replace(self, modality: str, part: Tensor | None) -> ClipLatents:
+        """With another tensor for this modality, or without it."""
+        parts: dict[str, Tensor] = {name: old for name, old in self.halves if name != modality}
+        return ClipLatents.of(parts if part is None else {**parts, modality: part})
 
     def to(self, *args: Any, **kwargs: Any) -> ClipLatents:
-        """Like `Tensor.to`, on each half."""
-        return self.map(lambda half: half.to(*args, **kwargs))
+        """Like `Tensor.to`, on each modality."""
+        return self.map(lambda part: part.to(*args, **kwargs))
 
     def __getitem__(self, rows: slice | Tensor) -> ClipLatents:
-        return self.map(lambda half: half[rows])
+        return self.map(lambda part: part[rows])
 
     def repeat(self, count: int) -> ClipLatents:
         """The whole batch `count` times, one after the other."""
-        return self.map(lambda half: torch.cat([half] * count))
+        return self.map(lambda part: torch.cat([part] * count))
 
     def chunk(self, count: int) -> list[ClipLatents]:
         """The inverse of `repeat`: `count` equal parts of the batch."""
@@ -89,21 +83,22 @@ class ClipLatents:
 
     @classmethod
     def cat(cls, parts: Sequence[ClipLatents]) -> ClipLatents:
-        """One batch of several; ValueError unless all have the same halves."""
+        """One batch of several; ValueError unless all have the same modalities."""
         if len({part.modalities for part in parts}) > 1:
             raise ValueError(
                 f"cannot join clips with {[part.modalities for part in parts]}; "
                 "all rows of a batch have the same modalities"
             )
-        names = parts[0].modalities
-        return cls.of({name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+        rows = [dict(part.halves) for part in parts]
+        return cls.of({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
 
     @classmethod
-    def of(cls, halves: dict[Modality, Tensor]) -> ClipLatents:
-        return cls(video=halves.get("video"), audio=halves.get("audio"))
+    def of(cls, parts: Mapping[Any, Tensor]) -> ClipLatents:
+        """From tensors by the names of their modalities."""
+        others = {name: part for name, part in parts.items() if name not in MODALITIES}
+        return cls(parts.get("video"), parts.get("audio"), others)
 
     def _any(self) -> Tensor:
-        for half in (self.video, self.audio):
-            if half is not None:
-                return half
-        raise ValueError("these latents have neither picture nor sound")
+        for _, part in self.halves:
+            return part
+        raise ValueError("these latents have no modality")

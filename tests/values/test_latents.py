@@ -31,7 +31,7 @@ def test_repeat_and_chunk_are_inverse() -> None:
 
 
 def test_empty_latents_have_no_batch() -> None:
-    with pytest.raises(ValueError, match="neither picture nor sound"):
+    with pytest.raises(ValueError, match="no modality"):
         _ = ClipLatents().batch_size
 
 

@@ -1,14 +1,16 @@
 """Adapter: what one modality adds to the shared trunk."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmdiff.backbone.modality_tokens import ModalityTokens
+from mmdiff.backbone.adapters.time_attention import TimeAttention
 from mmdiff.backbone.time_embedding import TimeEmbedding
+from mmdiff.backbone.trunk_input import ModalityTokens
 
 OCTAVES = 6
 
@@ -17,8 +19,12 @@ class Adapter(nn.Module, ABC):
     """The two ends of a modality: latents to tokens of the trunk's width, and tokens to
     predictions.
 
-    Tokens are ordered by latent frame: b f p d, with p tokens beside each latent frame.
+    Tokens are ordered by latent frame: b f p d, with p tokens per latent frame.
+
+    time_attention: the class of what carries information from group to group.
     """
+
+    time_attention: ClassVar[type[TimeAttention]]
 
     def __init__(self, patch_dim: int, dim: int) -> None:
         super().__init__()
@@ -39,35 +45,29 @@ class Adapter(nn.Module, ABC):
 
     @abstractmethod
     def positions(self, shape: torch.Size, device: torch.device) -> Tensor:
-        """f p 3: seconds, and row and column as a fraction of the canvas, fp32."""
+        """f p 3: seconds, and row and column as a fraction of the grid, fp32."""
 
     @abstractmethod
-    def canvas(self, shape: torch.Size) -> tuple[int, int]:
-        """Rows and columns of tokens on the canvas."""
+    def grid(self, shape: torch.Size) -> tuple[int, int]:
+        """Rows and columns of tokens in a latent frame."""
 
-    def enter(
-        self, latents: Tensor | None, time: Tensor | None, time_embed: TimeEmbedding
-    ) -> ModalityTokens | None:
-        """Latents and their noise levels to tokens of the trunk; None for an absent modality."""
-        if latents is None:
-            return None
+    def embed(
+        self, latents: Tensor, time: Tensor | None, time_embed: TimeEmbedding
+    ) -> ModalityTokens:
+        """Latents and their noise times to tokens of the trunk."""
         if time is None:
-            raise ValueError("these latents have no noise levels; give `time` for each modality")
+            raise ValueError("these latents have no noise times; give `time` for each modality")
         tokens = self.patch_embed(self.patchify(latents))
         positions = self.positions(latents.shape, latents.device)
         tokens = tokens + self.position_embed(fourier(positions).to(tokens.dtype))
         embedding, modulation = time_embed(self.patchify_time(time))
         return ModalityTokens(
-            tokens, positions, embedding, modulation, canvas=self.canvas(latents.shape)
+            tokens, positions, embedding, modulation, grid=self.grid(latents.shape)
         )
 
-    def leave(
-        self, tokens: Tensor | None, entered: ModalityTokens | None, latents: Tensor | None
-    ) -> Tensor | None:
-        """Tokens b f p d out of the trunk to a prediction shaped like `latents`."""
-        if tokens is None or entered is None or latents is None:
-            return None
-        return self.unpatchify(self(tokens, entered.embedding), latents.shape)
+    def unembed(self, tokens: Tensor, embedded: ModalityTokens, shape: torch.Size) -> Tensor:
+        """Tokens  b f p d  out of the trunk to a prediction of `shape`."""
+        return self.unpatchify(self(tokens, embedded.embedding), shape)
 
     def forward(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         """Patches  b f p c  of tokens  b f p d. A call of the module, since hooks that offload
@@ -78,7 +78,7 @@ class Adapter(nn.Module, ABC):
 
     @abstractmethod
     def patchify_time(self, time: Tensor) -> Tensor:
-        """Noise levels, shaped like the latents with one channel, axes of 1 allowed
+        """Noise times, shaped like the latents with one channel, axes of 1 allowed
         -> b f p, 1 where they agree."""
 
 

@@ -1,5 +1,4 @@
-"""Attention that carries time: over the whole length of a clip, across slices.
-Zero at initialisation."""
+"""Temporal attention: over the whole length of a clip, across groups. Zero at initialisation."""
 
 from abc import ABC, abstractmethod
 
@@ -12,7 +11,7 @@ from mmdiff.backbone.rope import rotary_table
 
 
 class TimeAttention(nn.Module, ABC):
-    """What an adapter adds to a block, so that an image trunk can learn to move and to sound.
+    """What an adapter adds to a block, so that an image trunk can learn motion and audio.
 
     Its last layer starts at zero: at initialisation the block is that of the trunk alone.
     """
@@ -38,7 +37,7 @@ class TimeAttention(nn.Module, ABC):
 
 
 class VideoTimeAttention(TimeAttention):
-    """Each site of the picture attends to itself in all latent frames."""
+    """Each site of the video attends to itself in all latent frames."""
 
     def forward(self, tokens: Tensor, seconds: Tensor) -> Tensor:
         sites = tokens.shape[2]
@@ -47,10 +46,10 @@ class VideoTimeAttention(TimeAttention):
 
 
 class AudioTimeAttention(TimeAttention):
-    """All frames of the sound attend to each other."""
+    """All frames of the audio attend to each other."""
 
     def forward(self, tokens: Tensor, seconds: Tensor) -> Tensor:
-        beside = tokens.shape[2]
+        count = tokens.shape[2]
         rows = rearrange(tokens, "b f p d -> b (f p) d")
         mixed = self.attend(rows, rearrange(seconds, "f p -> (f p)"))
-        return rearrange(mixed, "b (f p) d -> b f p d", p=beside)
+        return rearrange(mixed, "b (f p) d -> b f p d", p=count)
