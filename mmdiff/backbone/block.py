@@ -41,8 +41,10 @@ class TransformerBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.attn2 = Attention(dim, num_heads, context_dim=dim)
         for name, attention in time_attention.items():
-            layer = attention(dim, num_heads, positions_per_second=positions_per_second)
-            self.add_module(f"{name}_time", layer if has_time_attention else None)
+            layer = None
+            if has_time_attention:
+                layer = attention(dim, num_heads, positions_per_second=positions_per_second)
+            self.add_module(f"{name}_time", layer)
         self.ffn = nn.Sequential(
             nn.Linear(dim, ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(ffn_dim, dim)
         )
