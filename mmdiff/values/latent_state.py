@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
+from mmdiff.values.latents import ClipLatents, Modality
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,7 @@ class LatentState:
         self, halves: ClipLatents, function: Callable[[Tensor, Tensor, Tensor], Tensor]
     ) -> ClipLatents:
         result = {}
-        for name in MODALITIES:
-            half, given, mask = halves.get(name), self.given.get(name), self.mask.get(name)
-            if half is None:
-                continue
-            result[name] = half if mask is None or given is None else function(half, given, mask)
+        for name, part in halves.halves:
+            given, mask = self.given.get(name), self.mask.get(name)
+            result[name] = part if mask is None or given is None else function(part, given, mask)
         return ClipLatents.of(result)
