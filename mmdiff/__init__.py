@@ -22,17 +22,12 @@ if TYPE_CHECKING:
     from mmdiff.conditioning.inpaint import Inpaint
     from mmdiff.conditioning.keyframes import Keyframes
     from mmdiff.conditioning.partial_noise import PartialNoise
-    from mmdiff.guidance.autoguidance import Autoguidance
+    from mmdiff.guidance.backbone_guiders import Autoguidance, ModalityGuidance, SkipLayer
     from mmdiff.guidance.classifier_energy import ClassifierEnergy
-    from mmdiff.guidance.classifier_free import ClassifierFree
     from mmdiff.guidance.clip_energy import CLIPEnergy
-    from mmdiff.guidance.flicker_energy import FlickerEnergy
-    from mmdiff.guidance.frame_consistency import FrameConsistency
-    from mmdiff.guidance.modality import ModalityGuidance
-    from mmdiff.guidance.projected import Projected
-    from mmdiff.guidance.skip_layer import SkipLayer
+    from mmdiff.guidance.frame_consistency import FlickerEnergy, FrameConsistency
     from mmdiff.guidance.sync_energy import SyncEnergy
-    from mmdiff.guidance.zero_star import ClassifierFreeZeroStar
+    from mmdiff.guidance.text_guiders import ClassifierFree, ClassifierFreeZeroStar, Projected
     from mmdiff.media.clip import Clip
     from mmdiff.pipelines.output import MMDiffPipelineOutput
     from mmdiff.pipelines.pipeline import MMDiffPipeline
@@ -42,11 +37,11 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "AudioAutoencoder": "mmdiff.autoencoders.audio_autoencoder",
-    "Autoguidance": "mmdiff.guidance.autoguidance",
+    "Autoguidance": "mmdiff.guidance.backbone_guiders",
     "CLIPEnergy": "mmdiff.guidance.clip_energy",
     "ClassifierEnergy": "mmdiff.guidance.classifier_energy",
-    "ClassifierFree": "mmdiff.guidance.classifier_free",
-    "ClassifierFreeZeroStar": "mmdiff.guidance.zero_star",
+    "ClassifierFree": "mmdiff.guidance.text_guiders",
+    "ClassifierFreeZeroStar": "mmdiff.guidance.text_guiders",
     "Clip": "mmdiff.media.clip",
     "ClipLatents": "mmdiff.values.latents",
     "ClipShape": "mmdiff.values.shapes",
@@ -54,7 +49,7 @@ _MODULES = {
     "DiffusionTransformer": "mmdiff.backbone.transformer",
     "Extend": "mmdiff.conditioning.extend",
     "FirstFrame": "mmdiff.conditioning.first_frame",
-    "FlickerEnergy": "mmdiff.guidance.flicker_energy",
+    "FlickerEnergy": "mmdiff.guidance.frame_consistency",
     "FrameConsistency": "mmdiff.guidance.frame_consistency",
     "GivenAudio": "mmdiff.conditioning.given_audio",
     "GivenVideo": "mmdiff.conditioning.given_video",
@@ -62,10 +57,10 @@ _MODULES = {
     "Keyframes": "mmdiff.conditioning.keyframes",
     "MMDiffPipeline": "mmdiff.pipelines.pipeline",
     "MMDiffPipelineOutput": "mmdiff.pipelines.output",
-    "ModalityGuidance": "mmdiff.guidance.modality",
+    "ModalityGuidance": "mmdiff.guidance.backbone_guiders",
     "PartialNoise": "mmdiff.conditioning.partial_noise",
-    "Projected": "mmdiff.guidance.projected",
-    "SkipLayer": "mmdiff.guidance.skip_layer",
+    "Projected": "mmdiff.guidance.text_guiders",
+    "SkipLayer": "mmdiff.guidance.backbone_guiders",
     "SyncEnergy": "mmdiff.guidance.sync_energy",
     "VideoAutoencoder": "mmdiff.autoencoders.video_autoencoder",
     "Vocoder": "mmdiff.autoencoders.vocoder",

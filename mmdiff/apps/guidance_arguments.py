@@ -21,11 +21,11 @@ def guidance_arguments(guidance: Any, scales: Mapping[str, float | None]) -> dic
     if not named:
         return {"guidance": guiders} if guiders else {}
     announce_libraries()
-    from mmdiff.guidance.short_forms import SHORT_FORMS
+    from mmdiff.guidance.named_scales import NAMED_SCALES
 
     arguments: dict[str, Any] = {}
     for name, scale in named.items():
-        kind, own = SHORT_FORMS[name]
+        kind, own = NAMED_SCALES[name]
         owners = [index for index, guider in enumerate(guiders) if isinstance(guider, kind)]
         if not owners:
             arguments[name] = scale

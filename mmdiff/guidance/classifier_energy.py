@@ -1,16 +1,21 @@
-"""Classifier energy: towards what any classifier of pictures, clips or sounds takes for a class."""
+"""Classifier energy: towards what any classifier of images, clips or sounds takes for a class."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, get_args
+from functools import lru_cache
+from typing import Any, Literal, get_args
 
 import torch
 from einops import rearrange, reduce
 from torch import Tensor
 from torch.nn import functional as F
+from transformers import AutoModelForImageClassification, PreTrainedModel
+from transformers.image_processing_base import ImageProcessingMixin
+from transformers.image_processing_utils import get_size_dict
 
-from mmdiff.guidance.energy import Energy
-from mmdiff.guidance.energy_input import EnergyInput
+from mmdiff.guidance.energy import Energy, EnergyInput
+from mmdiff.values.checks import check_sizes
+from mmdiff.values.file_path import FilePath
 from mmdiff.values.latents import ClipLatents, Modality
 
 Sees = Literal["frames", "clip", "waveform", "log_mel"]
@@ -24,7 +29,7 @@ class ClassifierEnergy(Energy):
     classifier: logits b classes of what it sees, differentiable; on the device of the model.
     target: index of the class.
     sees: what it is called with.
-        "frames"    pictures b 3 height width in [0, 1], each frame by itself; the mean over frames
+        "frames"    images b 3 height width in [0, 1], each frame by itself; the mean over frames
         "clip"      b 3 frames height width in [0, 1]
         "waveform"  b samples in [-1, 1], at the sample rate of the vocoder
         "log_mel"   b 1 mel_frames mel_bins, 1 is loud and -1 silence
@@ -48,10 +53,8 @@ class ClassifierEnergy(Energy):
         if self.sees not in get_args(Sees):
             known = ", ".join(map(repr, get_args(Sees)))
             raise ValueError(f"sees is {self.sees!r}; possible are {known}")
-        if self.target < 0:
-            raise ValueError(f"target is {self.target}; it is the index of a class, from 0")
-        if self.frames_every < 1:
-            raise ValueError(f"frames_every is {self.frames_every}; it must be 1 or more")
+        check_sizes(least=0, target=self.target)
+        check_sizes(frames_every=self.frames_every)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -59,7 +62,7 @@ class ClassifierEnergy(Energy):
 
     def energy(self, clean: ClipLatents, inputs: EnergyInput) -> Tensor:
         if self.sees in ("frames", "clip"):
-            # a picture is read as the screen would show it
+            # a frame is read as the screen would show it
             media = ((inputs.frames(clean) + 1) / 2).clamp(0, 1)
         else:
             media = inputs.log_mel(clean)
@@ -67,8 +70,8 @@ class ClassifierEnergy(Energy):
             media = inputs.decoder.waveform(media)
         if self.sees != "frames":
             return self._cross_entropy(media)
-        pictures = rearrange(media[:, :, :: self.frames_every], "b c f h w -> (b f) c h w")
-        each = self._cross_entropy(pictures)
+        images = rearrange(media[:, :, :: self.frames_every], "b c f h w -> (b f) c h w")
+        each = self._cross_entropy(images)
         return reduce(each, "(b f) -> b", torch.mean, b=clean.batch_size)
 
     def _cross_entropy(self, media: Tensor) -> Tensor:
@@ -81,3 +84,39 @@ class ClassifierEnergy(Energy):
             )
         target = torch.full((len(media),), self.target, device=logits.device)
         return F.cross_entropy(logits, target, reduction="none")
+
+
+@dataclass(frozen=True)
+class ImageClassifier:
+    """A classifier of transformers: logits b classes of images b 3 height width in [0, 1].
+
+    model: a folder, or a repository of the hub, that `AutoModelForImageClassification` loads; size,
+        mean and standard deviation of its images are those of its image processor.
+    """
+
+    model: FilePath
+
+    def __call__(self, images: Tensor) -> Tensor:
+        classifier, settings = load_classifier(self.model, images.device)
+        size = get_size_dict(settings["size"])
+        edge = size.get("shortest_edge")
+        height, width = (size.get(name, edge) for name in ("height", "width"))
+        shown = F.interpolate(images.float(), (height, width), mode="bicubic", antialias=True)
+        mean = shown.new_tensor(settings["image_mean"])[:, None, None]
+        deviation = shown.new_tensor(settings["image_std"])[:, None, None]
+        logits: Tensor = classifier(pixel_values=(shown - mean) / deviation).logits
+        return logits
+
+
+@lru_cache(maxsize=1)
+def load_classifier(model: str, device: torch.device) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The frozen classifier, fp32, and the settings of its image processor; the last one is kept.
+
+    No processor is made of the settings: for that, transformers 5.17 wants torchvision.
+    """
+    classifier = AutoModelForImageClassification.from_pretrained(
+        model, use_safetensors=True, dtype=torch.float32
+    )
+    frozen = classifier.to(device).eval().requires_grad_(False)
+    settings, _ = ImageProcessingMixin.get_image_processor_dict(model)
+    return frozen, settings

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, CLIPModel, PreTrainedTokenizerBase
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from mmdiff.guidance.energy import Energy
-from mmdiff.guidance.energy_input import EnergyInput
+from mmdiff.guidance.energy import Energy, EnergyInput
+from mmdiff.values.checks import check_sizes
 from mmdiff.values.file_path import FilePath
 from mmdiff.values.latents import ClipLatents, Modality
 
@@ -34,8 +34,7 @@ class CLIPEnergy(Energy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.num_frames < 1:
-            raise ValueError(f"num_frames is {self.num_frames}; CLIP looks at 1 frame or more")
+        check_sizes(num_frames=self.num_frames)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -84,12 +83,12 @@ def text_embeddings(
         return F.normalize(clip.text_projection(texts), dim=-1)
 
 
-def image_embeddings(clip: CLIPModel, pictures: Tensor) -> Tensor:
-    """Unit vectors n d of pictures n 3 height width in [-1, 1], resized to the square that CLIP
+def image_embeddings(clip: CLIPModel, images: Tensor) -> Tensor:
+    """Unit vectors n d of images n 3 height width in [-1, 1], resized to the square that CLIP
     was trained on; differentiable."""
     size = clip.config.vision_config.image_size
     shown = F.interpolate(
-        ((pictures + 1) / 2).clamp(0, 1), (size, size), mode="bicubic", antialias=True
+        ((images + 1) / 2).clamp(0, 1), (size, size), mode="bicubic", antialias=True
     )
     mean, deviation = (
         repeat(shown.new_tensor(values), "c -> c 1 1")

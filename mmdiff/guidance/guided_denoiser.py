@@ -3,24 +3,24 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from mmdiff.backbone.ablation import Ablation
 from mmdiff.diffusion.noise_schedule import Flow, NoiseSchedule
-from mmdiff.guidance.energy import Energy
-from mmdiff.guidance.energy_input import Decode, EnergyInput
-from mmdiff.guidance.guider import Guider
-from mmdiff.guidance.moment import Moment
-from mmdiff.guidance.weaker import Denoise, Weaker
+from mmdiff.guidance.energy import Decode, Energy, EnergyInput
+from mmdiff.guidance.guider import Denoise, Guider, Prediction, StepContext
 from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents, Modality
 
-Estimates = dict[tuple[object, ...], ClipLatents]
-
 
 class GuidedDenoiser:
-    """x = x_c + sum_i w_i (x_c - x_weak_i) - sum_j v_j grad E_j(x_c), per half of the clip; one per
-    run of the sampler, since guiders may remember calls.
+    """Guidance is a difference to a perturbed prediction, or the slope of an energy: per modality
+
+        x = x_cond + sum_i w_i(t) (x_cond - x_perturbed_i) - sum_j v_j(t) grad E_j(x_cond)
+
+    on the clean estimate, which is linear in whatever the backbone predicts. With the prediction of
+    the empty text as the only x_perturbed, and w = s - 1, this is classifier-free guidance (arXiv
+    2207.12598). All predictions of one denoiser are made in one batched call. One object per run of
+    the sampler, since guiders may remember calls.
 
     denoiser: clean estimates for any number of rows.
     negative_context: what text guiders go away from; one per row.
@@ -48,87 +48,82 @@ class GuidedDenoiser:
         self.decode = decode
         self.prompts = prompts
         self._calls = 0
-        self._memories: dict[tuple[int, Modality], Tensor | None] = {}
+        # by the place of the guider: a callback may set an equal one in the middle of a run
+        self._memories: dict[tuple[int, Modality], dict[str, torch.Tensor]] = {}
 
     def __call__(self, latents: ClipLatents, time: ClipLatents) -> ClipLatents:
         """The guided clean estimate.
 
-        time: noise level per token, broadcastable, with one row per row of the latents.
+        time: t per token, broadcastable, with one row per row of the latents.
         """
-        guiders, energies = self._concerned(latents)
-        weights = _weights(guiders, time)
-        strong = Weaker(self.context, self.denoiser)
-        weaker = {index: guiders[index].weaken(strong, self.negative_context) for index in weights}
-        estimates = _estimates([strong, *weaker.values()], latents, time)
-        clean = guided = estimates[strong.key]
-        for index, weight in weights.items():
-            moments = self._moments(index, latents, time)
+        conditional = Prediction(self.denoiser, self.context)
+        latest = time.map(lambda times: times.amax(tuple(range(1, times.ndim)), keepdim=True))
+        guiders = {
+            index: guider
+            for index, guider in enumerate(self.guiders)
+            if isinstance(guider, Guider) and guider.applies_to(latents)
+        }
+        weights = {
+            index: {name: guider.weight(name, level) for name, level in latest.halves}
+            for index, guider in guiders.items()
+        }
+        perturbed = {
+            index: guiders[index].perturbed(conditional, self.negative_context)
+            for index, weight in weights.items()
+            if any(bool(one.any()) for one in weight.values())
+        }
+        estimates = _estimates([conditional, *perturbed.values()], latents, time)
+        clean = guided = estimates[conditional.key]
+        for index, prediction in perturbed.items():
+            other, noisy, times = (
+                dict(one.halves) for one in (estimates[prediction.key], latents, time)
+            )
             terms = {}
-            for name, half in clean.halves:
-                weak, factor = estimates[weaker[index].key].get(name), weight.get(name)
-                assert weak is not None and factor is not None
-                term = guiders[index].term(half, weak, weight=factor, moment=moments[name])
-                self._memories[index, name] = term.memory
-                terms[name] = term.value
+            for name, estimate in clean.halves:
+                memory = self._memories.setdefault((index, name), {})
+                step = StepContext(
+                    noisy[name], times[name], self._calls, self.noise_schedule, memory
+                )
+                terms[name] = guiders[index].term(
+                    estimate, other[name], weight=weights[index][name], step=step
+                )
             guided = guided.zip(ClipLatents.of(terms), torch.add)
-        for energy in energies:
-            known = EnergyInput(time=time, decode=self.decode, prompts=self.prompts)
-            guided = guided.zip(energy.slope(clean, known), torch.sub)
+        for energy in self.guiders:
+            if isinstance(energy, Energy) and energy.applies_to(latents):
+                inputs = EnergyInput(time=time, decode=self.decode, prompts=self.prompts)
+                guided = guided.zip(energy.slope(clean, inputs), torch.sub)
         self._calls += 1
         return guided
 
-    def _concerned(self, latents: ClipLatents) -> tuple[dict[int, Guider], list[Energy]]:
-        """What has something to say of such clips: guiders by their place, which keeps their
-        memories apart, and energies."""
-        guiders, energies = {}, []
-        for index, guider in enumerate(self.guiders):
-            if not guider.concerns(latents):
-                continue
-            energy = guider.as_energy if isinstance(guider, Guider) else guider
-            if energy is not None:
-                energies.append(energy)
-            elif isinstance(guider, Guider):
-                guiders[index] = guider
-        return guiders, energies
 
-    def _moments(
-        self, index: int, latents: ClipLatents, time: ClipLatents
-    ) -> dict[Modality, Moment]:
-        levels = dict(time.halves)
-        return {
-            name: Moment.of(
-                half,
-                levels[name],
-                noise_schedule=self.noise_schedule,
-                call=self._calls,
-                memory=self._memories.get((index, name)),
-            )
-            for name, half in latents.halves
-        }
-
-
-def _weights(guiders: dict[int, Guider], time: ClipLatents) -> dict[int, ClipLatents]:
-    """By the index of each guider that does anything now: its weight per row and half."""
-    levels = time.map(lambda half: half.amax(tuple(range(1, half.ndim)), keepdim=True))
-    weights = {}
-    for index, guider in guiders.items():
-        weight = ClipLatents.of({name: guider.weight(name, level) for name, level in levels.halves})
-        if any(bool(half.any()) for _, half in weight.halves):
-            weights[index] = weight
-    return weights
-
-
-def _estimates(predictions: Sequence[Weaker], latents: ClipLatents, time: ClipLatents) -> Estimates:
+def _estimates(
+    predictions: Sequence[Prediction], latents: ClipLatents, time: ClipLatents
+) -> dict[tuple[object, ...], ClipLatents]:
     """By their key, one clean estimate each: all of one denoiser from one call."""
     distinct = {prediction.key: prediction for prediction in predictions}
-    estimates: Estimates = {}
+    estimates: dict[tuple[object, ...], ClipLatents] = {}
     for denoiser in {id(one.denoiser): one.denoiser for one in predictions}.values():
-        own = {key: one for key, one in distinct.items() if one.denoiser is denoiser}
+        own = [one for one in distinct.values() if one.denoiser is denoiser]
         clean = denoiser(
             latents.repeat(len(own)),
             time.repeat(len(own)),
-            Context.cat([one.context for one in own.values()]),
-            ablation=Ablation.cat([one.ablation for one in own.values()], latents.batch_size),
+            Context.cat([one.context for one in own]),
+            ablation=_ablation(own, rows=latents.batch_size),
         )
-        estimates |= dict(zip(own, clean.chunk(len(own)), strict=True))
+        estimates |= zip([one.key for one in own], clean.chunk(len(own)), strict=True)
     return estimates
+
+
+def _ablation(predictions: Sequence[Prediction], *, rows: int) -> Ablation | None:
+    """What to cut in a batch of `rows` for each of the predictions."""
+    cuts = {
+        "without_time": [one.without_time for one in predictions],
+        "without_view": [one.without_view for one in predictions],
+        "without_blocks": [bool(one.without_blocks) for one in predictions],
+    }
+    masks = {
+        name: torch.tensor(cut).repeat_interleave(rows) for name, cut in cuts.items() if any(cut)
+    }
+    blocks = {one.without_blocks for one in predictions if one.without_blocks}
+    assert len(blocks) <= 1, f"one batched call cuts one set of blocks, not {sorted(blocks)}"
+    return Ablation(**masks, blocks=next(iter(blocks), ())) if masks else None

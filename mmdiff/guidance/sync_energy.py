@@ -1,4 +1,4 @@
-"""Sync energy: sounds that begin when something happens in the picture, and the other way round."""
+"""Sync energy: sounds that begin when something happens in the video, and the other way round."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -6,8 +6,8 @@ import torch
 from einops import rearrange, reduce
 from torch import Tensor
 
-from mmdiff.guidance.energy import Energy
-from mmdiff.guidance.energy_input import EnergyInput
+from mmdiff.guidance.energy import Energy, EnergyInput
+from mmdiff.values.checks import check_weights
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 
 LEAST_TURN = 0.02
@@ -19,14 +19,14 @@ LEAST_RISE = 0.05
 
 @dataclass(frozen=True)
 class SyncEnergy(Energy):
-    """1 - correlation over time of the picture's events with the sound's onsets.
+    """1 - correlation over time of the events in the video with the onsets in the audio.
 
     Events are changes of velocity of what stands out from the background (`turns`), onsets are
     rises of the log-mel (`rises`): the same idea as the onset strength by which audio-visual
     alignment is scored (AV-Align, arXiv 2309.16429), made differentiable: both become
     curves over time by a bell of `tolerance_seconds` on each side.
 
-    Where the picture has no events or the sound no onsets there is nothing to bring together: 1,
+    Where the video has no events or the audio no onsets there is nothing to bring together: 1,
     without slope; so that a clip that should be silent stays so.
     """
 
@@ -36,19 +36,16 @@ class SyncEnergy(Energy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.tolerance_seconds > 0:
-            raise ValueError(
-                f"tolerance_seconds is {self.tolerance_seconds}; it must be above 0: 0.08"
-            )
+        check_weights(above=True, tolerance_seconds=self.tolerance_seconds)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
         return MODALITIES
 
-    def concerns(self, latents: ClipLatents) -> bool:
+    def applies_to(self, latents: ClipLatents) -> bool:
         """Three frames show one change of velocity."""
         video = latents.video
-        return super().concerns(latents) and video is not None and video.shape[2] > 1
+        return super().applies_to(latents) and video is not None and video.shape[2] > 1
 
     def energy(self, clean: ClipLatents, inputs: EnergyInput) -> Tensor:
         grid = inputs.decoder.grid
@@ -72,7 +69,7 @@ def disagreement(
     """0 where sounds begin exactly at events, 1 where they have nothing to do with each other: b.
 
     frames   b 3 frames height width, about [-1, 1]
-    log_mel  b 1 mel_frames mel_bins, of the same stretch of time
+    log_mel  b 1 mel_frames mel_bins, of the same span of time
     """
     turned, rose = turns(frames), rises(log_mel)
     turn_times = torch.arange(1, frames.shape[2] - 1, device=frames.device) / frame_rate
@@ -86,9 +83,9 @@ def disagreement(
     # squared, so that impacts stand out from the wobble of what is still half noise
     seen = turned.square() @ _bells(turn_times, rise_times, width=width).to(turned)
     heard = rose @ _bells(rise_times, rise_times, width=width).to(rose)
-    alike = _correlation(seen, heard)
+    correlation = _correlation(seen, heard)
     is_eventful = (turned.amax(1) > LEAST_TURN) & (rose.amax(1) > LEAST_RISE)
-    return torch.where(is_eventful, 1 - alike, torch.ones_like(alike))
+    return torch.where(is_eventful, 1 - correlation, torch.ones_like(correlation))
 
 
 def turns(frames: Tensor) -> Tensor:
@@ -109,8 +106,8 @@ def turns(frames: Tensor) -> Tensor:
     along_y = torch.arange(height, device=frames.device) / width
     x = (reduce(weight, "b f h w -> b f w", "sum") * along_x).sum(-1) / total
     y = (reduce(weight, "b f h w -> b f h", "sum") * along_y).sum(-1) / total
-    place = torch.stack([x, y], dim=-1)
-    turn = place[:, 2:] - 2 * place[:, 1:-1] + place[:, :-2]
+    centroid = torch.stack([x, y], dim=-1)
+    turn = centroid[:, 2:] - 2 * centroid[:, 1:-1] + centroid[:, :-2]
     return (turn.square().sum(-1) + 1e-8).sqrt()
 
 
@@ -120,9 +117,9 @@ def rises(log_mel: Tensor) -> Tensor:
     return log_mel[:, 0].diff(dim=1).clamp(min=0).mean(-1)
 
 
-def _bells(places: Tensor, times: Tensor, *, width: float) -> Tensor:
-    """What an impulse at each of the places is at each of the times: places times."""
-    return (-((times - places[:, None]) / width).square() / 2).exp()
+def _bells(centers: Tensor, times: Tensor, *, width: float) -> Tensor:
+    """The bell around each of the centers, at each of the times: centers times."""
+    return (-((times - centers[:, None]) / width).square() / 2).exp()
 
 
 def _correlation(one: Tensor, other: Tensor) -> Tensor:

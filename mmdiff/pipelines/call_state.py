@@ -4,8 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
-from mmdiff.guidance.short_forms import Guidance, Scales, guiders_of
-from mmdiff.guidance.text_guider import TextGuider
+from mmdiff.guidance.energy import Energy
+from mmdiff.guidance.guider import Guider
+from mmdiff.guidance.named_scales import Guidance, guiders_of
+from mmdiff.guidance.text_guiders import TextGuider
 from mmdiff.pipelines.request import GenerationRequest
 from mmdiff.values.latents import MODALITIES
 
@@ -55,15 +57,15 @@ class CallState:
         self._current_timestep = None
         self._interrupt = False
 
-    def _guiders(self) -> tuple[Guidance, ...]:
-        scales = Scales(
+    def _guiders(self) -> list[Guider | Energy]:
+        return guiders_of(
+            self._guidance,
             guidance_scale=self._guidance_scale,
             audio_guidance_scale=self._audio_guidance_scale,
             guidance_rescale=self._guidance_rescale,
             frame_consistency_scale=self._frame_consistency_scale,
             modality_scale=self._modality_scale,
         )
-        return guiders_of(self._guidance, scales)
 
     @property
     def guidance_scale(self) -> float:
@@ -83,7 +85,7 @@ class CallState:
     def do_classifier_free_guidance(self) -> bool:
         """Whether a negative prompt has any say: by a text guider at a scale but 1."""
         return any(
-            isinstance(guider, TextGuider) and any(map(guider.strength, MODALITIES))
+            isinstance(guider, TextGuider) and any(map(guider.scale_of, MODALITIES))
             for guider in self._guiders()
         )
 

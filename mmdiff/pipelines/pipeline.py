@@ -20,7 +20,7 @@ from mmdiff.diffusion.denoiser import Denoiser
 from mmdiff.diffusion.noise_schedule import named_noise_schedule
 from mmdiff.diffusion.sampler import Sampler
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
-from mmdiff.guidance.short_forms import Guidance, checked_guidance
+from mmdiff.guidance.named_scales import Guidance, checked_guidance
 from mmdiff.loading.module_memory import align_weights
 from mmdiff.loading.pipeline import prepare_loading
 from mmdiff.pipelines import checks

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmdiff.guidance.backbone_guiders import SkipLayer
 from mmdiff.guidance.energy import Energy
-from mmdiff.guidance.short_forms import Guidance, Scales, guiders_of
-from mmdiff.guidance.skip_layer import SkipLayer
-from mmdiff.guidance.strength import MAX_SCALE
-from mmdiff.guidance.text_guider import TextGuider
+from mmdiff.guidance.guider import MAX_SCALE, Guider
+from mmdiff.guidance.named_scales import Guidance, guiders_of
+from mmdiff.guidance.text_guiders import TextGuider
 from mmdiff.pipelines import checks
 from mmdiff.pipelines.duration import warn_if_slow
 from mmdiff.pipelines.levels import LEVELS_OF_FLOW, MAX_STEPS, LevelLimits, check_levels
@@ -76,8 +76,9 @@ class GenerationRequest:
         return [prompt for prompt in prompts for _ in range(self.num_videos_per_prompt)]
 
     @property
-    def scales(self) -> Scales:
-        return Scales(
+    def guiders(self) -> list[Guider | Energy]:
+        return guiders_of(
+            self.guidance,
             guidance_scale=self.guidance_scale,
             audio_guidance_scale=self.audio_guidance_scale,
             guidance_rescale=self.guidance_rescale,
@@ -223,8 +224,8 @@ def _num_passes(request: GenerationRequest) -> int:
     on. Text guiders share one."""
     active = [
         guider
-        for guider in guiders_of(request.guidance, request.scales)
-        if not isinstance(guider, Energy) and any(map(guider.strength, request.modalities))
+        for guider in request.guiders
+        if not isinstance(guider, Energy) and any(map(guider.scale_of, request.modalities))
     ]
     texts = [guider for guider in active if isinstance(guider, TextGuider)]
     return max(2, 1 + len(active) - max(0, len(texts) - 1))

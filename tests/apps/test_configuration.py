@@ -17,8 +17,7 @@ from mmdiff.apps.known_keys import (
     options,
     options_of,
 )
-from mmdiff.guidance.energy import Energy
-from mmdiff.guidance.guider import Guider
+from mmdiff.guidance.named_scales import Guidance
 from mmdiff.values.usage_error import UsageError
 
 FILL = {  # values that only the user knows
@@ -120,7 +119,7 @@ def test_every_guidance_is_built(guidance, tmp_path):
     if guidance == "classifier":
         check_nodes(node)  # built, it would read weights
     else:
-        assert isinstance(built(node)[guidance], Guider | Energy)
+        assert isinstance(built(node)[guidance], Guidance)
 
 
 def test_several_guiders_at_once():
@@ -196,7 +195,7 @@ def test_a_folder_of_the_users_own(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "guidance").mkdir()
-    text = "_target_: mmdiff.guidance.classifier_free.ClassifierFree\nguidance_scale: 9.0\n"
+    text = "_target_: mmdiff.guidance.text_guiders.ClassifierFree\nguidance_scale: 9.0\n"
     (tmp_path / "guidance" / "strong.yaml").write_text(text)
     seen = []
     words = ["--config-dir", str(tmp_path), "guidance=strong"]

@@ -53,7 +53,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(tmp_path, monkeypatch):
 def test_folders_and_files_of_the_users_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my conf" / "guidance").mkdir(parents=True)
-    mine = "_target_: mmdiff.guidance.autoguidance.Autoguidance\ntransformer: ???\n"
+    mine = "_target_: mmdiff.guidance.backbone_guiders.Autoguidance\ntransformer: ???\n"
     (tmp_path / "my conf" / "guidance" / "mine.yaml").write_text(mine)
     (tmp_path / "my conf" / "root.yaml").write_text("defaults: [generate, _self_]\nseed: 7\n")
     words = ["--config-dir=my conf", "guidance=mine", "guidance.transformer=a (1), b"]

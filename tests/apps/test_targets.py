@@ -61,7 +61,7 @@ GADGETS = [
     "mmdiff.data.encode.encode",
     "mmdiff.evaluation.plot.save_plot",
     "mmdiff.evaluation.report.Report",
-    "mmdiff.guidance.image_classifier.load_classifier",
+    "mmdiff.guidance.classifier_energy.load_classifier",
     "mmdiff.media.clip.Clip",
     "mmdiff.media.clip.Clip.save",
     "mmdiff.Clip",
@@ -197,7 +197,7 @@ def test_s5_no_constructor_that_may_be_called_writes_or_starts_anything():
 @pytest.mark.parametrize(
     ("module", "method", "is_allowed"),
     [
-        ("mmdiff.guidance.mine", "weaken", True),
+        ("mmdiff.guidance.mine", "perturbed", True),
         ("mmdiff.conditioning.mine", "apply", True),
         ("mmdiff.data.mine", "__getitem__", True),
         ("mmdiff.data.mine", "write", False),

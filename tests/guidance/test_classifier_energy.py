@@ -3,8 +3,7 @@ import torch
 from einops import reduce
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
-from mmdiff.guidance.classifier_energy import ClassifierEnergy
-from mmdiff.guidance.image_classifier import ImageClassifier
+from mmdiff.guidance.classifier_energy import ClassifierEnergy, ImageClassifier
 from tests.guidance.tiny_decode import assert_slope_is_that_of_finite_differences, known, latents
 
 PATTERNS = {

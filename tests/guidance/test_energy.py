@@ -3,8 +3,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from mmdiff.guidance.energy import Energy, posterior_deviation
-from mmdiff.guidance.energy_input import EnergyInput
+from mmdiff.guidance.energy import Energy, EnergyInput, posterior_deviation
 from mmdiff.values.latents import ClipLatents
 from tests.guidance.tiny_decode import TinyDecode, known, latents
 
@@ -117,11 +116,5 @@ def test_the_deviation_is_that_of_the_posterior_of_unit_data():
 
 @pytest.mark.parametrize("scale", [-1.0, float("nan"), "much", True])
 def test_a_scale_that_is_none_is_refused_by_name(scale):
-    with pytest.raises(ValueError, match="scale is"):
+    with pytest.raises((TypeError, ValueError), match="scale is"):
         Square(scale)
-
-
-def test_without_a_decoder_it_says_what_is_missing():
-    clean = latents()
-    with pytest.raises(ValueError, match="decode is None"):
-        Square(0.1).slope(clean, known(clean, decode=None))

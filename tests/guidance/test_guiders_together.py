@@ -6,15 +6,16 @@ from itertools import combinations
 import pytest
 import torch
 
-from mmdiff.guidance.autoguidance import Autoguidance
-from mmdiff.guidance.classifier_free import ClassifierFree
+from mmdiff.guidance.backbone_guiders import (
+    Autoguidance,
+    FrameDifference,
+    ModalityGuidance,
+    SkipLayer,
+)
 from mmdiff.guidance.frame_consistency import FrameConsistency
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from mmdiff.guidance.guider import Guider
-from mmdiff.guidance.modality import ModalityGuidance
-from mmdiff.guidance.projected import Projected
-from mmdiff.guidance.skip_layer import SkipLayer
-from mmdiff.guidance.zero_star import ClassifierFreeZeroStar
+from mmdiff.guidance.text_guiders import ClassifierFree, ClassifierFreeZeroStar, Projected
 from mmdiff.values.latents import ClipLatents
 from tests.guidance.small_model import (
     NEGATIVE,
@@ -27,7 +28,7 @@ from tests.guidance.small_model import (
 )
 
 OTHER = small_transformer(seed=9)
-DIFFERENCE = FrameConsistency(1.5, 0.5, form="difference")
+DIFFERENCE = FrameDifference(1.5, 0.5)
 TEXT: list[Guider] = [
     ClassifierFree(3.0),
     Projected(3.0),
@@ -96,7 +97,7 @@ def test_all_off_together_is_no_guider_bit_for_bit_at_no_cost() -> None:
 
 
 @pytest.mark.parametrize("guider", [*TEXT, *ADDITIVE], ids=name)
-def test_on_it_changes_both_halves_and_costs_one_pass(guider: Guider) -> None:
+def test_on_it_changes_both_modalities_and_costs_one_pass(guider: Guider) -> None:
     plain, _ = guided()
     result, rows = guided(guider)
     assert differs(ClipLatents(video=result.video), ClipLatents(video=plain.video))
@@ -139,7 +140,7 @@ def test_another_model_takes_one_call_of_its_own() -> None:
         ([ModalityGuidance(1.0), DIFFERENCE], 3),
     ],
 )
-def test_equal_weaker_predictions_share_a_pass(guiders: list[Guider], passes: int) -> None:
+def test_equal_perturbed_predictions_share_a_pass(guiders: list[Guider], passes: int) -> None:
     assert guided(*guiders)[1] == [passes * ROWS]
 
 
@@ -160,7 +161,7 @@ def test_what_is_added_is_linear_in_the_scale(guider: Guider) -> None:
 
 
 @pytest.mark.parametrize("guider", ADDITIVE, ids=name)
-def test_each_half_by_its_own_scale(guider: Guider) -> None:
+def test_each_modality_by_its_own_scale(guider: Guider) -> None:
     plain, _ = guided()
     picture, _ = guided(replace(guider, scale=1.0, audio_scale=0.0))  # type: ignore[call-arg]
     sound, _ = guided(replace(guider, scale=0.0, audio_scale=1.0))  # type: ignore[call-arg]
@@ -216,7 +217,7 @@ def test_what_is_given_pulls_the_other_half() -> None:
 def test_a_still_image_has_no_frames_to_join(form: str) -> None:
     still = clip(1)
     plain, _ = guided(latents=still)
-    guider = FrameConsistency(3.0, 3.0, form=form)  # type: ignore[arg-type]
+    guider = FrameConsistency(3.0, 3.0, form=form).guider()  # type: ignore[arg-type]
     result, rows = guided(guider, latents=still)
     assert rows == [ROWS]
     assert_equal(result, plain)

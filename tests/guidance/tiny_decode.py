@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from mmdiff.guidance.energy_input import EnergyInput
+from mmdiff.guidance.energy import EnergyInput
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.shapes import LatentGrid
 
@@ -62,7 +62,7 @@ def known(clean: ClipLatents, time: float = 0.5, **fields) -> EnergyInput:
 
 def assert_slope_is_that_of_finite_differences(energy, clean: ClipLatents, told: EnergyInput):
     """Along random directions, of each half that the energy depends on."""
-    gradients = energy._gradients(clean, told, asked=energy.modalities)
+    gradients = energy.gradient(clean, told, energy.modalities)
     generator = torch.Generator().manual_seed(1)
     for name in energy.modalities:
         half, gradient = clean.get(name), gradients.get(name)

@@ -18,7 +18,7 @@ from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.data.clip_encoder import ClipEncoder
-from mmdiff.guidance.autoguidance import Autoguidance
+from mmdiff.guidance.backbone_guiders import Autoguidance
 from mmdiff.loading.component import saved_component
 from mmdiff.loading.json_file import CheckpointError
 from mmdiff.text.pretrained import saved_text_encoder

@@ -52,7 +52,7 @@ def test_o6_no_absolute_path_hides_in_a_text_or_a_key(tmp_path):
 
 def test_o6_the_folder_of_autoguidance_is_not_told(tmp_path):
     from mmdiff.apps.generate import described
-    from mmdiff.guidance.autoguidance import Autoguidance
+    from mmdiff.guidance.backbone_guiders import Autoguidance
     from tests.pipelines.tiny import tiny_pipeline
 
     pipe = tiny_pipeline()

@@ -16,7 +16,7 @@ from mmdiff.apps.targets import resolve_target
 from mmdiff.bounce.background_classifier import BackgroundClassifier
 from mmdiff.bounce.dataset import random_prompts
 from mmdiff.bounce.draw import draw
-from mmdiff.guidance.text_guider import TextGuider
+from mmdiff.guidance.text_guiders import TextGuider
 from mmdiff.media.clip import Clip
 from mmdiff.values.shapes import ClipShape
 from tests.pipelines.tiny import tiny_components, tiny_pipeline

@@ -19,11 +19,9 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from mmdiff.guidance.classifier_free import ClassifierFree
+from mmdiff.guidance.backbone_guiders import ModalityGuidance, SkipLayer
 from mmdiff.guidance.frame_consistency import FrameConsistency
-from mmdiff.guidance.modality import ModalityGuidance
-from mmdiff.guidance.projected import Projected
-from mmdiff.guidance.skip_layer import SkipLayer
+from mmdiff.guidance.text_guiders import ClassifierFree, Projected
 from mmdiff.pipelines.output import MMDiffPipelineOutput
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_pipeline

@@ -13,8 +13,7 @@ from mmdiff.bounce.studies.truth import SILENT, Truth
 from mmdiff.bounce.studies.variant import BASELINE, Variant, guiders_of
 from mmdiff.evaluation.plot import save_bars
 from mmdiff.evaluation.result import Figure, Result
-from mmdiff.guidance.energy import Energy
-from mmdiff.guidance.energy_input import EnergyInput
+from mmdiff.guidance.energy import Energy, EnergyInput
 from mmdiff.pipelines.energy_decode import EnergyDecode
 from mmdiff.pipelines.output import clips_of
 from mmdiff.values.latents import ClipLatents

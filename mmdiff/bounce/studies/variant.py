@@ -8,8 +8,8 @@ from typing import Any
 
 from mmdiff.bounce.studies.study import Ask, Stage
 from mmdiff.bounce.studies.truth import Truth
+from mmdiff.guidance.backbone_guiders import ModalityGuidance
 from mmdiff.guidance.frame_consistency import FrameConsistency
-from mmdiff.guidance.modality import ModalityGuidance
 from mmdiff.media.clip import Clip
 
 BASELINE = "classifier-free alone"

@@ -9,8 +9,8 @@ from mmdiff.bounce.studies.guided_clips import SECONDS, GuidedClips
 from mmdiff.bounce.studies.guided_sounds import GuidedSounds
 from mmdiff.bounce.studies.sampler_study import Bound, SamplerStudy, bounded
 from mmdiff.bounce.studies.variant import BASELINE, Variant, side_by_side
+from mmdiff.guidance.backbone_guiders import ModalityGuidance
 from mmdiff.guidance.frame_consistency import FrameConsistency
-from mmdiff.guidance.modality import ModalityGuidance
 from tests.bounce.studies.stages import AnsweredStage, answered_stage
 
 VARIANT = Variant(guiders=[FrameConsistency(1.5)], is_bound=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmdiff.guidance.autoguidance import Autoguidance
+from mmdiff.guidance.backbone_guiders import Autoguidance, SkipLayer
 from mmdiff.guidance.guided_denoiser import GuidedDenoiser
 from tests.guidance.small_model import MODEL, POSITIVE, Counted, clip, levels, small_transformer
 
@@ -40,7 +40,7 @@ def test_it_is_named_by_its_folder_and_not_by_its_weights(folder: Path) -> None:
 def test_what_is_no_transformer_teaches(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"transformer is .*no config.json"):
         Autoguidance(transformer=tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"transformer is a int"):
+    with pytest.raises(TypeError, match=r"transformer is a int"):
         Autoguidance(transformer=3)  # type: ignore[arg-type]
 
 
@@ -56,11 +56,7 @@ def test_weights_that_do_not_fit_teach(tmp_path: Path) -> None:
         run(Autoguidance(transformer=tmp_path))
 
 
-def test_a_denoiser_that_says_nothing_of_its_training_teaches() -> None:
-    guided = GuidedDenoiser(
-        lambda latents, time, context, *, ablation=None: latents,
-        POSITIVE,
-        guiders=[Autoguidance(transformer=MODEL)],
-    )
-    with pytest.raises(TypeError, match="the denoiser is a function"):
-        guided(clip(), levels())
+def test_blocks_that_are_none_are_refused() -> None:
+    for blocks in ((), (-1,), (1, 1), ("2",)):
+        with pytest.raises(ValueError, match=r"blocks is .*for example \(2,\)"):
+            SkipLayer(blocks=blocks)  # type: ignore[arg-type]

@@ -1,16 +1,13 @@
 import pytest
 
-from mmdiff.guidance.classifier_free import ClassifierFree
+from mmdiff.guidance.backbone_guiders import ModalityGuidance, SkipLayer
 from mmdiff.guidance.frame_consistency import FrameConsistency
-from mmdiff.guidance.guider import Guider
-from mmdiff.guidance.modality import ModalityGuidance
-from mmdiff.guidance.projected import Projected
-from mmdiff.guidance.short_forms import SHORT_FORMS, Scales, checked_guidance, guiders_of
-from mmdiff.guidance.skip_layer import SkipLayer
+from mmdiff.guidance.named_scales import NAMED_SCALES, Guidance, checked_guidance, guiders_of
+from mmdiff.guidance.text_guiders import ClassifierFree, Projected
 
-SCALES = Scales(guidance_scale=3.0, frame_consistency_scale=1.5, modality_scale=2.0)
-NONE_NAMED = dict.fromkeys(SHORT_FORMS)
-OWN: dict[str, Guider] = {
+SCALES = {"guidance_scale": 3.0, "frame_consistency_scale": 1.5, "modality_scale": 2.0}
+NONE_NAMED = dict.fromkeys(NAMED_SCALES)
+OWN: dict[str, Guidance] = {
     "guidance_scale": Projected(),
     "audio_guidance_scale": ClassifierFree(),
     "guidance_rescale": ClassifierFree(),
@@ -20,16 +17,20 @@ OWN: dict[str, Guider] = {
 
 
 def test_scales_stand_for_guiders() -> None:
-    expected = (ClassifierFree(3.0), FrameConsistency(1.5), ModalityGuidance(2.0))
-    assert guiders_of((), SCALES) == expected
+    expected = [ClassifierFree(3.0), FrameConsistency(1.5).guider(), ModalityGuidance(2.0)]
+    assert guiders_of((), **SCALES) == expected
+    assert guiders_of((), guidance_scale=1.0) == [ClassifierFree(1.0)]
 
 
 def test_each_guider_takes_the_place_of_its_scale_and_no_other() -> None:
-    own = (SkipLayer(blocks=(1,)), Projected(5.0))
-    rest = (FrameConsistency(1.5), ModalityGuidance(2.0))
-    assert guiders_of(own, SCALES) == (*own, *rest)
-    own_frames = (FrameConsistency(9.0),)
-    assert guiders_of(own_frames, SCALES) == (ClassifierFree(3.0), *own_frames, rest[1])
+    own = [SkipLayer(blocks=(1,)), Projected(5.0)]
+    rest = [FrameConsistency(1.5).guider(), ModalityGuidance(2.0)]
+    assert guiders_of(own, **SCALES) == [*own, *rest]
+    own_frames = FrameConsistency(9.0)
+    expected = [ClassifierFree(3.0), own_frames.guider(), rest[1]]
+    assert guiders_of([own_frames], **SCALES) == expected
+    off = [FrameConsistency(0.0), ModalityGuidance(0.0)]
+    assert guiders_of(off, **SCALES)[2] == ModalityGuidance(0.0)
 
 
 def test_one_guider_is_a_list_of_one() -> None:
@@ -39,7 +40,7 @@ def test_one_guider_is_a_list_of_one() -> None:
     assert checked_guidance(None, NONE_NAMED) == checked_guidance([], NONE_NAMED) == ()
 
 
-@pytest.mark.parametrize("name", SHORT_FORMS)
+@pytest.mark.parametrize("name", NAMED_SCALES)
 def test_a_scale_beside_its_guider_is_a_contradiction(name: str) -> None:
     kind = type(OWN[name]).__name__
     named = {**NONE_NAMED, name: 0.0}
