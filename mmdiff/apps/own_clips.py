@@ -11,8 +11,7 @@ from torch import Tensor
 
 from mmdiff.apps.encode import check_clip_rates
 from mmdiff.autoencoders.mel import LogMel
-from mmdiff.bounce.meeting import WITHIN_SECONDS, met
-from mmdiff.bounce.studies.rebuilt import rebuilt_frames, rebuilt_waveforms
+from mmdiff.bounce.rebuilt import rebuilt_frames, rebuilt_waveforms
 from mmdiff.data.batch import ClipBatch
 from mmdiff.data.checking.loudness import loudness_of
 from mmdiff.data.clip_encoder import ClipEncoder
@@ -20,12 +19,12 @@ from mmdiff.data.files.file_clips import FileClips
 from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.diffusion.noise_schedule import named_noise_schedule
 from mmdiff.diffusion.objective import DiffusionObjective
-from mmdiff.evaluation.consistency import flicker, frame_color_drift, warp_error
+from mmdiff.evaluation.consistency import color_drift, flicker, warp_error
 from mmdiff.evaluation.evaluation import Evaluation, EvaluationRun
 from mmdiff.evaluation.events import audio_onsets, motion_events
 from mmdiff.evaluation.reconstruction import psnr, video_reconstruction
-from mmdiff.evaluation.result import Figure, Result
-from mmdiff.evaluation.sync import quantile
+from mmdiff.evaluation.result import Figure, Result, quantile
+from mmdiff.evaluation.sync import WITHIN_SECONDS, recall
 from mmdiff.media.rejection import Rejection
 from mmdiff.values.checks import check_sizes
 from mmdiff.values.context import Context
@@ -185,8 +184,8 @@ def _audio_result(run: EvaluationRun, samples: Sequence[Sample]) -> Result:
     figures = (
         _mean("log-mel error", errors, "dB", "lower"),
         _mean("change of loudness", [abs(gap) for gap in gaps], "LU", "lower"),
-        met("onset recall", before, after),
-        met("onset precision", after, before),
+        recall("onset recall", before, after),
+        recall("onset precision", after, before),
         _mean(
             "loudness of what was silent", [_loudness(rebuilt[s.key], rate) for s in silent], "LUFS"
         ),
@@ -220,7 +219,7 @@ def _made_results(run: EvaluationRun, samples: Sequence[Sample]) -> Iterator[Res
 _FRAME_MEASURES: tuple[tuple[str, Callable[[Tensor], float], str], ...] = (
     ("flicker", flicker, "of 255"),
     ("warp error", warp_error, "of 255"),
-    ("drift of color", frame_color_drift, "of 255"),
+    ("drift of color", color_drift, "of 255"),
 )
 
 
@@ -248,8 +247,8 @@ def _sync_result(pairs: dict[str, list[Sample]], frame_rate: float, rate: int) -
         eventful = [(one, other) for one, other in zip(seen, heard, strict=True) if one and other]
         events, onsets = [one for one, _ in eventful], [other for _, other in eventful]
         figures += [
-            met(f"onsets at an event, {which}", onsets, events, within_seconds=within),
-            met(f"events with an onset, {which}", events, onsets, within_seconds=within),
+            recall(f"onsets at an event, {which}", onsets, events, within_seconds=within),
+            recall(f"events with an onset, {which}", events, onsets, within_seconds=within),
             Figure(f"clips with both, {which}", float(len(eventful)), count=len(both)),
         ]
     notes = () if figures[-1].value else ("no true clip has both onsets and changes of motion",)

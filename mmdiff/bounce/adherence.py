@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
-from mmdiff.evaluation.result import Figure, Result
+from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.judge import Reading
+from mmdiff.evaluation.result import Figure, Result, percent_figure
 
 TRIPLE = ("color", "shape", "motion")
+OBJECT = ("color", "shape", "size")
 WANTED: Mapping[str, float] = {
     "background": 98.0,
     "color": 97.0,
@@ -17,71 +22,51 @@ WANTED: Mapping[str, float] = {
 }
 """Percent right, for prompts whose triple occurs in training."""
 
-WANTED_HELD_OUT: Mapping[str, float] = {"color, shape, motion": 80.0}
+WANTED_HELD_OUT: Mapping[str, float] = {", ".join(TRIPLE): 80.0}
+Pair = tuple[Bounce, Reading]
+"""What a clip was asked to be, and what the judge read in it."""
 
 
-def adherence(
-    events: Sequence[object],
-    readings: Sequence[object],
-    *,
-    attributes: Sequence[str] = (*WANTED, "speed"),
-    wanted: Mapping[str, float] = WANTED,
-    name: str = "adherence",
-    title: str = "Adherence, seen triples",
-) -> Result:
-    """Percent of clips whose reading has the event's value, attribute by attribute.
-
-    `events` hold what was asked for and `readings` what a judge read, each under the same attribute
-    names; then come the percent with (color, shape, motion) all right, and with everything right.
-    """
-    _check_pairs(events, readings)
-    pairs = list(zip(events, readings, strict=True))
-    groups: dict[str, tuple[str, ...]] = {name: (name,) for name in attributes}
-    groups |= {", ".join(TRIPLE): TRIPLE, "all": tuple(attributes)}
-    figures = tuple(
-        Figure(
-            name=group,
-            value=100 * sum(_agree(event, reading, names) for event, reading in pairs) / len(pairs),
-            unit="%",
-            wanted=wanted.get(group),
-            count=len(pairs),
-        )
-        for group, names in groups.items()
-    )
-    return Result(name=name, title=title, figures=figures)
-
-
-def adherence_held_out(events: Sequence[object], readings: Sequence[object]) -> Result:
-    """The same for prompts whose (color, shape, motion) never occurred in training."""
-    return adherence(
-        events,
-        readings,
-        wanted=WANTED_HELD_OUT,
-        name="adherence_held_out",
-        title="Adherence, held-out triples",
-    )
-
-
-def confusions(
-    events: Sequence[object], readings: Sequence[object], *, attribute: str
-) -> dict[tuple[str, str], int]:
-    """How often one value was asked for and another read, the most frequent pair first."""
-    _check_pairs(events, readings)
-    counts: dict[tuple[str, str], int] = {}
-    for event, reading in zip(events, readings, strict=True):
-        pair = str(getattr(event, attribute)), str(getattr(reading, attribute))
-        if pair[0] != pair[1]:
-            counts[pair] = counts.get(pair, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
-
-
-def _agree(event: object, reading: object, names: Sequence[str]) -> bool:
+def agree(event: Bounce, reading: Reading, names: Iterable[str] = WANTED) -> bool:
+    """Whether all of these attributes are as asked."""
     return all(getattr(event, name) == getattr(reading, name) for name in names)
 
 
-def _check_pairs(events: Sequence[object], readings: Sequence[object]) -> None:
-    if len(events) != len(readings) or not events:
-        raise ValueError(
-            f"got {len(events)} events and {len(readings)} readings; "
-            "adherence needs one reading for each event, and at least one"
-        )
+def attribute_figures(
+    pairs: Sequence[Pair],
+    names: Iterable[str] = WANTED,
+    *,
+    wanted: Mapping[str, float] = MappingProxyType({}),
+) -> list[Figure]:
+    """Percent of clips that have the attribute as asked, one figure each."""
+    return [
+        percent_figure(name, [agree(*pair, (name,)) for pair in pairs], wanted=wanted.get(name))
+        for name in names
+    ]
+
+
+def adherence(
+    name: str,
+    title: str,
+    pairs: Sequence[Pair],
+    names: Sequence[str] = (*WANTED, "speed"),
+    *,
+    wanted: Mapping[str, float] = MappingProxyType({}),
+) -> Result:
+    """Each attribute, then (color, shape, motion) all right, then everything."""
+    figures = attribute_figures(pairs, names, wanted=wanted)
+    for group, several in ((", ".join(TRIPLE), TRIPLE), ("all", names)):
+        is_right = [agree(*pair, several) for pair in pairs]
+        figures.append(percent_figure(group, is_right, wanted=wanted.get(group)))
+    return Result(name, title, tuple(figures))
+
+
+def kept_figures(pairs: Sequence[Pair], *, wanted: float) -> list[Figure]:
+    """The object (color, shape and size together, then each) and the background."""
+    whole = [agree(*pair, OBJECT) for pair in pairs]
+    background, *each = attribute_figures(pairs, ("background", *OBJECT))
+    return [
+        percent_figure("object (color, shape, size)", whole, wanted=wanted),
+        replace(background, wanted=wanted),
+        *each,
+    ]

@@ -12,7 +12,7 @@ EDGE = 2
 
 class BackgroundClassifier(nn.Module):
     """Logits of the backgrounds, in the order of `BACKGROUNDS`: the nearer the mean color of the
-    picture's edges, the higher. Differentiable.
+    image's edges, the higher. Differentiable.
 
     softness: distance of colors (of a range of 0 to 1) at which a logit is -1/2.
     """
@@ -26,10 +26,10 @@ class BackgroundClassifier(nn.Module):
         self.softness = softness
         self.register_buffer("colors", torch.tensor(list(BACKGROUNDS.values())) / 255)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """pictures  b 3 height width in [0, 1]  ->  b classes"""
-        rows = torch.cat([pictures[:, :, :EDGE], pictures[:, :, -EDGE:]], dim=2)
-        columns = torch.cat([pictures[..., :EDGE], pictures[..., -EDGE:]], dim=3)
+    def forward(self, images: Tensor) -> Tensor:
+        """images  b 3 height width in [0, 1]  ->  b classes"""
+        rows = torch.cat([images[:, :, :EDGE], images[:, :, -EDGE:]], dim=2)
+        columns = torch.cat([images[..., :EDGE], images[..., -EDGE:]], dim=3)
         edges = [reduce(part, "b c h w -> b c", "mean") for part in (rows, columns)]
         color = (edges[0] + edges[1]) / 2
         away = (color[:, None] - self.colors.to(color)).square().sum(-1)

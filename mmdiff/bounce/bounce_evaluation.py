@@ -1,27 +1,31 @@
 """The measures of the bounce world: a pipeline makes clips, the judge reads them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from mmdiff.bounce.adherence import adherence, adherence_held_out
-from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.adherence import WANTED, WANTED_HELD_OUT, Pair, adherence
+from mmdiff.bounce.bounce import SILENT, Bounce
 from mmdiff.bounce.caption import caption
 from mmdiff.bounce.dataset import BounceDataset, random_prompts
-from mmdiff.bounce.judge import Reading, judge
+from mmdiff.bounce.judge import judge
 from mmdiff.bounce.listening import Heard, listen
-from mmdiff.bounce.studies.rebuilt import rebuilt_frames, rebuilt_waveforms
-from mmdiff.data.batch import ClipBatch
-from mmdiff.evaluation.evaluation import Evaluation, EvaluationRun, Make, Progress
-from mmdiff.evaluation.reconstruction import audio_reconstruction, video_reconstruction
-from mmdiff.evaluation.result import Result
-from mmdiff.evaluation.sync import sync
-from mmdiff.pipelines.pipeline import MMDiffPipeline
+from mmdiff.bounce.rebuilt import rebuilt_frames, rebuilt_waveforms
+from mmdiff.evaluation.evaluation import Evaluation, EvaluationRun
+from mmdiff.evaluation.reconstruction import video_reconstruction
+from mmdiff.evaluation.result import Figure, Result, quantile
+from mmdiff.evaluation.sync import distances, sync
 from mmdiff.values.shapes import ClipShape
 
-SILENT = "no sound"
+WANTED_ONSET, WANTED_PITCH, WANTED_SILENCE = 10.0, 1.0, -60.0
+"""Milliseconds, percent, dBFS."""
+
+UNSEEN_SEED = 1_000_003
+"""Added to the seed of the prompts: clips that no training run has drawn."""
 
 
 class BounceEvaluation(Evaluation):
@@ -42,83 +46,104 @@ class BounceEvaluation(Evaluation):
     ) -> None:
         self.num_seen, self.num_held_out = num_seen, num_held_out
         self.num_reconstructed, self.num_other = num_reconstructed, num_other
-        self.other_shapes = [(frames, height, width) for frames, height, width in other_shapes]
-        self.prompt_seed = prompt_seed
+        self.other_shapes, self.prompt_seed = other_shapes, prompt_seed
 
     def results(self, run: EvaluationRun) -> Iterator[Result]:
         """One table after the other, as each is finished; none where nothing was asked for."""
-        pipe, make, seed, batch_size = run.pipe, run.make, run.seed, run.batch_size
-        progress = run.progress
         if self.num_seen:
             events = random_prompts(self.num_seen, self.prompt_seed, held_out=False)
-            readings = self._read(events, make, {}, seed, batch_size, "seen", progress)
-            yield adherence(events, readings)
-            yield sync(readings, has_sound=[event.sound != SILENT for event in events])
+            pairs = _read(run, "seen", events)
+            yield adherence("adherence", "Adherence, seen triples", pairs, wanted=WANTED)
+            yield _sync(pairs, "sync", "Sync: impact to nearest onset")
         if self.num_held_out:
             events = random_prompts(self.num_held_out, self.prompt_seed, held_out=True)
-            readings = self._read(events, make, {}, seed, batch_size, "held out", progress)
-            yield adherence_held_out(events, readings)
+            pairs, title = _read(run, "held out", events), "Adherence, held-out triples"
+            yield adherence("adherence_held_out", title, pairs, wanted=WANTED_HELD_OUT)
         if self.num_reconstructed:
-            yield from self._reconstruction(pipe, batch_size, progress)
+            yield from self._reconstruction(run)
         for frames, height, width in self.other_shapes if self.num_other else ():
             events = random_prompts(self.num_other, self.prompt_seed, held_out=False)
+            name, title = f"{frames}x{height}x{width}", f"{frames} frames of {width} x {height}"
             sizes = {"num_frames": frames, "height": height, "width": width}
-            title = f"{frames} frames of {width} x {height}"
-            readings = self._read(events, make, sizes, seed, batch_size, title, progress)
-            name = f"{frames}x{height}x{width}"
-            found = adherence(events, readings, wanted={}, name=f"adherence_{name}")
-            yield replace(found, title=f"Adherence, {title} (not trained on)")
-            has_sound = [event.sound != SILENT for event in events]
-            found = sync(readings, has_sound=has_sound, name=f"sync_{name}", title=f"Sync, {title}")
+            pairs = _read(run, title, events, **sizes)
+            yield adherence(f"adherence_{name}", f"Adherence, {title} (not trained on)", pairs)
+            found = _sync(pairs, f"sync_{name}", f"Sync, {title}")
             yield replace(found, figures=tuple(replace(f, wanted=None) for f in found.figures))
 
-    def _read(
-        self,
-        events: Sequence[Bounce],
-        make: Make,
-        sizes: dict[str, Any],
-        seed: int,
-        batch_size: int,
-        name: str,
-        progress: Progress,
-    ) -> list[Reading]:
-        readings: list[Reading] = []
-        for first in range(0, len(events), batch_size):
-            batch = events[first : first + batch_size]
-            seeds = [seed + first + row for row in range(len(batch))]
-            clips = make([caption(event) for event in batch], seeds, sizes)
-            readings += [judge(clip) for clip in clips]
-            progress(name, len(readings), len(events))
-        return readings
-
-    def _reconstruction(
-        self, pipe: MMDiffPipeline, batch_size: int, progress: Progress
-    ) -> Iterator[Result]:
-        grid = pipe.latent_grid
+    def _reconstruction(self, run: EvaluationRun) -> Iterator[Result]:
+        grid = run.pipe.latent_grid
         shape = ClipShape(frame_rate=grid.frame_rate, sample_rate=grid.sample_rate)
-        # Another seed than any training run's: clips that no autoencoder has seen.
-        clips = BounceDataset(
-            self.num_reconstructed, self.prompt_seed + 1_000_003, split="all", shape=shape
-        )
-        before: list[torch.Tensor] = []
-        after: list[torch.Tensor] = []
+        seed = self.prompt_seed + UNSEEN_SEED
+        clips = BounceDataset(self.num_reconstructed, seed, split="all", shape=shape)
+        before: list[Tensor] = []
+        after: list[Tensor] = []
         heard: list[tuple[Heard, Heard]] = []
-        silences: list[torch.Tensor] = []
-        for first in range(0, len(clips), batch_size):
-            rows = range(first, min(first + batch_size, len(clips)))
+        silences: list[Tensor] = []
+        for _, rows in run.batches("reconstruction", range(len(clips))):
             samples = [clips[row] for row in rows]
-            frames = ClipBatch.collate(list(zip(rows, samples, strict=True))).picture
-            before += list(frames)
-            after += list(rebuilt_frames(pipe, frames))
-            waveforms = rebuilt_waveforms(pipe, samples)
+            frames = [sample.frames for sample in samples if sample.frames is not None]
+            before += frames
+            after += rebuilt_frames(run.pipe, torch.stack(frames))
+            waveforms = rebuilt_waveforms(run.pipe, samples)
             for row, sample, waveform in zip(rows, samples, waveforms, strict=True):
+                assert sample.waveform is not None
                 if clips.event(row).sound == SILENT:
                     silences.append(waveform)
-                    continue
-                pair = (sample.waveform, waveform)
-                heard.append(tuple(listen(sound, grid.sample_rate) for sound in pair))  # type: ignore[arg-type]
-            progress("reconstruction", len(before), len(clips))
+                else:
+                    true = listen(sample.waveform, grid.sample_rate)
+                    heard.append((true, listen(waveform, grid.sample_rate)))
         yield video_reconstruction(before, after)
         if heard:
-            originals, rebuilt = zip(*heard, strict=True)
-            yield audio_reconstruction(originals, rebuilt, silences=silences)
+            yield audio_reconstruction(heard, silences)
+
+
+def audio_reconstruction(
+    heard: Sequence[tuple[Heard, Heard]], silences: Sequence[Tensor] = ()
+) -> Result:
+    """Onsets and pitch of the sounds before and after; and how loud what should be silence is.
+
+    `heard` in clips with sound, `silences` the reconstructed waveforms of clips without.
+    """
+    gaps = [1e3 * gap for one, other in heard for gap in distances(one.onsets, other.onsets)]
+    bends = [
+        100 * abs((math.inf if other.pitch is None else other.pitch) / one.pitch - 1)
+        for one, other in heard
+        if one.pitch is not None
+    ]
+    loudest = max((level_dbfs(waveform) for waveform in silences), default=math.nan)
+    in_tune = 100 * sum(bend <= WANTED_PITCH for bend in bends) / max(1, len(bends))
+    onset, pitch = quantile(gaps, 0.5), quantile(bends, 0.5)
+    figures = (
+        Figure("onset error, median", onset, "ms", WANTED_ONSET, "lower", len(gaps)),
+        Figure("onset error, 90th percentile", quantile(gaps, 0.9), "ms", count=len(gaps)),
+        Figure("pitch error, median", pitch, "%", WANTED_PITCH, "lower", len(bends)),
+        Figure("pitch within 1 %", in_tune, "% of clips", count=len(bends)),
+        Figure("loudest silence", loudest, "dBFS", WANTED_SILENCE, "lower", len(silences)),
+    )
+    return Result("audio_reconstruction", "Audio chain: mel, autoencoder, vocoder", figures)
+
+
+def level_dbfs(waveform: Tensor) -> float:
+    """Root mean square level in dB of full scale; minus infinity for digital silence."""
+    power = float(waveform.double().square().mean())
+    return 10 * math.log10(power) if power > 0 else -math.inf
+
+
+def _read(run: EvaluationRun, label: str, events: Sequence[Bounce], **settings: Any) -> list[Pair]:
+    """What is asked for, and what the judge reads in the clip that is made of its caption."""
+    pairs: list[Pair] = []
+    for first, batch in run.batches(label, events):
+        prompts = [caption(event) for event in batch]
+        clips = run.make(prompts, run.seeds(first, len(batch)), settings)
+        pairs += [(event, judge(clip)) for event, clip in zip(batch, clips, strict=True)]
+    return pairs
+
+
+def _sync(pairs: Sequence[Pair], name: str, title: str) -> Result:
+    return sync(
+        [reading.impacts for _, reading in pairs],
+        [reading.onsets for _, reading in pairs],
+        has_sound=[event.sound != SILENT for event, _ in pairs],
+        name=name,
+        title=title,
+    )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from string import Formatter
 
 import torch
 from torch import Generator
 
-from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.bounce import SILENT, STILL, Bounce
 
-CANONICAL_SHARE = 0.35
-COMPLETE_SHARE = 0.2
+CANONICAL_SHARE, COMPLETE_SHARE = 0.35, 0.2
 """Of all draws, those that name every attribute in other words; the rest leave some out."""
 
 KEEP = {"size": 0.6, "color": 0.85, "shape": 0.9, "motion": 0.7}
@@ -100,26 +99,30 @@ def caption(event: Bounce, generator: Generator | None = None) -> str:
     if generator is None:
         return _canonical(event)
     draws = iter(torch.rand(24, generator=generator).tolist())
-    kind = next(draws)
-    if kind < CANONICAL_SHARE:
+    drawn = next(draws)
+    if drawn < CANONICAL_SHARE:
         return _canonical(event)
-    is_complete = kind < CANONICAL_SHARE + COMPLETE_SHARE
+    is_complete = drawn < CANONICAL_SHARE + COMPLETE_SHARE
     shares = dict.fromkeys(KEEP, KEEP_BRIEF) if next(draws) < BRIEF_SHARE else KEEP
     kept = {name for name, share in shares.items() if next(draws) < share or is_complete}
-    kept = kept if kept & {"size", "color", "shape", "motion", "background", "sound"} else set(KEEP)
+    kept = kept if kept - {"speed"} else set(KEEP)  # a speed alone says nothing
     template = _pick(TEMPLATES, draws)
-    slots = {
-        "subject": _subject(event, kept, draws),
-        "motion": _motion(event, kept, draws),
-        "background": _background(event, draws) if "background" in kept else "",
-        "sound": _sound(event, draws) if "sound" in kept else "",
-    }
+    # in this order, which is that of the draws
+    slots = {"subject": _subject(event, kept, draws), "motion": _motion(event, kept, draws)}
+    slots |= {"background": "", "sound": ""}
+    if "background" in kept:
+        phrase = _pick(BACKGROUND_PHRASES, draws)
+        slots["background"] = phrase.format(_pick(SYNONYMS[event.background], draws))
+    if "sound" in kept:
+        slots["sound"] = _pick(SYNONYMS[event.sound], draws)
+        if event.sound != SILENT:
+            slots["sound"] += _pick(SOUND_ENDINGS, draws)
     return _fill(template, slots)
 
 
 def _canonical(event: Bounce) -> str:
-    speed = "" if event.motion == "standing still" else f" {event.speed}"
-    ending = "" if event.sound == "no sound" else " at each bounce"
+    speed = "" if event.motion == STILL else f" {event.speed}"
+    ending = "" if event.sound == SILENT else " at each bounce"
     return (
         f"a {event.size} {event.color} {event.shape} {event.motion}{speed} "
         f"on a {event.background} background, {event.sound}{ending}"
@@ -127,7 +130,7 @@ def _canonical(event: Bounce) -> str:
 
 
 def _subject(event: Bounce, kept: set[str], draws: Iterator[float]) -> str:
-    if not kept & {"size", "color", "shape"} and not kept & {"motion"}:
+    if not kept & {"size", "color", "shape", "motion"}:
         return ""
     words = [
         _pick(SYNONYMS[getattr(event, name)], draws) for name in ("size", "color") if name in kept
@@ -141,41 +144,18 @@ def _motion(event: Bounce, kept: set[str], draws: Iterator[float]) -> str:
     if "motion" not in kept:
         return ""
     motion = _pick(SYNONYMS[event.motion], draws)
-    if "speed" not in kept or event.motion == "standing still":
+    if "speed" not in kept or event.motion == STILL:
         return motion
     speed = _pick(SYNONYMS[event.speed], draws)
     is_first = speed.endswith("ly") and next(draws) < 0.3
     return f"{speed} {motion}" if is_first else f"{motion} {speed}"
 
 
-def _background(event: Bounce, draws: Iterator[float]) -> str:
-    return _pick(BACKGROUND_PHRASES, draws).format(_pick(SYNONYMS[event.background], draws))
-
-
-def _sound(event: Bounce, draws: Iterator[float]) -> str:
-    sound = _pick(SYNONYMS[event.sound], draws)
-    return sound if event.sound == "no sound" else sound + _pick(SOUND_ENDINGS, draws)
-
-
-@cache
-def _parts(template: str) -> tuple[tuple[str, str], ...]:
-    """The slots of a template, each with the words before it."""
-    pieces = template.split("{")
-    before = [pieces[0]] + [piece.split("}")[1] for piece in pieces[1:-1]]
-    return tuple(
-        (words, piece.split("}")[0]) for words, piece in zip(before, pieces[1:], strict=True)
-    )
-
-
 def _fill(template: str, slots: dict[str, str]) -> str:
-    text, is_after_gap = "", False
-    for before, name in _parts(template):
-        if not slots[name]:
-            is_after_gap = True
-            continue
-        is_start = not text
-        keeps_words = not is_start or not is_after_gap
-        text += (before if keeps_words else "") + slots[name]
+    text = ""
+    for index, (before, name, *_) in enumerate(Formatter().parse(template)):
+        if name and slots[name]:
+            text += (before if text or index == 0 else "") + slots[name]
     return text
 
 
@@ -184,8 +164,8 @@ def _pick(values: tuple[str, ...], draws: Iterator[float]) -> str:
 
 
 class EventCaptions:
-    """Draws a training caption of the event that a key names;
-    what a data set of latents is given."""
+    """Draws a training caption of the event that a key names: for a data set of latents. A class,
+    since that is what a configuration can name."""
 
     def __call__(self, key: str, generator: Generator) -> str:
         return caption(Bounce.from_key(key), generator)

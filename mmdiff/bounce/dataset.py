@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Generator
 from torch.utils.data import Dataset
@@ -36,8 +36,8 @@ class BounceDataset(Dataset[Sample]):
     ) -> None:
         if num_clips < 1:
             raise ValueError(f"num_clips is {num_clips}; a data set has 1 clip or more")
-        if split not in get_args(Split):
-            raise ValueError(f"split is {split!r}; possible are {', '.join(get_args(Split))}")
+        if split not in HELD_OUT:
+            raise ValueError(f"split is {split!r}; possible are {', '.join(HELD_OUT)}")
         self.num_clips, self.seed, self.split = num_clips, seed, split
         self.shape = shape if shape is not None else ClipShape()
 

@@ -30,13 +30,13 @@ def draw(event: Bounce, shape: ClipShape) -> Clip:
 
 
 def draw_frames(event: Bounce, shape: ClipShape) -> Tensor:
-    """The picture: `frames height width 3`, uint8. Only a window around the object is computed."""
+    """The video: `frames height width 3`, uint8. Only a window around the object is computed."""
     height, width = shape.height, shape.width
     half = HALF_EXTENTS[event.size] * min(height, width)
     times = torch.arange(shape.num_frames, dtype=torch.float64) / float(shape.frame_rate)
     x, y = event.positions(times, width / height)
-    columns = _window(x * width, half, canvas=width)  # frames window
-    rows = _window(y * height, half, canvas=height)
+    columns = _window(x * width, half, length=width)  # frames window
+    rows = _window(y * height, half, length=height)
     from_x = rearrange((columns + 0.5 - x[:, None] * width).float(), "f w -> f 1 w")
     from_y = rearrange((rows + 0.5 - y[:, None] * height).float(), "f h -> f h 1")
     coverage = (0.5 - signed_distance(event.shape, from_x, from_y, half=half)).clamp(0, 1)
@@ -78,8 +78,8 @@ def draw_waveform(event: Bounce, shape: ClipShape) -> Tensor:
     return waveform.clamp_(-1, 1)[None]
 
 
-def _window(centre: Tensor, half: float, *, canvas: int) -> Tensor:
+def _window(centre: Tensor, half: float, *, length: int) -> Tensor:
     """Indices of the pixels around the object in each frame: `frames window`."""
-    size = min(canvas, math.ceil(2 * half) + 4)
-    first = (centre - size / 2).round().clamp(0, canvas - size).long()
+    size = min(length, math.ceil(2 * half) + 4)
+    first = (centre - size / 2).round().clamp(0, length - size).long()
     return first[:, None] + torch.arange(size)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from mmdiff.bounce.bounce import BACKGROUNDS, COLORS, TRIANGLE_HEIGHT
-from mmdiff.bounce.listening import Heard, listen
+from mmdiff.bounce.listening import listen
 from mmdiff.bounce.outline import CENTROIDS, Outline, read_outline
 from mmdiff.bounce.tracking import Track, track
 from mmdiff.bounce.trajectory import Trajectory, read_trajectory
@@ -45,42 +45,37 @@ class Reading:
 
 
 def judge(clip: Clip) -> Reading:
-    """Read picture and sound, each where the clip has it."""
-    heard = _hear(clip)
+    """Read frames and sound, each where the clip has it."""
+    reading = Reading()
+    if clip.waveform is not None and clip.sample_rate is not None:
+        heard = listen(clip.waveform, clip.sample_rate)
+        reading = Reading(sound=heard.sound, onsets=heard.onsets, pitch=heard.pitch)
     if clip.frames is None:
-        return Reading(sound=heard.sound, onsets=heard.onsets, pitch=heard.pitch)
+        return reading
     followed = track(clip.frames)
+    background = _nearest(BACKGROUNDS, followed.background.median(dim=0).values)
+    reading = replace(reading, background=background)
     seen = followed.is_seen
-    outline = read_outline(followed) if bool(seen.any()) else None
-    trajectory = _trajectory(followed, outline, fps=float(clip.fps))
-    return Reading(
-        background=_nearest(BACKGROUNDS, followed.background.median(dim=0).values),
-        color=_vote(followed) if outline else None,
-        size=outline.size if outline else None,
-        shape=outline.shape if outline else None,
-        motion=trajectory.motion if trajectory else None,
-        speed=trajectory.speed if trajectory else None,
-        sound=heard.sound,
-        impacts=trajectory.impacts if trajectory else (),
-        onsets=heard.onsets,
-        pitch=heard.pitch,
-        overlap=outline.overlap if outline else 0.0,
+    if not bool(seen.any()):
+        return reading
+    outline = read_outline(followed)
+    reading = replace(
+        reading,
+        color=_vote(followed),
+        size=outline.size,
+        shape=outline.shape,
+        overlap=outline.overlap,
     )
+    if seen.sum() < LEAST_FRAMES or seen.float().mean() < LEAST_SEEN:
+        return reading
+    found = _trajectory(followed, outline, fps=float(clip.fps))
+    return replace(reading, motion=found.motion, speed=found.speed, impacts=found.impacts)
 
 
-def _hear(clip: Clip) -> Heard:
-    if clip.waveform is None or clip.sample_rate is None:
-        return Heard(sound=None, onsets=(), pitch=None, level=0.0)
-    return listen(clip.waveform, clip.sample_rate)
-
-
-def _trajectory(followed: Track, outline: Outline | None, *, fps: float) -> Trajectory | None:
+def _trajectory(followed: Track, outline: Outline, *, fps: float) -> Trajectory:
     seen = followed.is_seen
-    if outline is None or seen.sum() < LEAST_FRAMES or seen.float().mean() < LEAST_SEEN:
-        return None
     height, width = followed.coverage.shape[1:]
-    side = min(height, width)
-    half = outline.half_extent * side
+    half = outline.half_extent * min(height, width)
     half_height = half * (TRIANGLE_HEIGHT if outline.shape == "triangle" else 1.0)
     box_y = followed.y - CENTROIDS[outline.shape] * half
     return read_trajectory(
@@ -98,12 +93,9 @@ def _vote(followed: Track) -> str:
 
 
 def _nearest(named: Mapping[str, tuple[int, int, int]], color: Tensor) -> str:
-    red, green, blue = color.tolist()
-    return min(
-        named,
-        key=lambda name: (
-            (named[name][0] - red) ** 2
-            + (named[name][1] - green) ** 2
-            + (named[name][2] - blue) ** 2
-        ),
-    )
+    values = color.tolist()
+
+    def squared_distance(name: str) -> float:
+        return sum((one - other) ** 2 for one, other in zip(named[name], values, strict=True))
+
+    return min(named, key=squared_distance)

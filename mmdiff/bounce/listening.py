@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmdiff.bounce.bounce import PITCHES
+from mmdiff.bounce.bounce import PITCHES, SILENT
 
 STEP_SECONDS = 0.001
 WINDOW_SECONDS = 0.008
@@ -33,13 +33,12 @@ class Heard:
     """What a waveform holds.
 
     `sound` is one of the world's sounds, or None for a sound that is no ping. `pitch` in Hz is the
-    median over the onsets, `level` the highest root mean square (full scale) over 8 ms.
+    median over the onsets.
     """
 
     sound: str | None
     onsets: tuple[float, ...]
     pitch: float | None
-    level: float
 
 
 def listen(waveform: Tensor, sample_rate: int) -> Heard:
@@ -47,15 +46,15 @@ def listen(waveform: Tensor, sample_rate: int) -> Heard:
     mono = waveform.float().mean(0)
     level = _level(mono, sample_rate)
     onsets = _onsets(level)
-    loudest = float(level.max())
     if not onsets:
-        return Heard("no sound" if loudest < 1.5 * LEAST_RISE else None, (), None, loudest)
+        is_silent = float(level.max()) < 1.5 * LEAST_RISE
+        return Heard(SILENT if is_silent else None, (), None)
     pitches = _pitches(mono, onsets, sample_rate=sample_rate)
     if not pitches:
-        return Heard(None, tuple(onsets), None, loudest)
+        return Heard(None, tuple(onsets), None)
     pitch = sorted(pitches)[len(pitches) // 2]
     sound = min(PITCHES, key=lambda name: abs(math.log(pitch / PITCHES[name])))
-    return Heard(sound, tuple(onsets), pitch, loudest)
+    return Heard(sound, tuple(onsets), pitch)
 
 
 def _level(mono: Tensor, sample_rate: int) -> Tensor:

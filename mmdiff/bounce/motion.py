@@ -12,12 +12,12 @@ RESTITUTION = 0.85
 """Part of its speed that a falling object keeps at an impact."""
 
 RESTING_SPEED = 0.2
-"""canvas/s: a falling object that is slower than this at an impact stays on the floor."""
+"""Frame sizes/s: a falling object that is slower than this at an impact stays on the floor."""
 
 
 @dataclass(frozen=True)
 class Impact:
-    """One touch of a wall: when, and how fast (canvas/s)."""
+    """One touch of a wall: when, and how fast (frame sizes/s)."""
 
     seconds: float
     speed: float

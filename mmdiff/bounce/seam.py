@@ -1,14 +1,14 @@
-"""Seam: whether picture and sound go on where what was given meets what was made."""
+"""Seam: whether video and audio go on where what was given meets what was made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
-from mmdiff.bounce.meeting import percent
-from mmdiff.evaluation.result import Figure
-from mmdiff.evaluation.sync import quantile
+from mmdiff.bounce.tracking import track
+from mmdiff.evaluation.result import Figure, percent_figure, quantile
+from mmdiff.media.clip import Clip
 
 LEAST_STEP_PIXELS = 0.5
 """A centroid is read no finer than this: what stands still has no step to compare with."""
@@ -27,7 +27,7 @@ def jump_ratio(x: Tensor, y: Tensor, *, seam: int) -> float:
 
     `x`, `y` are in pixels, one a frame; the seam lies between the frames `seam - 1` and `seam`.
     """
-    _check_seam(seam, len(x), "frames")
+    assert 1 <= seam < len(x)
     steps = (x.diff().square() + y.diff().square()).sqrt()
     return float(steps[seam - 1] / steps.median().clamp(min=LEAST_STEP_PIXELS))
 
@@ -37,7 +37,7 @@ def click_ratio(waveform: Tensor, *, seam: int, sample_rate: int) -> float:
 
     The seam lies between the samples `seam - 1` and `seam`.
     """
-    _check_seam(seam, waveform.shape[-1], "samples")
+    assert 1 <= seam < waveform.shape[-1]
     around = round(AROUND_SECONDS * sample_rate)
     piece = waveform.float().mean(0)[max(0, seam - 1 - around) : seam + 1 + around]
     steps = piece.diff().abs()
@@ -45,26 +45,43 @@ def click_ratio(waveform: Tensor, *, seam: int, sample_rate: int) -> float:
     return float(across / steps.median().clamp(min=LEAST_STEP_SAMPLES))
 
 
-def ratio_figures(
-    name: str, ratios: Sequence[float], *, wanted: float, others: Sequence[float] = ()
-) -> tuple[Figure, ...]:
-    """Median and 90th percentile of the ratios, and how many clips keep the bound.
+def jump_figures(
+    name: str, clips: Iterable[Clip], true_clips: Iterable[Clip] = (), *, seams: Sequence[int]
+) -> list[Figure]:
+    """Steps of the object across seams before these frames; of true clips, for what is possible."""
+    made, true = (
+        [jump for clip in some for jump in _jumps(clip, seams)] for some in (clips, true_clips)
+    )
+    figures = _ratio_figures(name, made, wanted=WANTED_JUMP)
+    if true:
+        bound = f"{name} <= {WANTED_JUMP:g}, true clips"
+        is_kept = [ratio <= WANTED_JUMP for ratio in true]
+        figures.append(percent_figure(bound, is_kept, "% of clips"))
+    return figures
 
-    others: the ratios of true clips at the same seams, for what is possible.
-    """
-    kept = [ratio <= wanted for ratio in ratios]
-    figures = [
+
+def click_figures(name: str, clips: Iterable[Clip], *, seams: Sequence[int]) -> list[Figure]:
+    """Steps of the sound at the start of these frames."""
+    found = []
+    for clip in clips:
+        assert clip.waveform is not None and clip.sample_rate is not None
+        for frame in seams:
+            seam = round(frame / clip.fps * clip.sample_rate)
+            found.append(click_ratio(clip.waveform, seam=seam, sample_rate=clip.sample_rate))
+    return _ratio_figures(name, found, wanted=WANTED_CLICK)
+
+
+def _jumps(clip: Clip, seams: Sequence[int]) -> list[float]:
+    assert clip.frames is not None
+    followed = track(clip.frames)
+    return [jump_ratio(followed.x, followed.y, seam=seam) for seam in seams]
+
+
+def _ratio_figures(name: str, ratios: Sequence[float], *, wanted: float) -> list[Figure]:
+    """Median and 90th percentile of the ratios, and how many keep the bound."""
+    is_kept = [ratio <= wanted for ratio in ratios]
+    return [
         Figure(f"{name}, median", quantile(ratios, 0.5), "", wanted, "lower", len(ratios)),
         Figure(f"{name}, 90th percentile", quantile(ratios, 0.9), "", count=len(ratios)),
-        Figure(f"{name} <= {wanted:g}", percent(kept), "% of clips", count=len(ratios)),
+        percent_figure(f"{name} <= {wanted:g}", is_kept, "% of clips"),
     ]
-    if others:
-        kept = [ratio <= wanted for ratio in others]
-        label = f"{name} <= {wanted:g}, true clips"
-        figures.append(Figure(label, percent(kept), "% of clips", count=len(others)))
-    return tuple(figures)
-
-
-def _check_seam(seam: int, length: int, unit: str) -> None:
-    if not 1 <= seam < length:
-        raise ValueError(f"seam is {seam}; in {length} {unit} it lies from 1 to {length - 1}")

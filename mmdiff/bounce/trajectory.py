@@ -8,63 +8,69 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from mmdiff.bounce.bounce import GRAVITIES, SPEEDS
+from mmdiff.bounce.bounce import (
+    DIAGONAL,
+    FALLING,
+    GRAVITIES,
+    NO_SPEED,
+    SIDEWAYS,
+    SPEEDS,
+    STILL,
+    UPRIGHT,
+)
 from mmdiff.bounce.motion import fall, glide
 
 MOVING = 0.08
-"""Of the canvas: an axis along which the object's track spreads less stands still."""
+"""Of the frame size: an axis along which the object's track spreads less stands still."""
 
 NEAR_WALL = 0.12
-"""Of the canvas: how near a turn must lie to a wall to be an impact."""
+"""Of the frame size: how near a turn must lie to a wall to be an impact."""
 
 LEAST_KINK = 0.3
-"""canvas/s: how much the speed must change at an impact."""
+"""Frame sizes/s: how much the speed must change at an impact."""
 
 SIDE_SECONDS = 0.2
 """How much of the track on each side of a turn tells when it was."""
 
 GRID = 41
+Fit = tuple[float, float]
+"""Error, and the rate (speed or gravity) that has it."""
 
 
 @dataclass(frozen=True)
 class Trajectory:
+    """Motion and speed in the words of a `Bounce`, impacts in seconds."""
+
     motion: str
     speed: str
     impacts: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class _Fit:
-    error: float
-    rate: float
-
-
 def read_trajectory(
     x: Tensor, y: Tensor, *, times: Tensor, half_extents: tuple[float, float]
 ) -> Trajectory:
-    """Read the track `x`, `y` (fractions of the canvas) of the centre of the object's box.
+    """Read the track `x`, `y` (fractions of the frame) of the centre of the object's box.
 
     `times` in seconds need not be regular: frames without the object are left out of all three.
     """
     half_x, half_y = half_extents
     is_x, is_y = _spread(x) > MOVING, _spread(y) > MOVING
     if not is_x and not is_y:
-        return Trajectory("standing still", "not at all", ())
-    fit_x, fit_y = _fit_glide(x, times, half=half_x), _fit_glide(y, times, half=half_y)
-    impacts_x = _impacts(x, times, half=half_x)
+        return Trajectory(STILL, NO_SPEED, ())
+    (_, rate_x), (error_y, rate_y) = (
+        _fit_glide(track, times, half=half) for track, half in ((x, half_x), (y, half_y))
+    )
+    error_fall, gravity = _fit_fall(y, times, half=half_y)
+    if not is_x and error_fall < error_y:
+        impacts = _impacts(y, times, half=half_y, gravity=gravity)
+        return Trajectory(FALLING, _nearest(GRAVITIES, gravity), tuple(impacts))
+    impacts_x, impacts_y = _impacts(x, times, half=half_x), _impacts(y, times, half=half_y)
     if is_x and is_y:
-        impacts = sorted(impacts_x + _impacts(y, times, half=half_y))
-        speed = _nearest(SPEEDS, (fit_x.rate * fit_y.rate) ** 0.5)
-        return Trajectory("bouncing diagonally", speed, tuple(impacts))
+        speed = _nearest(SPEEDS, (rate_x * rate_y) ** 0.5)
+        return Trajectory(DIAGONAL, speed, tuple(sorted(impacts_x + impacts_y)))
     if is_x:
-        return Trajectory("bouncing left and right", _nearest(SPEEDS, fit_x.rate), tuple(impacts_x))
-    fit_fall = _fit_fall(y, times, half=half_y)
-    if fit_y.error <= fit_fall.error:
-        impacts_y = _impacts(y, times, half=half_y)
-        return Trajectory("bouncing up and down", _nearest(SPEEDS, fit_y.rate), tuple(impacts_y))
-    impacts_y = _impacts(y, times, half=half_y, gravity=fit_fall.rate)
-    speed = _nearest(GRAVITIES, fit_fall.rate)
-    return Trajectory("falling and bouncing", speed, tuple(impacts_y))
+        return Trajectory(SIDEWAYS, _nearest(SPEEDS, rate_x), tuple(impacts_x))
+    return Trajectory(UPRIGHT, _nearest(SPEEDS, rate_y), tuple(impacts_y))
 
 
 def _spread(track: Tensor) -> float:
@@ -76,7 +82,7 @@ def _nearest(values: dict[str, float], rate: float) -> str:
     return min(values, key=lambda name: abs(torch.tensor(rate / values[name]).log().item()))
 
 
-def _fit_glide(track: Tensor, times: Tensor, *, half: float) -> _Fit:
+def _fit_glide(track: Tensor, times: Tensor, *, half: float) -> Fit:
     """The speed of the constant motion between two walls that follows the track best."""
     length = 1 - 2 * half
     starts = torch.linspace(0, length, GRID, dtype=times.dtype)[:, None, None]
@@ -86,7 +92,7 @@ def _fit_glide(track: Tensor, times: Tensor, *, half: float) -> _Fit:
     return _best(model, track, torch.cat([rates, rates]))
 
 
-def _fit_fall(track: Tensor, times: Tensor, *, half: float) -> _Fit:
+def _fit_fall(track: Tensor, times: Tensor, *, half: float) -> Fit:
     """The gravity of the fall from rest that follows the track best."""
     length = 1 - 2 * half
     heights = torch.linspace(0.05, 1, GRID, dtype=times.dtype)[:, None, None] * length
@@ -95,11 +101,11 @@ def _fit_fall(track: Tensor, times: Tensor, *, half: float) -> _Fit:
     return _best(model, track, rates)
 
 
-def _best(model: Tensor, track: Tensor, rates: Tensor) -> _Fit:
+def _best(model: Tensor, track: Tensor, rates: Tensor) -> Fit:
     """Mean distance, each frame's capped so that a few torn frames do not decide."""
     errors = (model - track).abs().clamp(max=0.15).mean(-1)  # start rate
     error, index = rearrange(errors, "start rate -> (start rate)").min(0)
-    return _Fit(float(error), float(rates[int(index) % len(rates)]))
+    return float(error), float(rates[int(index) % len(rates)])
 
 
 def _impacts(track: Tensor, times: Tensor, *, half: float, gravity: float = 0.0) -> list[float]:
@@ -120,20 +126,14 @@ def _impacts(track: Tensor, times: Tensor, *, half: float, gravity: float = 0.0)
             continue
         turn = (level_after - level) / (slope - slope_after)
         is_between = -0.3 <= (turn - seconds[k]) / (seconds[k + 1] - seconds[k]) <= 1.3
-        speeds = slope + gravity * turn, slope_after + gravity * turn
-        place = level + slope * turn + gravity / 2 * turn**2
-        if is_between and _is_impact(place, speeds, half=half, has_gravity=gravity > 0):
+        before, after = slope + gravity * turn, slope_after + gravity * turn
+        position = level + slope * turn + gravity / 2 * turn**2
+        is_wall = abs(position - (1 - half)) < NEAR_WALL and before > 0
+        # what falls touches no ceiling
+        is_wall |= abs(position - half) < NEAR_WALL and before < 0 and not gravity
+        if is_between and is_wall and before * after < 0 and abs(before - after) > LEAST_KINK:
             turns.append((turn, misfit + misfit_after))
     return _thin(turns, least_seconds=SIDE_SECONDS)
-
-
-def _is_impact(
-    place: float, speeds: tuple[float, float], *, half: float, has_gravity: bool
-) -> bool:
-    before, after = speeds
-    is_at_end = abs(place - (1 - half)) < NEAR_WALL and before > 0
-    is_at_start = abs(place - half) < NEAR_WALL and before < 0 and not has_gravity
-    return (is_at_end or is_at_start) and before * after < 0 and abs(before - after) > LEAST_KINK
 
 
 def _thin(turns: list[tuple[float, float]], *, least_seconds: float) -> list[float]:

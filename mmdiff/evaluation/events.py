@@ -4,7 +4,7 @@ sounds."""
 from __future__ import annotations
 
 import torch
-from einops import rearrange
+from einops import rearrange, reduce
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -37,36 +37,30 @@ def motion_events(frames: Tensor, frame_rate: float) -> list[float]:
     """
     if len(frames) < 4:
         return []
-    pictures = rearrange(frames.float() / 255, "f h w c -> f c h w")
-    flow = estimate_flow(pictures[:-1], pictures[1:])
+    images = rearrange(frames.float() / 255, "f h w c -> f c h w")
+    flow = estimate_flow(images[:-1], images[1:])
     length = flow.square().sum(1, keepdim=True).sqrt()
     velocity = (flow * length).sum((2, 3)) / length.sum((2, 3)).clamp(min=1e-6)
     turns = velocity.diff(dim=0).square().sum(1).sqrt()
-    return [(place + 1) / frame_rate for place in _peaks(turns, LEAST_TURN_PIXELS, reach=1)]
+    return [(index + 1) / frame_rate for index in _peaks(turns, LEAST_TURN_PIXELS, reach=1)]
 
 
 def audio_onsets(waveform: Tensor, sample_rate: int) -> list[float]:
     """Seconds at which sounds begin in `channels samples`, in [-1, 1]: peaks of the spectral flux
     (Bello et al. 2005, section III-B)."""
-    mono = waveform.float().mean(0)
+    mono = reduce(waveform.float(), "channels samples -> samples", "mean")
     step, window = (round(seconds * sample_rate) for seconds in (STEP_SECONDS, WINDOW_SECONDS))
     padded = F.pad(mono, (window, 0))  # a sound that begins with the clip begins from silence
+    shape = torch.hann_window(window)
     spectrum = torch.stft(
-        padded,
-        window,
-        hop_length=step,
-        window=torch.hann_window(window),
-        center=False,
-        return_complex=True,
+        padded, window, hop_length=step, window=shape, center=False, return_complex=True
     )
-    level = torch.log1p(100 * 2 / window * spectrum.abs())  # bins steps
-    flux = level.diff(dim=1).clamp(min=0).mean(0)
-    reach = round(NEAR_SECONDS / STEP_SECONDS)
+    magnitude = torch.log1p(100 * 2 / window * spectrum.abs())  # bins steps
+    flux = magnitude.diff(dim=1).clamp(min=0).mean(0)
+    peaks = _peaks(flux, LEAST_FLUX, reach=round(NEAR_SECONDS / STEP_SECONDS))
     # the flux is largest where the beginning lies in the middle of the later window
     shift = 1.0 + window / 2 / step - window / step
-    return [
-        max(0.0, (place + shift) * STEP_SECONDS) for place in _peaks(flux, LEAST_FLUX, reach=reach)
-    ]
+    return [max(0.0, (index + shift) * STEP_SECONDS) for index in peaks]
 
 
 def _peaks(strength: Tensor, least: float, *, reach: int) -> list[int]:
@@ -76,6 +70,6 @@ def _peaks(strength: Tensor, least: float, *, reach: int) -> list[int]:
     around = F.max_pool1d(strength[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
     usual = OF_MEDIAN * float(strength.median())
     bound = max(least, usual, OF_STRONGEST * float(strength.max()))
-    is_peak = (strength >= bound) & (strength == around)
-    places = [int(place) for place in torch.nonzero(is_peak)[:, 0]]
-    return [p for index, p in enumerate(places) if index == 0 or p - places[index - 1] > reach]
+    found = torch.nonzero((strength >= bound) & (strength == around))[:, 0].tolist()
+    # of equal neighbours, the first
+    return [peak for i, peak in enumerate(found) if i == 0 or peak - found[i - 1] > reach]

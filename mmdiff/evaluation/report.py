@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,10 +23,6 @@ class Report:
     results: tuple[Result, ...]
     settings: Mapping[str, object] = field(default_factory=dict)
 
-    @property
-    def is_met(self) -> bool:
-        return all(result.is_met for result in self.results)
-
     def tables(self) -> list[Table]:
         """One rich table a result, for the caller's console."""
         return [_table(result) for result in self.results]
@@ -35,8 +31,11 @@ class Report:
         """Plain values. What is not measured, or infinite, is None: JSON has no such numbers."""
         return {
             "settings": dict(self.settings),
-            "is_met": self.is_met,
-            "results": {result.name: _plain(result) for result in self.results},
+            "is_met": all(result.is_met for result in self.results),
+            "results": {
+                result.name: {figure.name: _plain(figure) for figure in result.figures}
+                for result in self.results
+            },
             "notes": {result.name: list(result.notes) for result in self.results if result.notes},
         }
 
@@ -46,12 +45,11 @@ class Report:
             parts.append("\n".join(f"- {name}: {value}" for name, value in self.settings.items()))
         return "\n\n".join(parts) + "\n"
 
-    def save(self, folder: str | Path, *, name: str = "evaluation") -> tuple[Path, Path]:
-        """Write `name`.json and `name`.md into `folder`; returns both paths."""
-        folder = Path(folder)
+    def save(self, folder: Path) -> tuple[Path, Path]:
+        """Write evaluation.json and evaluation.md into `folder`; returns both paths."""
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False, default=str) + "\n"
-        paths = folder / f"{name}.json", folder / f"{name}.md"
+        paths = folder / "evaluation.json", folder / "evaluation.md"
         for path, content in zip(paths, (text, self.to_markdown()), strict=True):
             with atomic_write(path) as temporary:
                 temporary.write_text(content, encoding="utf-8")
@@ -77,30 +75,18 @@ def _markdown(result: Result) -> str:
 
 def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
     sign = ">=" if figure.better == "higher" else "<="
-    wanted = (
-        "" if figure.wanted is None else f"{sign} {_number(figure.wanted)} {figure.unit}".rstrip()
-    )
+    wanted = "" if figure.wanted is None else f"{sign} {figure.wanted:.4g} {figure.unit}".rstrip()
     met = {True: "yes", False: "no", None: ""}[figure.is_met]
-    unit = "" if math.isnan(figure.value) else figure.unit
-    value = f"{_number(figure.value)} {unit}".rstrip()
+    is_measured = not math.isnan(figure.value)
+    value = f"{figure.value:.4g} {figure.unit}".rstrip() if is_measured else "not measured"
     return figure.name, value, wanted, met, "" if figure.count is None else str(figure.count)
 
 
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "not measured"
-    return f"{value:.4g}"
-
-
-def _plain(result: Result) -> dict[str, object]:
-    figures: Sequence[Figure] = result.figures
+def _plain(figure: Figure) -> dict[str, object]:
     return {
-        figure.name: {
-            "value": figure.value if math.isfinite(figure.value) else None,
-            "unit": figure.unit,
-            "wanted": figure.wanted,
-            "is_met": figure.is_met,
-            "count": figure.count,
-        }
-        for figure in figures
+        "value": figure.value if math.isfinite(figure.value) else None,
+        "unit": figure.unit,
+        "wanted": figure.wanted,
+        "is_met": figure.is_met,
+        "count": figure.count,
     }

@@ -1,9 +1,12 @@
-"""A measured figure with its name, what it should be, and where it came from."""
+"""A measured figure with its name and the bound it should keep; and how many numbers become one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+Better = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Figure:
     value: float
     unit: str = ""
     wanted: float | None = None
-    better: Literal["higher", "lower"] = "higher"
+    better: Better = "higher"
     count: int | None = None
 
     @property
@@ -40,8 +43,29 @@ class Result:
         return all(figure.is_met is not False for figure in self.figures)
 
     def value(self, name: str) -> float:
-        for figure in self.figures:
-            if figure.name == name:
-                return figure.value
-        names = ", ".join(figure.name for figure in self.figures)
-        raise ValueError(f"{self.name} has no figure {name!r}; it has {names}")
+        """Of the figure of this name, which must be there."""
+        return {figure.name: figure.value for figure in self.figures}[name]
+
+
+def mean(values: Sequence[float]) -> float:
+    """NaN of nothing."""
+    return sum(values) / len(values) if values else float("nan")
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of the values do not exceed; NaN of nothing, infinity kept."""
+    if not values:
+        return float("nan")
+    ordered = sorted(values)
+    index = share * (len(ordered) - 1)
+    low, high = ordered[int(index)], ordered[min(int(index) + 1, len(ordered) - 1)]
+    # between two infinities there is no difference to interpolate, and 0 * inf is NaN
+    return low if low == high or index % 1 == 0 else low + (high - low) * (index % 1)
+
+
+def percent_figure(
+    name: str, is_right: Sequence[bool], unit: str = "%", *, wanted: float | None = None
+) -> Figure:
+    """How many of 100 are right; NaN of nothing."""
+    value = 100 * sum(is_right) / len(is_right) if is_right else float("nan")
+    return Figure(name, value, unit, wanted, count=len(is_right))

@@ -1,79 +1,86 @@
-"""Sync: how far each visible impact is from the nearest onset in the sound."""
+"""Sync: how far what is seen is from what is heard, for events given as seconds, clip by clip."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 
-from mmdiff.evaluation.result import Figure, Result
+from mmdiff.evaluation.result import Figure, Result, percent_figure, quantile
 
 WANTED_MEDIAN, WANTED_NINETIETH = 40.0, 125.0
 """Milliseconds."""
 
+WITHIN_SECONDS = 0.062
+"""One frame of 16 a second."""
 
-class Timed(Protocol):
-    """What was seen and heard in a clip: moments in seconds."""
-
-    @property
-    def impacts(self) -> Sequence[float]: ...
-
-    @property
-    def onsets(self) -> Sequence[float]: ...
+Seconds = Sequence[float]
+"""When things happen in one clip."""
 
 
-def distances(moments: Sequence[float], others: Sequence[float]) -> list[float]:
-    """Seconds from each of the moments to the nearest of the others; infinity without any."""
-    return [
-        min((abs(moment - other) for other in others), default=float("inf")) for moment in moments
-    ]
+def distances(events: Seconds, others: Seconds) -> list[float]:
+    """Seconds from each of the events to the nearest of the others; infinity without any."""
+    return [min((abs(event - other) for other in others), default=float("inf")) for event in events]
 
 
 def sync(
-    readings: Sequence[Timed],
+    impacts: Sequence[Seconds],
+    onsets: Sequence[Seconds],
     *,
-    has_sound: Sequence[bool] | None = None,
+    has_sound: Sequence[bool],
     name: str = "sync",
     title: str = "Sync: impact to nearest onset",
 ) -> Result:
-    """Distances over all visible impacts of all clips with sound.
+    """Distances over all visible impacts of all clips that should have sound.
 
-    `has_sound` says which clips should have pings, by their prompts: an impact in a clip that was
-    asked for sound and has none counts as infinitely far. Without it, clips with onsets count.
+    An impact in a clip that was asked for sound and has none counts as infinitely far.
     """
-    if has_sound is None:
-        has_sound = [bool(reading.onsets) for reading in readings]
-    if len(has_sound) != len(readings):
-        raise ValueError(f"got {len(has_sound)} has_sound for {len(readings)} readings; one each")
-    chosen = [reading for reading, has in zip(readings, has_sound, strict=True) if has]
-    found = [1e3 * gap for reading in chosen for gap in distances(reading.impacts, reading.onsets)]
-    lonely = [gap for reading in chosen for gap in distances(reading.onsets, reading.impacts)]
+    pairs = zip(impacts, onsets, has_sound, strict=True)
+    chosen = [(seen, heard) for seen, heard, has in pairs if has]
+    found = [1e3 * gap for seen, heard in chosen for gap in distances(seen, heard)]
+    lonely = [gap for seen, heard in chosen for gap in distances(heard, seen)]
     median, ninetieth = quantile(found, 0.5), quantile(found, 0.9)
-    return Result(
-        name=name,
-        title=title,
-        figures=(
-            Figure("median", median, "ms", WANTED_MEDIAN, "lower", count=len(found)),
-            Figure("90th percentile", ninetieth, "ms", WANTED_NINETIETH, "lower", count=len(found)),
-            Figure("impacts within 125 ms", _percent_within(found, 125.0), "%", count=len(found)),
-            Figure("onsets within 125 ms", _percent_within(lonely, 0.125), "%", count=len(lonely)),
-            Figure("clips", float(len(chosen))),
-        ),
+    figures = (
+        Figure("median", median, "ms", WANTED_MEDIAN, "lower", count=len(found)),
+        Figure("90th percentile", ninetieth, "ms", WANTED_NINETIETH, "lower", count=len(found)),
+        Figure("impacts within 125 ms", _percent_within(found, 125.0), "%", count=len(found)),
+        Figure("onsets within 125 ms", _percent_within(lonely, 0.125), "%", count=len(lonely)),
+        Figure("clips", float(len(chosen))),
     )
+    return Result(name, title, figures)
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of the values do not exceed; NaN without any, infinity kept."""
-    if not values:
-        return float("nan")
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low, high = ordered[int(place)], ordered[min(int(place) + 1, len(ordered) - 1)]
-    return low if low == high else low + (high - low) * (place % 1) if place % 1 else low
+def recall(
+    name: str,
+    true: Sequence[Seconds],
+    found: Sequence[Seconds],
+    *,
+    wanted: float | None = None,
+    within_seconds: float = WITHIN_SECONDS,
+) -> Figure:
+    """Percent of all true events that are found: one of the same clip lies within the bound. With
+    the arguments exchanged it is precision."""
+    pairs = zip(true, found, strict=True)
+    gaps = [gap for mine, theirs in pairs for gap in distances(mine, theirs)]
+    return percent_figure(name, [gap <= within_seconds for gap in gaps], wanted=wanted)
+
+
+def clip_precision(
+    name: str,
+    found: Sequence[Seconds],
+    true: Sequence[Seconds],
+    *,
+    wanted: float | None = None,
+) -> Figure:
+    """Percent of clips in which everything found lies near a true event; so is it in an empty
+    clip."""
+    pairs = zip(found, true, strict=True)
+    is_right = [all(gap <= WITHIN_SECONDS for gap in distances(*pair)) for pair in pairs]
+    return percent_figure(name, is_right, "% of clips", wanted=wanted)
 
 
 def _percent_within(values: Sequence[float], bound: float) -> float:
+    """In single precision, as the figures of earlier releases were."""
     if not values:
         return float("nan")
     return float(100 * (torch.tensor(values) <= bound).float().mean())

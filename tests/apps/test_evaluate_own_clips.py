@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mmdiff.__main__ import main
-from mmdiff.bounce.studies.rebuilt import rebuilt_frames
+from mmdiff.bounce.rebuilt import rebuilt_frames
 from mmdiff.data.files.clip_spec import ClipSpec
 from mmdiff.data.files.file_data import FolderData
 from mmdiff.diffusion.noise import NoiseKey

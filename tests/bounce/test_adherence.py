@@ -1,56 +1,40 @@
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import pytest
+from mmdiff.bounce.adherence import WANTED, WANTED_HELD_OUT, adherence, kept_figures
+from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.judge import Reading
 
-from mmdiff.bounce.adherence import adherence, adherence_held_out, confusions
-
-
-@dataclass(frozen=True)
-class Seen:
-    background: str = "black"
-    color: str = "red"
-    size: str = "small"
-    shape: str = "circle"
-    motion: str = "falling and bouncing"
-    sound: str | None = "no sound"
-    speed: str = "slowly"
+EVENT = Bounce("small", "red", "circle", "black", "falling and bouncing", "slowly", "no sound")
+RIGHT = Reading("black", "red", "small", "circle", "falling and bouncing", "slowly", "no sound")
 
 
 def test_equal_readings_are_all_right() -> None:
-    result = adherence([Seen()] * 3, [Seen()] * 3)
+    result = adherence("a", "A", [(EVENT, RIGHT)] * 3, wanted=WANTED)
     assert result.is_met
     assert all(figure.value == 100 and figure.count == 3 for figure in result.figures)
 
 
 def test_each_attribute_counts_apart_and_the_triple_together() -> None:
     readings = [
-        Seen(),
-        replace(Seen(), color="blue"),
-        replace(Seen(), shape="square"),
-        Seen(sound=None),
+        RIGHT,
+        replace(RIGHT, color="blue"),
+        replace(RIGHT, shape="square"),
+        replace(RIGHT, sound=None),
     ]
-    result = adherence([Seen()] * 4, readings)
+    pairs = [(EVENT, reading) for reading in readings]
+    result = adherence("a", "A", pairs, wanted=WANTED)
     values = {figure.name: figure.value for figure in result.figures}
     assert (values["color"], values["shape"], values["sound"], values["size"]) == (75, 75, 75, 100)
     assert values["color, shape, motion"] == 50
     assert values["all"] == 25
     assert not result.is_met
+    kept = {figure.name: figure.value for figure in kept_figures(pairs, wanted=90.0)}
+    assert (kept["object (color, shape, size)"], kept["background"], kept["color"]) == (50, 100, 75)
 
 
 def test_held_out_asks_for_the_triple_only() -> None:
-    readings = [Seen()] * 4 + [replace(Seen(), shape="square", sound=None)]
-    result = adherence_held_out([Seen()] * 5, readings)
+    readings = [RIGHT] * 4 + [replace(RIGHT, shape="square", sound=None)]
+    pairs = [(EVENT, reading) for reading in readings]
+    result = adherence("a", "A", pairs, wanted=WANTED_HELD_OUT)
     assert result.is_met
     assert [figure.name for figure in result.figures if figure.wanted] == ["color, shape, motion"]
-
-
-def test_confusions_name_what_was_taken_for_what() -> None:
-    readings = [replace(Seen(), color="blue")] * 2 + [replace(Seen(), color="cyan"), Seen()]
-    found = confusions([Seen()] * 4, readings, attribute="color")
-    assert list(found.items()) == [(("red", "blue"), 2), (("red", "cyan"), 1)]
-
-
-@pytest.mark.parametrize(("num_events", "num_readings"), [(0, 0), (2, 1)])
-def test_unpaired_readings_are_refused(num_events: int, num_readings: int) -> None:
-    with pytest.raises(ValueError, match="one reading for each event"):
-        adherence([Seen()] * num_events, [Seen()] * num_readings)

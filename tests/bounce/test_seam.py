@@ -3,8 +3,11 @@ import math
 import pytest
 import torch
 
-from mmdiff.bounce.seam import click_ratio, jump_ratio, ratio_figures
-from mmdiff.evaluation.consistency import centroid_range
+from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.draw import draw
+from mmdiff.bounce.seam import click_ratio, jump_figures, jump_ratio
+from mmdiff.media.clip import Clip
+from mmdiff.values.shapes import ClipShape
 
 RATE = 16_000
 
@@ -54,19 +57,20 @@ def test_silence_and_a_faint_hiss_do_not_click() -> None:
 @pytest.mark.parametrize("seam", [1, RATE - 1])
 def test_seams_at_the_ends(seam: int) -> None:
     assert click_ratio(tone(), seam=seam, sample_rate=RATE) < 1.6
-    for wrong in (0, RATE):
-        with pytest.raises(ValueError, match=f"seam is {wrong}; in 16000 samples"):
-            click_ratio(tone(), seam=wrong, sample_rate=RATE)
 
 
-def test_figures_of_ratios_and_of_the_true_ones() -> None:
-    rows = ratio_figures("jump", [1.0, 1.0, 4.0], wanted=1.5, others=[1.0, 2.0])
-    assert [row.value for row in rows] == pytest.approx([1.0, 3.4, 200 / 3, 50])
+def test_clips_that_jump_are_counted_beside_true_ones() -> None:
+    event = Bounce("small", "red", "circle", "black", "bouncing up and down", "slowly", "no sound")
+    true = draw(event, ClipShape())
+    torn = Clip(frames=torch.cat([true.frames[:8], true.frames[14:]]), fps=16)
+    rows = jump_figures("jump", [true, true, torn], [true], seams=[8])
+    assert [row.name for row in rows] == [
+        "jump, median",
+        "jump, 90th percentile",
+        "jump <= 1.5",
+        "jump <= 1.5, true clips",
+    ]
+    assert [row.value for row in rows[2:]] == pytest.approx([200 / 3, 100])
+    assert rows[1].value > 1.5
     assert rows[0].is_met
-    assert not ratio_figures("jump", [2.0], wanted=1.5)[0].is_met
-
-
-def test_the_range_of_a_path_is_its_diagonal() -> None:
-    x, y = torch.tensor([0.0, 3.0, 1.0]), torch.tensor([2.0, 2.0, 6.0])
-    assert centroid_range(x, y) == pytest.approx(5)
-    assert centroid_range(x * 0, y * 0) == 0
+    assert not jump_figures("jump", [torn], seams=[8])[0].is_met

@@ -4,8 +4,8 @@ import torch
 
 from mmdiff.bounce.dataset import BounceDataset
 from mmdiff.bounce.judge import judge
-from mmdiff.bounce.meeting import met
 from mmdiff.evaluation.events import audio_onsets, motion_events
+from mmdiff.evaluation.sync import recall
 from mmdiff.media.clip import Clip
 
 RATE = 16_000
@@ -20,10 +20,10 @@ def test_the_events_of_the_world_are_found_and_no_others() -> None:
     impacts = [reading.impacts for reading in readings]
     onsets = [reading.onsets for reading in readings]
     assert sum(map(len, impacts)) >= 20 and sum(map(len, onsets)) >= 15
-    assert met("recall", impacts, seen).value == met("precision", seen, impacts).value == 100
+    assert recall("recall", impacts, seen).value == recall("precision", seen, impacts).value == 100
     near = {"within_seconds": 0.01}
-    assert met("recall", onsets, heard, **near).value == 100
-    assert met("precision", heard, onsets, **near).value == 100
+    assert recall("recall", onsets, heard, **near).value == 100
+    assert recall("precision", heard, onsets, **near).value == 100
 
 
 def test_what_goes_on_evenly_has_no_events() -> None:

@@ -1,24 +1,15 @@
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
 
 from mmdiff.evaluation.reconstruction import (
-    audio_reconstruction,
     flicker,
     flicker_ratio,
-    level_dbfs,
     psnr,
     still_flicker,
     video_reconstruction,
 )
-
-
-@dataclass(frozen=True)
-class Heard:
-    onsets: tuple[float, ...]
-    pitch: float | None
 
 
 def gray(value: int, num_frames: int = 6) -> torch.Tensor:
@@ -50,37 +41,3 @@ def test_video_reconstruction_reports_the_worst_clip_and_the_mean_error() -> Non
     assert result.value("PSNR") == pytest.approx(10 * math.log10(255**2 / 2.5), abs=1e-4)
     assert result.value("flicker over original's") == 1
     assert result.is_met
-
-
-def test_audio_reconstruction_is_exact_for_equal_sounds() -> None:
-    sounds = [Heard((0.3, 0.9), 660.0), Heard((0.5,), 330.0)]
-    result = audio_reconstruction(sounds, sounds, silences=[torch.zeros(1, 100)])
-    assert result.value("onset error, median") == 0
-    assert result.value("pitch within 1 %") == 100
-    assert result.value("loudest silence") == -math.inf
-    assert result.is_met
-
-
-def test_audio_reconstruction_finds_late_onsets_bent_pitch_and_hiss() -> None:
-    before, after = [Heard((0.3,), 660.0)], [Heard((0.32,), 680.0)]
-    result = audio_reconstruction(before, after, silences=[torch.full((1, 50), 0.01)])
-    assert result.value("onset error, median") == pytest.approx(20)
-    assert result.value("pitch error, median") == pytest.approx(100 * 20 / 660)
-    assert result.value("loudest silence") == pytest.approx(-40)
-    assert [figure.is_met for figure in result.figures if figure.wanted] == [False, False, False]
-
-
-def test_lost_sounds_are_infinitely_wrong() -> None:
-    result = audio_reconstruction([Heard((0.3,), 660.0)], [Heard((), None)])
-    assert result.value("onset error, median") == math.inf
-    assert not result.is_met
-
-
-def test_levels_and_bad_pairs() -> None:
-    assert level_dbfs(torch.ones(1, 10)) == 0
-    with pytest.raises(ValueError, match="equal size"):
-        psnr(gray(1), gray(1, num_frames=5))
-    with pytest.raises(ValueError, match="each original needs one"):
-        video_reconstruction([], [])
-    with pytest.raises(ValueError, match="3 or more"):
-        flicker(gray(1, num_frames=2))

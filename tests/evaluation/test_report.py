@@ -3,7 +3,6 @@ import math
 from io import StringIO
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from mmdiff.evaluation.report import Report
@@ -18,18 +17,6 @@ RESULT = Result(
         Figure("unknown", math.nan, "%", 90.0),
     ),
 )
-
-
-def test_bounds_hold_in_their_direction() -> None:
-    assert [figure.is_met for figure in RESULT.figures] == [True, None, False]
-    assert Figure("share", 95.0, "%", 95.0).is_met
-    assert not Figure("share", 94.9, "%", 95.0).is_met
-    assert not RESULT.is_met
-
-
-def test_an_unknown_figure_names_those_there_are() -> None:
-    with pytest.raises(ValueError, match="it has median, worst, unknown"):
-        RESULT.value("mean")
 
 
 def test_saved_files_hold_every_figure(tmp_path: Path) -> None:

@@ -1,41 +1,33 @@
 import math
-from dataclasses import dataclass
 
 import pytest
 
-from mmdiff.evaluation.sync import distances, quantile, sync
-
-
-@dataclass(frozen=True)
-class Heard:
-    impacts: tuple[float, ...] = ()
-    onsets: tuple[float, ...] = ()
+from mmdiff.evaluation.result import percent_figure
+from mmdiff.evaluation.sync import clip_precision, distances, recall, sync
 
 
 def test_a_shift_of_the_sound_is_the_median() -> None:
     impacts = (0.3, 0.9, 1.6)
-    result = sync([Heard(impacts, tuple(moment + 0.02 for moment in impacts))])
+    result = sync([impacts], [tuple(seconds + 0.02 for seconds in impacts)], has_sound=[True])
     assert result.value("median") == pytest.approx(20)
     assert result.value("90th percentile") == pytest.approx(20)
     assert result.is_met
 
 
 def test_an_impact_without_sound_is_infinitely_far() -> None:
-    readings = [Heard((0.5,), (0.5,)), Heard((0.4, 0.8), ())]
-    assert sync(readings).value("median") == 0
-    asked = sync(readings, has_sound=[True, True])
-    assert asked.value("90th percentile") == math.inf
-    assert not asked.is_met
+    result = sync([(0.5,), (0.4, 0.8)], [(0.5,), ()], has_sound=[True, True])
+    assert result.value("90th percentile") == math.inf
+    assert not result.is_met
 
 
 def test_clips_that_were_asked_to_be_silent_do_not_count() -> None:
-    result = sync([Heard((0.5,), (0.5,)), Heard((0.4,), (1.4,))], has_sound=[True, False])
+    result = sync([(0.5,), (0.4,)], [(0.5,), (1.4,)], has_sound=[True, False])
     assert result.value("clips") == 1
     assert result.value("90th percentile") == 0
 
 
 def test_nothing_measured_is_not_met() -> None:
-    result = sync([])
+    result = sync([], [], has_sound=[])
     assert math.isnan(result.value("median"))
     assert not result.is_met
 
@@ -45,13 +37,33 @@ def test_distances_are_to_the_nearest() -> None:
     assert distances([1.0], []) == [math.inf]
 
 
-def test_quantiles_interpolate_and_keep_infinity() -> None:
-    assert quantile([3.0, 1.0, 2.0], 0.5) == 2
-    assert quantile([0.0, 1.0], 0.9) == pytest.approx(0.9)
-    assert quantile([0.0, 1.0, math.inf], 0.5) == 1
-    assert quantile([0.0, math.inf], 0.9) == math.inf
+def test_equal_events_are_all_found_and_all_right() -> None:
+    events = [(0.3, 0.9), (), (1.2,)]
+    assert recall("a", events, events).value == 100
+    assert clip_precision("a", events, events).value == 100
 
 
-def test_one_answer_each() -> None:
-    with pytest.raises(ValueError, match="one each"):
-        sync([Heard()], has_sound=[True, False])
+def test_recall_counts_events_and_precision_clips() -> None:
+    true, found = [(0.3, 0.9), (0.5,)], [(0.36, 1.5), (0.5,)]
+    recalled = recall("a", true, found, wanted=60.0)
+    assert recalled.value == pytest.approx(200 / 3)
+    assert recalled.count == 3
+    assert recalled.is_met
+    assert clip_precision("a", found, true).value == 50
+
+
+def test_the_bound_is_a_bound() -> None:
+    assert recall("a", [(0.5,)], [(0.5615,)]).value == 100
+    assert recall("a", [(0.5,)], [(0.563,)]).value == 0
+    assert recall("a", [(0.5,)], [(0.563,)], within_seconds=0.1).value == 100
+
+
+def test_silence_finds_nothing_and_is_precise() -> None:
+    assert recall("a", [(0.5,)], [()]).value == 0
+    assert clip_precision("a", [()], [(0.5,)]).value == 100
+    assert clip_precision("a", [(0.5,)], [()]).value == 0
+
+
+def test_nothing_asked_is_not_measured() -> None:
+    assert math.isnan(recall("a", [()], [(0.5,)]).value)
+    assert math.isnan(percent_figure("a", []).value)

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmdiff.media.atomic import atomic_write
@@ -10,35 +9,21 @@ from mmdiff.media.clip import Clip
 from mmdiff.media.storyboard import save_storyboard
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """`gallery/` in a run folder: what was given, what was made of it, and the command for it."""
+def save_given(folder: Path, clip: Clip, name: str) -> Path:
+    """The media of a condition as a file in `folder`: an image, a sound, or a clip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = "wav" if clip.frames is None else "png" if clip.num_frames == 1 else "mp4"
+    path = folder / f"{name}.given.{suffix}"
+    clip.save(path)
+    return path
 
-    run_folder: Path
 
-    @property
-    def folder(self) -> Path:
-        return self.run_folder / "gallery"
-
-    def save_given(self, clip: Clip, name: str) -> Path:
-        """The media of a condition as a file: an image, a sound, or a clip."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if clip.frames is None:
-            suffix = "wav"
-        else:
-            suffix = "png" if clip.num_frames == 1 else "mp4"
-        path = self.folder / f"{name}.given.{suffix}"
-        clip.save(path)
-        return path
-
-    def add(self, name: str, clip: Clip, *, prompt: str, words: Sequence[str]) -> Path:
-        """Draw the storyboard of `clip`, and write its page."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{name}.storyboard.png"
-        save_storyboard(clip, path, caption=prompt)
-        command = shlex.join(["mmdiff", "generate", f"prompt={prompt}", *words])
-        page = path.with_name(f"{name}.md")
-        section = f"## {name}\n\n```\n{command}\n```\n\n![{name}]({path.name})\n"
-        with atomic_write(page) as temporary:
-            temporary.write_text(section, encoding="utf-8")
-        return path
+def save_page(folder: Path, clip: Clip, name: str, *, prompt: str, words: Sequence[str]) -> None:
+    """The storyboard of `clip`, and a page that shows it below its command."""
+    folder.mkdir(parents=True, exist_ok=True)
+    storyboard = folder / f"{name}.storyboard.png"
+    save_storyboard(clip, storyboard, caption=prompt)
+    command = shlex.join(["mmdiff", "generate", f"prompt={prompt}", *words])
+    page = f"## {name}\n\n```\n{command}\n```\n\n![{name}]({storyboard.name})\n"
+    with atomic_write(folder / f"{name}.md") as temporary:
+        temporary.write_text(page, encoding="utf-8")

@@ -1,35 +1,24 @@
 """Study: one part of an evaluation; and the stage on which every study makes its clips."""
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmdiff.bounce.studies.gallery import Gallery
-from mmdiff.bounce.studies.rebuilt import rebuilt_frames
-from mmdiff.bounce.studies.truth import Truth, draw_truths, frames_of
-from mmdiff.evaluation.evaluation import EvaluationRun
-from mmdiff.evaluation.result import Result
+from mmdiff.bounce.judge import judge
+from mmdiff.bounce.rebuilt import rebuilt_frames
+from mmdiff.bounce.studies.gallery import save_given, save_page
+from mmdiff.bounce.studies.truth import Ask, Made, Truth, draw_truths
+from mmdiff.evaluation.evaluation import Evaluation, EvaluationRun
+from mmdiff.evaluation.result import Figure, Result
 from mmdiff.media.clip import Clip
 from mmdiff.values.shapes import ClipShape
-
-if TYPE_CHECKING:
-    from mmdiff.conditioning.condition import Condition
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of the pipeline for one clip."""
-
-    prompt: str
-    conditions: "tuple[Condition, ...]" = ()
-
-
-Ask = Callable[[Truth], Asked]
+from mmdiff.values.usage_error import UsageError, nearest
 
 
 @dataclass(frozen=True)
@@ -59,69 +48,52 @@ class Stage:
 
     def rebuilt(self, truths: Sequence[Truth]) -> list[Tensor]:
         """The frames of true clips, through the video autoencoder and back: as good as it gets."""
-        run, frames = self.run, list[Tensor]()
-        for first in range(0, len(truths), run.batch_size):
-            batch = torch.stack([frames_of(t) for t in truths[first : first + run.batch_size]])
-            frames += list(rebuilt_frames(run.pipe, batch))
-            run.progress("autoencoder", len(frames), len(truths))
+        frames: list[Tensor] = []
+        for _, batch in self.run.batches("autoencoder", truths):
+            frames += rebuilt_frames(self.run.pipe, torch.stack([truth.frames for truth in batch]))
         return frames
 
-    def make(
+    def result(
         self,
         name: str,
+        title: str,
         truths: Sequence[Truth],
         ask: Ask,
-        *,
-        settings: Mapping[str, Any] | None = None,
-    ) -> list[Clip]:
-        """One clip a truth, in batches; clip i has the seed of the run plus i."""
-        run, clips = self.run, list[Clip]()
-        for first in range(0, len(truths), run.batch_size):
-            batch = truths[first : first + run.batch_size]
-            clips += self.make_batch(batch, ask, first=first, settings=settings)
-            run.progress(name, len(clips), len(truths))
-        return clips
+        measure: Callable[[Sequence[Made]], Iterable[Figure]],
+    ) -> Result:
+        """The figures of one clip a truth; clip i has the seed of the run plus i."""
+        return Result(name, title, tuple(measure(self.make(title, truths, ask))))
+
+    def make(self, label: str, truths: Sequence[Truth], ask: Ask, **settings: Any) -> list[Made]:
+        """One clip a truth, with these arguments of the pipeline."""
+        made: list[Made] = []
+        for first, batch in self.run.batches(label, truths):
+            made += read(batch, self.make_batch(batch, ask, first=first, **settings))
+        return made
 
     def make_batch(
-        self,
-        truths: Sequence[Truth],
-        ask: Ask,
-        *,
-        first: int = 0,
-        settings: Mapping[str, Any] | None = None,
+        self, truths: Sequence[Truth], ask: Ask, *, first: int = 0, **settings: Any
     ) -> list[Clip]:
         """The clips of one call; `first` is the row of the first of them in its table."""
         asked = [ask(truth) for truth in truths]
-        seeds = [self.run.seed + first + row for row in range(len(asked))]
-        arguments = dict(settings or {})
         if any(one.conditions for one in asked):
-            arguments["conditions"] = [list(one.conditions) for one in asked]
-        return self.run.make([one.prompt for one in asked], seeds, arguments)
+            settings["conditions"] = [list(one.conditions) for one in asked]
+        seeds = self.run.seeds(first, len(asked))
+        return self.run.make([one.prompt for one in asked], seeds, settings)
 
-    def show(
-        self,
-        name: str,
-        truth: Truth,
-        ask: Ask,
-        *,
-        given: Sequence[Clip],
-        words: Callable[[Sequence[Path]], Sequence[str]],
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        """A storyboard of one clip, made from `given` as it lies in files, with its command.
-
-        words: (those files) -> the conditions as words of the command line.
-        """
-        run, gallery = self.run, Gallery(self.run.folder)
-        paths = [
-            gallery.save_given(clip, name if len(given) == 1 else f"{name}.{index}")
-            for index, clip in enumerate(given)
-        ]
-        read = replace(truth, clip=_as_read(truth.clip, paths[0])) if len(given) == 1 else truth
-        clip = self.make_batch([read], ask, settings=settings)[0]
-        chosen = [] if run.checkpoint is None else [f"checkpoint={run.checkpoint}"]
-        command = [*words(paths), *chosen, f"seed={run.seed}"]
-        gallery.add(name, clip, prompt=ask(read).prompt, words=command)
+    def show(self, name: str, truth: Truth, ask: Ask) -> None:
+        """A page of the gallery: one clip, made of what is given as it lies in files."""
+        run, folder = self.run, self.run.folder / "gallery"
+        given = ask(truth).given
+        names = [name] if len(given) == 1 else [f"{name}.{index}" for index in range(len(given))]
+        paths = [save_given(folder, *one) for one in zip(given, names, strict=True)]
+        if len(paths) == 1:
+            truth = replace(truth, clip=_as_read(truth.clip, paths[0]))
+        asked = ask(truth)
+        words = [word.format(*paths) for word in asked.words]
+        words += [] if run.checkpoint is None else [f"checkpoint={run.checkpoint}"]
+        clip = self.make_batch([truth], ask)[0]
+        save_page(folder, clip, name, prompt=asked.prompt, words=[*words, f"seed={run.seed}"])
 
 
 class Study(ABC):
@@ -132,17 +104,61 @@ class Study(ABC):
         """One table after the other, as each is finished."""
 
 
+class Studies(Evaluation):
+    """The studies one after the other, on the same true clips.
+
+    num_clips: a row of a table.
+    only: names of the studies to run; None runs all.
+    """
+
+    def __init__(
+        self,
+        *,
+        studies: Mapping[str, Study],
+        num_clips: int = 200,
+        prompt_seed: int = 2024,
+        only: Sequence[str] | None = None,
+    ) -> None:
+        for name in only or ():
+            if name not in studies:
+                near = nearest(name, list(studies))
+                raise UsageError(
+                    f"evaluation.only names {name}; the studies are {', '.join(studies)}",
+                    key="evaluation.only",
+                    nearest=f"evaluation.only=[{near}]" if near else "",
+                )
+        if num_clips < 1:
+            raise UsageError(
+                f"evaluation.num_clips is {num_clips}; a row needs 1 clip or more",
+                key="evaluation.num_clips",
+                nearest="evaluation.num_clips=1",
+            )
+        chosen = studies if only is None else only
+        self.studies = {name: studies[name] for name in chosen}
+        self.num_clips, self.prompt_seed = num_clips, prompt_seed
+
+    def results(self, run: EvaluationRun) -> Iterator[Result]:
+        """Every table of every study, each with how long it took."""
+        stage = Stage(run, num_clips=self.num_clips, prompt_seed=self.prompt_seed)
+        for study in self.studies.values():
+            began = time.perf_counter()
+            for result in study.results(stage):
+                took = Figure("time", (time.perf_counter() - began) / 60, "minutes")
+                yield replace(result, figures=(*result.figures, took))
+                began = time.perf_counter()
+
+
+def read(truths: Sequence[Truth], clips: Sequence[Clip]) -> list[Made]:
+    """The clips as the judge reads them."""
+    pairs = zip(truths, clips, strict=True)
+    return [Made(truth, clip, judge(clip)) for truth, clip in pairs]
+
+
 def _as_read(clip: Clip, path: Path) -> Clip:
-    """`clip` with the halves that a sound or a video file holds as they come out of it."""
+    """`clip` with the modalities that a sound or video file holds as they come out of it."""
     if path.suffix == ".png":
         return clip  # nothing is lost in it
-    read = Clip.load(path)
-    frames = clip.frames if read.frames is None else read.frames
-    if read.waveform is None:
-        return replace(clip, frames=frames)
-    return replace(clip, frames=frames, waveform=read.waveform[:, : clip.num_samples])
-
-
-def mean(values: Sequence[float]) -> float:
-    """NaN of nothing."""
-    return sum(values) / len(values) if values else float("nan")
+    found = Clip.load(path)
+    frames = clip.frames if found.frames is None else found.frames
+    waveform = clip.waveform if found.waveform is None else found.waveform[:, : clip.num_samples]
+    return replace(clip, frames=frames, waveform=waveform)

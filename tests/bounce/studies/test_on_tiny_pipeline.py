@@ -59,11 +59,3 @@ def test_the_quick_one_is_the_long_one_with_fewer_clips(name):
     if "studies" in long:
         assert quick["studies"].keys() == long["studies"].keys()
         assert quick["num_clips"] < long["num_clips"]
-
-
-def test_studies_that_do_not_exist_are_told():
-    from mmdiff.values.usage_error import UsageError
-
-    words = ["evaluation=tasks", "evaluation.only=[first_fram]"]
-    with pytest.raises(UsageError, match=r"evaluation\.only names first_fram; the studies are"):
-        checked_call(verb.evaluate, resolved(composed("evaluate", words), "evaluate"))
