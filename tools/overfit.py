@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder, to_frames, to_unit_range
-from mmdiff.data.files.clip_spec import ClipSpec
-from mmdiff.data.files.listed_clips import ListedClips
-from mmdiff.data.sources.clip_folder import ClipFolder
+from mmdiff.data.clip_spec import ClipSpec
+from mmdiff.data.listed_clips import ListedClips
+from mmdiff.data.sources.folder import ClipFolder
 from mmdiff.evaluation.reconstruction import psnr
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from mmdiff.values.sample import Sample

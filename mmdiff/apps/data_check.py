@@ -52,12 +52,11 @@ def data_check(
     Raises UsageError for data that are not files.
     """
     from mmdiff.apps.data_check_screen import show_report
-    from mmdiff.data.checking.check_workers import check_all
-    from mmdiff.data.checking.cut_caption import with_cut_caption
-    from mmdiff.data.checking.data_estimate import estimated
-    from mmdiff.data.checking.report import ClipReport, DataReport
-    from mmdiff.data.checking.report_picture import save_picture
-    from mmdiff.data.files.file_clips import FileClips
+    from mmdiff.data.check.check_clips import check_clips, with_cut_caption
+    from mmdiff.data.check.estimate import estimated
+    from mmdiff.data.check.report import ClipReport, DataReport
+    from mmdiff.data.check.report_picture import save_picture
+    from mmdiff.data.file_clips import FileClips
     from mmdiff.text.pretrained import saved_tokenizer, text_folders
 
     if num_workers < 0:
@@ -78,7 +77,7 @@ def data_check(
     rows: dict[int, ClipReport] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("checking clips", total=len(clips))
-        for index, row in check_all(clips, num_workers=num_workers):
+        for index, row in check_clips(clips, num_workers=num_workers):
             if tokenizer is not None and index < len(clips.entries):
                 row = with_cut_caption(row, clips.entries[index].caption, tokenizer)
             rows[index] = row

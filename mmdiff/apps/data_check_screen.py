@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmdiff.data.checking.data_estimate import DataEstimate
-from mmdiff.data.checking.loudness import FLOOR
-from mmdiff.data.checking.report import ClipReport, DataReport, kind_of
+from mmdiff.data.check.estimate import DataEstimate
+from mmdiff.data.check.loudness import FLOOR
+from mmdiff.data.check.report import ClipReport, DataReport, type_of
 from mmdiff.values.usage_error import shortened
 
 STYLES = {"kept": "green", "adapted": "blue", "dropped": "red"}
@@ -91,7 +91,7 @@ def _what(row: ClipReport) -> str:
     if row.reason is not None:
         return str(row.reason)
     return ", ".join(
-        phrase if phrase[0].isdigit() else kind_of(phrase) for phrase in row.adaptations
+        phrase if phrase[0].isdigit() else type_of(phrase) for phrase in row.adaptations
     )
 
 
@@ -113,7 +113,7 @@ def _reasons(report: DataReport) -> Table:
     table.add_column("reason", no_wrap=True)
     table.add_column("cure, and one of them")
     for reason in report.reasons():
-        text = Text(reason.cure)
+        text = Text(reason.reason.hint)
         text.append(f"\n{shortened(reason.example, 200)}", style="dim")
         table.add_row(str(reason.count), Text(str(reason.reason)), text)
     return table

@@ -13,9 +13,9 @@ from mmdiff.apps.encode import check_clip_rates
 from mmdiff.autoencoders.mel import LogMel
 from mmdiff.bounce.rebuilt import rebuilt_frames, rebuilt_waveforms
 from mmdiff.data.batch import ClipBatch
-from mmdiff.data.checking.loudness import loudness_of
+from mmdiff.data.check.loudness import loudness_of
 from mmdiff.data.clip_encoder import ClipEncoder
-from mmdiff.data.files.file_clips import FileClips
+from mmdiff.data.file_clips import FileClips
 from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.diffusion.noise_schedule import named_noise_schedule
 from mmdiff.diffusion.objective import DiffusionObjective

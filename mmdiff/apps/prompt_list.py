@@ -59,11 +59,12 @@ def read_prompts(prompt: str | None, prompts: str | None) -> list[str]:
 
 
 def _read_table(path: Path, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    from mmdiff.data.sources.table_formats import read_columns, read_rows
+    from mmdiff.data.sources.table import read_table
     from mmdiff.media.rejection import Rejection
 
     _check_file(path)
-    found = read_columns(path)
+    table = read_table(path)
+    found = table.columns
     unknown = next((name for name in found if name not in columns or found.count(name) > 1), None)
     if unknown is not None or "prompt" not in found:
         problem = f"has a column {unknown!r}" if unknown is not None else "has no column 'prompt'"
@@ -73,7 +74,7 @@ def _read_table(path: Path, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
             nearest=near,
         )
     rows: list[dict[str, Any]] = []
-    for row in read_rows(path, found):
+    for row in table.rows:
         if isinstance(row, Rejection):
             raise UsageError(f"prompts={path}: {row.message}")
         cells = {name: value for name, value in row.cells.items() if value not in (None, "")}

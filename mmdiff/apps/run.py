@@ -32,7 +32,7 @@ _ERRORS_OF_MODULES = {
     "mmdiff.loading.finite": "NonFiniteOutput",
     "mmdiff.training.finite": "NonFinite",
     "mmdiff.distributed.ranks": "RanksDisagree",
-    "mmdiff.data.files.file_clips": "ReadingFailed",
+    "mmdiff.data.worker_status": "ReadingFailed",
     "lightning.fabric.utilities.exceptions": "MisconfigurationException",
 }
 

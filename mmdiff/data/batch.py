@@ -17,13 +17,13 @@ from mmdiff.values.sample import Sample
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """Clips in media space; a half that they do not have is None for all of them.
+    """Clips in media space; a modality that they do not have is None for all of them.
 
     frames      b frames height width 3, uint8, or None
     waveform    b samples, float32 in [-1, 1], or None
     captions    one per clip
     sample_ids  the number of each sample in the endless order, which keys its noise
-    frame_rate, sample_rate   of all clips, where the dataset tells
+    frame_rate, sample_rate   of all clips, where the dataset knows
     """
 
     frames: Tensor | None
@@ -40,37 +40,26 @@ class ClipBatch:
         self, *, frame_rate: Fraction | None = None, sample_rate: int | None = None
     ) -> None:
         """Raise ValueError unless the clips have these rates; None is not asked, and what a dataset
-        does not tell is not known."""
-        wanted = {"frame_rate": frame_rate, "sample_rate": sample_rate}
-        halves = {"frame_rate": self.frames, "sample_rate": self.waveform}
-        for name, rate in wanted.items():
-            found = getattr(self, name)
-            if halves[name] is None or None in (rate, found) or rate == found:
-                continue
-            raise ValueError(
-                f"these clips have {name} {found}, and what is trained on them takes {rate}: set "
-                f"data.spec.{name}={rate}, or train it at {found}"
-            )
+        does not say is not known."""
+        for name, there, found, wanted in (
+            ("frame_rate", self.frames, self.frame_rate, frame_rate),
+            ("sample_rate", self.waveform, self.sample_rate, sample_rate),
+        ):
+            if there is not None and None not in (found, wanted) and found != wanted:
+                raise ValueError(
+                    f"these clips have {name} {found}, and what is trained on them takes {wanted}: "
+                    f"set data.spec.{name}={wanted}, or train it at {found}"
+                )
 
     @property
     def picture(self) -> Tensor:
         """The frames; ValueError where the clips have none."""
-        if self.frames is None:
-            raise ValueError(
-                "these clips have no picture, and what is trained on them needs one: leave such "
-                "clips out, with data.spec.picture=required where the data are files"
-            )
-        return self.frames
+        return _there(self.frames, "picture")
 
     @property
     def sound(self) -> Tensor:
         """The waveform; ValueError where the clips have none."""
-        if self.waveform is None:
-            raise ValueError(
-                "these clips have no sound, and what is trained on them needs it: leave such clips "
-                "out, with data.spec.sound=required where the data are files"
-            )
-        return self.waveform
+        return _there(self.waveform, "sound")
 
     def to(self, *args: Any, **kwargs: Any) -> ClipBatch:
         """Like `Tensor.to`, on frames and waveform."""
@@ -82,17 +71,20 @@ class ClipBatch:
 
     @classmethod
     def collate(cls, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
-        """Stack numbered samples; ValueError unless all have the same halves and shapes."""
-        numbers, samples = [number for number, _ in items], [sample for _, sample in items]
-        frames = _all_or_none([sample.frames for sample in samples], samples, "frames")
-        waveforms = _all_or_none([sample.waveform for sample in samples], samples, "waveform")
+        """Stack numbered samples; ValueError unless all have the same modalities and shapes."""
+        samples = [sample for _, sample in items]
+        for name in ("frames", "waveform", "frame_rate", "sample_rate"):
+            _check_same(samples, name)
+        first = samples[0]
+        frames = [one.frames for one in samples if one.frames is not None]
+        waveforms = [one.waveform for one in samples if one.waveform is not None]
         return cls(
-            frames=None if frames is None else torch.stack(frames),
-            waveform=None if waveforms is None else torch.cat(waveforms),
-            captions=tuple(sample.caption for sample in samples),
-            sample_ids=tuple(numbers),
-            frame_rate=_one_rate(samples, "frame_rate"),
-            sample_rate=_one_rate(samples, "sample_rate"),
+            frames=torch.stack(frames) if frames else None,
+            waveform=torch.cat(waveforms) if waveforms else None,
+            captions=tuple(one.caption for one in samples),
+            sample_ids=tuple(number for number, _ in items),
+            frame_rate=first.frame_rate,
+            sample_rate=first.sample_rate,
         )
 
 
@@ -117,32 +109,21 @@ class LatentBatch:
         return replace(self, latents=self.latents.to(*args, **kwargs), context=context)
 
 
-def _one_rate(samples: list[Sample], name: str) -> Any:
-    rates = {getattr(sample, name) for sample in samples}
-    if len(rates) > 1:
+def _there(part: Tensor | None, name: str) -> Tensor:
+    if part is None:
         raise ValueError(
-            f"a batch takes clips of one {name}, and these have "
-            f"{' and '.join(sorted(map(str, rates)))}; give them one spec"
+            f"these clips have no {name}, and what is trained on them needs it: leave such clips "
+            f"out, with data.spec.{name}=required where the data are files"
         )
-    return next(iter(rates), None)
+    return part
 
 
-def _all_or_none(
-    halves: list[Tensor | None], samples: list[Sample], name: str
-) -> list[Tensor] | None:
-    there = [half for half in halves if half is not None]
-    shapes = {half if half is None else tuple(half.shape) for half in halves}
-    if len(shapes) > 1:
-        unlike = next(s.key for s, h in zip(samples, halves, strict=True) if not _like(h, halves))
-        raise ValueError(
-            f"a batch takes clips that are alike, and {unlike!r} has other {name} than "
-            f"{samples[0].key!r}: {sorted(map(str, shapes))}; encode them, or give them one spec"
-        )
-    return there or None
-
-
-def _like(half: Tensor | None, halves: list[Tensor | None]) -> bool:
-    first = halves[0]
-    if half is None or first is None:
-        return half is first
-    return half.shape == first.shape
+def _check_same(samples: Sequence[Sample], name: str) -> None:
+    found = [getattr(one, name) for one in samples]
+    values = [tuple(one.shape) if isinstance(one, Tensor) else one for one in found]
+    for sample, value in zip(samples, values, strict=True):
+        if value != values[0]:
+            raise ValueError(
+                f"a batch takes clips of one shape and rate, and {name} of {sample.key!r} is "
+                f"{value}, of {samples[0].key!r} {values[0]}; encode them, or give them one spec"
+            )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +17,13 @@ from mmdiff.values.shapes import LatentGrid
 
 _log = logging.getLogger(__name__)
 FRAMES_PER_CHUNK = 32
-OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
 class ClipEncoder(nn.Module):
     """Clips of a batch to latents of unit variance, the means of the posteriors, in fp32.
 
-    Long clips pass through the picture's autoencoder in a stream. A batch that does not fit into
-    memory is cut in half, and again, down to single clips; the log tells it.
+    Long clips pass through the video autoencoder in a stream. A batch that does not fit into
+    memory is cut in half, and again, down to single clips; the log says so.
     """
 
     def __init__(
@@ -38,44 +38,38 @@ class ClipEncoder(nn.Module):
         cls, vae: str, audio_vae: str, mel: nn.Module, grid: LatentGrid | None = None
     ) -> "ClipEncoder":
         """Of the autoencoders in these folders, ready to encode."""
-        encoder = cls(
+        autoencoders = (
             saved_component(VideoAutoencoder, vae),
             saved_component(AudioAutoencoder, audio_vae),
-            mel,
-            grid or LatentGrid(),
         )
-        return encoder.eval()
+        return cls(*autoencoders, mel, grid or LatentGrid()).eval()
 
     @torch.no_grad()
     def forward(self, batch: ClipBatch) -> ClipLatents:
-        """Raises ValueError for sound that lasts longer than its picture's slices, and for clips of
+        """Raises ValueError for sound that lasts longer than its picture's groups, and for clips of
         other rates than the grid's."""
         batch.check_rates(frame_rate=self.grid.frame_rate, sample_rate=self.grid.sample_rate)
-        waveform, frames = batch.waveform, batch.frames
-        return ClipLatents(
-            None if frames is None else _in_parts(self._video, frames),
-            None if waveform is None else _in_parts(self._audio, self._whole_slices(batch)),
-        )
+        video = audio = None
+        if batch.frames is not None:
+            is_long = batch.frames.shape[1] > 2 * FRAMES_PER_CHUNK
+            chunk = FRAMES_PER_CHUNK if is_long else None
+            video = _in_parts(
+                partial(video_latents, self.vae, frames_per_chunk=chunk), batch.frames
+            )
+        if batch.waveform is not None:
+            encode = partial(audio_latents, self.audio_vae, self.mel)
+            audio = _in_parts(encode, self._whole_groups(batch))
+        return ClipLatents(video, audio)
 
-    def _video(self, frames: Tensor) -> Tensor:
-        is_long = frames.shape[1] > 2 * FRAMES_PER_CHUNK
-        return video_latents(
-            self.vae, frames, frames_per_chunk=FRAMES_PER_CHUNK if is_long else None
-        )
-
-    def _audio(self, waveform: Tensor) -> Tensor:
-        return audio_latents(self.audio_vae, self.mel, waveform)
-
-    def _whole_slices(self, batch: ClipBatch) -> Tensor:
-        grid, samples = self.grid, batch.sound.shape[-1]
-        num_samples = (
-            grid.num_samples_with_preroll(batch.frames.shape[1])
-            if batch.frames is not None
-            else _round_up(samples + grid.preroll_samples, grid.samples_per_slice)
-        )
-        return with_preroll(
-            batch.sound, preroll_samples=grid.preroll_samples, num_samples=num_samples
-        )
+    def _whole_groups(self, batch: ClipBatch) -> Tensor:
+        """The waveform with its pre-roll, as long as the groups of its tokens last."""
+        grid, preroll = self.grid, self.grid.preroll_samples
+        if batch.frames is not None:
+            num_samples = grid.num_samples_with_preroll(batch.frames.shape[1])
+        else:
+            num_groups = -(-(batch.sound.shape[-1] + preroll) // grid.samples_per_slice)
+            num_samples = num_groups * grid.samples_per_slice
+        return with_preroll(batch.sound, preroll_samples=preroll, num_samples=num_samples)
 
 
 def check_rates(mel: nn.Module, grid: LatentGrid) -> None:
@@ -93,7 +87,7 @@ def _in_parts(encode: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     """`encode` on all rows at once, or on halves of them where that does not fit into memory."""
     try:
         return encode(rows)
-    except OUT_OF_MEMORY:
+    except (torch.OutOfMemoryError, MemoryError):
         if len(rows) == 1:
             raise
     if torch.cuda.is_available():
@@ -101,7 +95,3 @@ def _in_parts(encode: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     half = len(rows) // 2
     _log.warning("%d clips at once do not fit into memory; trying %d", len(rows), half)
     return torch.cat([_in_parts(encode, rows[:half]), _in_parts(encode, rows[half:])])
-
-
-def _round_up(number: int, unit: int) -> int:
-    return -(-number // unit) * unit

@@ -17,8 +17,8 @@ class ClipDataset(Protocol):
 
 
 class CheckedClips(Protocol):
-    """A dataset that can be encoded: it names what it holds, and tells what is bad instead of
-    raising."""
+    """A dataset that can be encoded: it names what it holds, and gives a rejection for what is
+    bad."""
 
     def __len__(self) -> int: ...
 
@@ -34,28 +34,24 @@ class NumberedClips:
     """
 
     def __init__(self, dataset: ClipDataset, indices: Sequence[int] | None = None) -> None:
-        self.dataset, self.indices = dataset, indices
+        self.dataset = dataset
+        self.indices = range(len(dataset)) if indices is None else indices
 
     def __len__(self) -> int:
-        return len(self.dataset if self.indices is None else self.indices)
+        return len(self.indices)
 
     def __getitem__(self, number: int) -> tuple[int, Sample]:
-        return number, self.dataset[self.item(number)]
-
-    def item(self, number: int) -> int:
-        """Which item of the dataset a sample is."""
-        index = number % len(self)
-        return index if self.indices is None else self.indices[index]
+        return number, self.dataset[self.indices[number % len(self)]]
 
     def keys(self) -> Sequence[str]:
-        return [str(index) for index in range(len(self.dataset))]
+        return [str(index) for index in self.indices]
 
     def subset(self, indices: Sequence[int], *, is_held_out: bool) -> "NumberedClips":
-        return NumberedClips(self.dataset, indices)
+        return NumberedClips(self.dataset, [self.indices[index] for index in indices])
 
     def name_of(self, number: int) -> str:
         """Which clip a sample is, for messages."""
-        return f"clip {self.item(number)} of {type(self.dataset).__name__}"
+        return f"clip {self.indices[number % len(self)]} of {type(self.dataset).__name__}"
 
     def collate(self, items: Sequence[tuple[int, Sample]]) -> ClipBatch:
         return ClipBatch.collate(items)

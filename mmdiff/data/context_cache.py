@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from mmdiff.data.checksummed_json import StaleCache, digest_of, read_checksummed, write_checksummed
 from mmdiff.data.latent_cache import component_digest, precision_of
-from mmdiff.data.sealed_json import StaleCache, digest_of, read_sealed, write_sealed
 from mmdiff.loading.digest import sha256_of
 from mmdiff.media.atomic import atomic_write
 from mmdiff.text.encoder import encode_prompts
@@ -50,7 +50,7 @@ class ContextCache:
             )
         if not self.path.is_file() or sha256_of(self.path) != facts["sha256"]:
             raise StaleCache(f"{self.path} is damaged; delete it and run `mmdiff encode` again")
-        self.places: dict[str, list[int]] = facts["captions"]
+        self.spans: dict[str, list[int]] = facts["captions"]
 
     def __getitem__(self, caption: str) -> torch.Tensor:
         """l d, of one caption; StaleCache if it was never encoded."""
@@ -66,14 +66,14 @@ class ContextCache:
     def _read(self, captions: Sequence[str]) -> list[torch.Tensor]:
         """The rows of several captions, with the file opened once."""
         for caption in captions:
-            if caption not in self.places:
+            if caption not in self.spans:
                 raise StaleCache(
                     f"the caption {caption[:80]!r} is not in {self.path.parent}; "
                     "run `mmdiff encode` again, or train without drawing captions anew"
                 )
         with safe_open(self.path, framework="pt") as file:
             tokens = file.get_slice("tokens")
-            return [tokens[slice(*self.places[caption])] for caption in captions]
+            return [tokens[slice(*self.spans[caption])] for caption in captions]
 
 
 def fill_contexts(
@@ -96,7 +96,7 @@ def fill_contexts(
     known: dict[str, torch.Tensor] = {}
     if facts is not None and facts["encoder"] == encoder_digest:
         before = ContextCache(folder)
-        captions_before = list(before.places)
+        captions_before = list(before.spans)
         known = dict(zip(captions_before, before._read(captions_before), strict=True))
     missing = [caption for caption in wanted if caption not in known]
     if not missing:
@@ -109,7 +109,7 @@ def fill_contexts(
             context = encode_prompts(tokenizer, encoder, part)
         for caption, tokens, mask in zip(part, context.tokens, context.mask, strict=True):
             known[caption] = tokens[mask].to("cpu", precision_of(precision))
-    _write(folder, known, {"encoder": encoder_digest})
+    _write(folder, known, encoder_digest)
     _log.info("%d captions in %s, %d of them new", len(known), folder, len(missing))
 
 
@@ -124,19 +124,18 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     path = folder / "contexts.json"
     if not path.is_file():
         return None
-    return read_sealed(
-        path, schema=SCHEMA, cure=f"delete {path.name} and run `mmdiff encode` again"
-    )
+    hint = f"delete {path.name} and run `mmdiff encode` again"
+    return read_checksummed(path, schema=SCHEMA, hint=hint)
 
 
-def _write(folder: Path, known: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+def _write(folder: Path, known: dict[str, torch.Tensor], encoder_digest: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    places, first = {}, 0
+    spans, first = {}, 0
     for caption, tokens in known.items():
-        places[caption] = [first, first + len(tokens)]
+        spans[caption] = [first, first + len(tokens)]
         first += len(tokens)
     with atomic_write(folder / "contexts.safetensors") as path:
         save_file({"tokens": torch.cat(list(known.values()))}, path)
         sha256 = sha256_of(path)
-    document = {"schema": SCHEMA, **facts, "sha256": sha256, "captions": places}
-    write_sealed(folder / "contexts.json", document)
+    document = {"schema": SCHEMA, "encoder": encoder_digest, "sha256": sha256, "captions": spans}
+    write_checksummed(folder / "contexts.json", document)

@@ -2,46 +2,29 @@
 a validation loader over what is held out of it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from lightning.pytorch import LightningDataModule, Trainer
 
-from mmdiff.data.buckets import BucketOrder
-from mmdiff.data.held_out import HeldOutOrder, held_out, rest_of
-from mmdiff.data.loader import NumberedDataset, ResumableLoader, WatchedLoader
+from mmdiff.data.bucket_order import BucketOrder
+from mmdiff.data.held_out import HeldOutOrder, held_out
+from mmdiff.data.loader import NumberedDataset, ReportingLoader, ResumableLoader
 from mmdiff.data.order import EndlessOrder
 
 _log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class OrderedDataset(Protocol):
-    """A dataset that says itself in which order it is trained on."""
-
-    def order(
-        self, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
-    ) -> EndlessOrder | BucketOrder: ...
-
-
-@runtime_checkable
-class DividedDataset(Protocol):
-    """A dataset of which a part can be held out."""
-
-    def keys(self) -> Sequence[str]:
-        """The name of each clip."""
-
-    def subset(self, indices: Sequence[int], *, is_held_out: bool) -> Any:
-        """A dataset of these clips alone."""
 
 
 class DataModule(LightningDataModule):
     """Endless, resumable batches of `dataset`; and for validation, each clip once, what is held out
     of it, or another one.
 
+    dataset: samples by number. It may say its own `order(batch_size, seed=, rank=, world_size=)`,
+        its `buckets` and their `probabilities`; a part of it can be held out where it has `keys()`,
+        the names of its clips, and `subset(indices, is_held_out=)`.
     batch_size: global, the samples of one training step (of one accumulation step) over all ranks;
-        or one for each bucket by name, where the dataset has clips of several kinds.
+        or one for each bucket by name, where the dataset has clips of several types.
     probabilities: of the buckets, by name; None: those of the dataset, or by what they hold.
     val_fraction, val_clips: how much of the dataset is held out, as in `held_out`.
     val_dataset: what to validate on in place of a part of `dataset`.
@@ -82,15 +65,16 @@ class DataModule(LightningDataModule):
         """What is trained on, and what is validated on."""
         if self.val_fraction is None and self.val_clips is None:
             return self.dataset, self.val_dataset
-        if not isinstance(self.dataset, DividedDataset):
+        dataset: Any = self.dataset
+        if not hasattr(dataset, "subset"):
             raise ValueError(
-                f"{type(self.dataset).__name__} does not name its clips, so that none can be held "
+                f"{type(dataset).__name__} does not name its clips, so that none can be held "
                 "out; give val_dataset"
             )
-        keys = self.dataset.keys()
+        keys = dataset.keys()
         out = held_out(keys, fraction=self.val_fraction, clips=self.val_clips)
-        train = self.dataset.subset(rest_of(len(keys), out), is_held_out=False)
-        return train, self.dataset.subset(out, is_held_out=True)
+        rest = sorted(set(range(len(keys))) - set(out))
+        return dataset.subset(rest, is_held_out=False), dataset.subset(out, is_held_out=True)
 
     @property
     def train_set(self) -> NumberedDataset:
@@ -101,10 +85,10 @@ class DataModule(LightningDataModule):
         return self._parts[1]
 
     @property
-    def halves(self) -> set[str] | None:
-        """What the clips have between them, where the datasets can tell."""
-        known = [getattr(one, "halves", None) for one in self._parts]
-        return {half for halves in known for half in halves or ()} or None
+    def modalities(self) -> set[str] | None:
+        """What the clips have between them, where the datasets know."""
+        known = [getattr(one, "modalities", None) or () for one in self._parts]
+        return {name for names in known for name in names} or None
 
     def setup(self, stage: str) -> None:
         """Give what the trainer counts in epochs a meaning; take validation away where there is
@@ -120,29 +104,25 @@ class DataModule(LightningDataModule):
     @property
     def batches_per_pass(self) -> int:
         """Global batches in one pass over what is trained on."""
-        if isinstance(self.batch_size, int):
-            return max(1, len(self.train_set) // self.batch_size)
-        buckets = getattr(self.train_set, "buckets", {})
         sizes = self.batch_size
+        if isinstance(sizes, int):
+            return max(1, len(self.train_set) // sizes)
+        buckets = getattr(self.train_set, "buckets", {})
         return max(1, sum(len(buckets[name]) // sizes[name] for name in buckets if name in sizes))
 
     def train_dataloader(self) -> ResumableLoader:
         overfit = int(self.trainer.overfit_batches) if self.trainer else 0
-        return ResumableLoader(
-            self.train_set,
-            self.order(**self._place),
-            overfit_batches=overfit,
-            **self._reading,
-        )
+        order = self.order(**self._place)
+        return ResumableLoader(self.train_set, order, overfit_batches=overfit, **self._reading)
 
-    def val_dataloader(self) -> WatchedLoader | list[Any]:
+    def val_dataloader(self) -> ReportingLoader | list[Any]:
         if self.val_set is None:
             return []
         buckets = getattr(self.val_set, "buckets", None) or {"all": range(len(self.val_set))}
-        batch_size = self.batch_size
-        smallest = batch_size if isinstance(batch_size, int) else min(batch_size.values())
+        size = self.batch_size
+        smallest = size if isinstance(size, int) else min(size.values())
         order = HeldOutOrder(buckets, smallest, **self._place)
-        return WatchedLoader(self.val_set, order, **self._reading)
+        return ReportingLoader(self.val_set, order, **self._reading)
 
     @property
     def _place(self) -> dict[str, int]:
@@ -152,18 +132,16 @@ class DataModule(LightningDataModule):
 
     @property
     def _reading(self) -> dict[str, Any]:
-        return {
-            "num_workers": self.num_workers,
-            "timeout_seconds": self.timeout_seconds,
-            "pin_memory": self.pin_memory,
-        }
+        names = ("num_workers", "timeout_seconds", "pin_memory")
+        return {name: getattr(self, name) for name in names}
 
     def order(self, *, rank: int, world_size: int) -> EndlessOrder | BucketOrder:
         """The order of the samples; ValueError where the dataset is smaller than a batch."""
         place = {"seed": self.seed, "rank": rank, "world_size": world_size}
-        dataset = self.train_set
-        if isinstance(dataset, OrderedDataset) and isinstance(self.batch_size, int):
-            return dataset.order(self.batch_size, **place)
+        dataset: Any = self.train_set
+        if hasattr(dataset, "order") and isinstance(self.batch_size, int):
+            order: EndlessOrder | BucketOrder = dataset.order(self.batch_size, **place)
+            return order
         buckets = getattr(dataset, "buckets", {})
         probabilities = self.probabilities or getattr(dataset, "probabilities", None)
         if isinstance(self.batch_size, int) and probabilities is None and len(buckets) < 2:

@@ -3,30 +3,40 @@ stopped, by one process or several."""
 
 import logging
 import shutil
-import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from tqdm import tqdm
 
-from mmdiff.data.bad_clips import LACKING, are_too_many, too_many
+from mmdiff.data.bad_clips import are_too_many, too_many
 from mmdiff.data.batch import ClipBatch
+from mmdiff.data.checksummed_json import (
+    StaleCache,
+    digest_of,
+    read_checksummed,
+    write_checksummed,
+)
 from mmdiff.data.clip_encoder import ClipEncoder, check_rates
 from mmdiff.data.clips import CheckedClips
 from mmdiff.data.latent_cache import LatentCache, cache_spec, precision_of, settings_of
-from mmdiff.data.rejected_clips import RejectedClips
-from mmdiff.data.sealed_json import StaleCache
-from mmdiff.data.shard_writer import ShardWriter
-from mmdiff.data.watched_clips import WatchedClips, read_clips
-from mmdiff.media.rejection import Rejection
-from mmdiff.values.checks import check_fractions
+from mmdiff.data.loader import ReportingLoader
+from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.values.checks import check_fractions, check_sizes
+from mmdiff.values.latents import ClipLatents
+from mmdiff.values.progress import bar_arguments
 from mmdiff.values.sample import Sample, SampleFacts
 from mmdiff.values.shapes import LatentGrid
 
 MAX_CLIPS = 10_000_000
+LARGEST_SHARD_BYTES = 2**28
+LINE = "{n_fmt}/{total_fmt}, {rate_fmt}, {remaining} left"
 _log = logging.getLogger(__name__)
-Shapes = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
+Facts = Sequence[SampleFacts | Rejection]
 
 
 def encode(
@@ -61,14 +71,18 @@ def encode(
     `max_bad_fraction` of the clips are bad; ReadingFailed, which names the file, for a worker that
     is killed or hangs.
     """
-    _check_numbers(folder, batch_size, shard_size, num_workers, max_bad_fraction)
+    if not str(folder).strip():
+        raise ValueError("folder is empty; give the folder of the cache, such as cache/clips")
+    check_sizes(batch_size=batch_size, shard_size=shard_size)
+    check_sizes(least=0, num_workers=num_workers)
+    check_fractions(max_bad_fraction=max_bad_fraction)
     if len(dataset) > MAX_CLIPS:
         raise ValueError(f"the data hold {len(dataset):,} clips; a cache holds up to {MAX_CLIPS:,}")
-    cache = LatentCache(folder)
-    kept, grid = precision_of(precision), grid or LatentGrid()
-    check_rates(mel, grid)
     if overwrite and world_size > 1:
         raise ValueError("overwrite=true needs a single process; delete the folder instead")
+    cache, grid = LatentCache(folder), grid or LatentGrid()
+    writer = _ShardWriter(cache, shard_size, precision_of(precision))
+    check_rates(mel, grid)
     spec = cache_spec(
         {"vae": vae, "audio_vae": audio_vae},
         precision=precision,
@@ -79,34 +93,43 @@ def encode(
     facts = [dataset.facts(index) for index in range(len(dataset))]
     todo = _missing(facts, cache, rank=rank, world_size=world_size)
     encoder = ClipEncoder.from_folders(vae, audio_vae, mel, grid).to(device)
-    rejected = RejectedClips.of(facts, rank=rank, world_size=world_size)
-    writer = ShardWriter(cache, shard_size=shard_size, precision=kept)
-    reader = read_clips(
-        WatchedClips(dataset, todo, [_name_of(facts[index]) for index in todo]),
-        batch_size=batch_size,
+    rejected = {
+        index: one
+        for index, one in enumerate(facts)
+        if isinstance(one, Rejection) and index % world_size == rank
+    }
+    loader = ReportingLoader(
+        _Indexed(dataset, facts),
+        [todo[first : first + batch_size] for first in range(0, len(todo), batch_size)],
         num_workers=num_workers,
         timeout_seconds=timeout_seconds,
     )
-    clock = _Clock(len(todo))
-    for clips in _alike(reader, rejected, batch_size=batch_size):
-        batch = ClipBatch.collate(clips)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed_precision):
-            latents = encoder(batch.to(device)).to("cpu")
-        writer.add(latents, [facts[index].identity for index, _ in clips])  # type: ignore[union-attr]
-        clock.tell(len(clips))
+    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed_precision)
+    bar = tqdm(total=len(todo), unit=" clips", **bar_arguments("encoding clips", line=LINE))
+    with bar:
+        for clips in _of_one_shape(loader, rejected, batch_size=batch_size):
+            batch = ClipBatch.collate(clips)
+            with autocast:
+                latents = encoder(batch.to(device)).to("cpu")
+            writer.add(latents, [facts[index].identity for index, _ in clips])  # type: ignore[union-attr]
+            bar.update(len(clips))
     writer.flush()
-    rejected.write(cache.folder)
+    _write_rejected(cache.folder, facts, rejected, rank=rank)
     _complete(cache, facts, world_size=world_size, max_bad_fraction=max_bad_fraction)
     return [one for one in facts if isinstance(one, SampleFacts)]
 
 
-def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) -> None:
+def _prepare(cache: LatentCache, spec: dict[str, Any], *, overwrite: bool) -> None:
     if (cache.folder / "spec.json").is_file():
         try:
-            if cache.spec() == spec:
+            found = cache.spec()
+            if found == spec:
                 return
+            names = {"components": "other autoencoders", "precision": "another precision"}
+            other = {"mel": "another mel", "grid": "another grid"} | names
+            what = [text for name, text in other.items() if found.get(name) != spec[name]]
             raise StaleCache(
-                f"{cache.folder} holds latents of {_other(cache.spec(), spec)}; "
+                f"{cache.folder} holds latents of {' and '.join(what)}; "
                 "choose another folder, or overwrite=true"
             )
         except StaleCache:
@@ -116,28 +139,7 @@ def _prepare(cache: LatentCache, spec: dict[str, object], *, overwrite: bool) ->
     cache.write_spec(spec)
 
 
-def _other(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """What differs, in words."""
-    names = {"components": "other autoencoders", "precision": "another precision"}
-    other = {"mel": "another mel", "grid": "another grid"} | names
-    return " and ".join(text for name, text in other.items() if found.get(name) != wanted[name])
-
-
-def _check_numbers(
-    folder: str, batch_size: int, shard_size: int, num_workers: int, max_bad_fraction: float
-) -> None:
-    if not str(folder).strip():
-        raise ValueError("folder is empty; give the folder of the cache, such as cache/clips")
-    least = {"batch_size": (batch_size, 1), "shard_size": (shard_size, 1)}
-    for name, (value, smallest) in (least | {"num_workers": (num_workers, 0)}).items():
-        if value < smallest:
-            raise ValueError(f"{name} is {value}; it must be at least {smallest}")
-    check_fractions(max_bad_fraction=max_bad_fraction)
-
-
-def _missing(
-    facts: Sequence[SampleFacts | Rejection], cache: LatentCache, *, rank: int, world_size: int
-) -> list[int]:
+def _missing(facts: Facts, cache: LatentCache, *, rank: int, world_size: int) -> list[int]:
     """The clips of this process that no shard holds; of equal clips only the first."""
     made: set[str] = set()
     for shard in cache.shards():
@@ -153,68 +155,118 @@ def _missing(
     return missing
 
 
-def _name_of(facts: SampleFacts | Rejection) -> str:
-    return facts.file if isinstance(facts, Rejection) else facts.key
+@dataclass(frozen=True)
+class _Indexed:
+    """Items with their indices, for a loader."""
+
+    dataset: CheckedClips
+    facts: Facts
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def __getitem__(self, index: int) -> tuple[int, Sample | Rejection]:
+        return index, self.dataset[index]
+
+    def name_of(self, index: int) -> str:
+        one = self.facts[index]
+        return one.file if isinstance(one, Rejection) else one.key
+
+    def collate(self, items: Sequence[Any]) -> Sequence[Any]:
+        return items
 
 
-def _alike(
-    items: Iterator[tuple[int, Sample | Rejection]], rejected: RejectedClips, *, batch_size: int
+def _of_one_shape(
+    batches: Iterable[list[tuple[int, Sample | Rejection]]],
+    rejected: dict[int, Rejection],
+    *,
+    batch_size: int,
 ) -> Iterator[list[tuple[int, Sample]]]:
     """Batches of clips of the same shapes; what is bad goes to `rejected`."""
-    waiting: dict[Shapes, list[tuple[int, Sample]]] = {}
-    for index, sample in items:
+    waiting: dict[object, list[tuple[int, Sample]]] = {}
+    for index, sample in (item for batch in batches for item in batch):
         if isinstance(sample, Rejection):
             _log.warning("left out: %s", sample.message)
-            rejected.add(index, sample)
+            rejected[index] = sample
             continue
-        batch = waiting.setdefault((_shape(sample.frames), _shape(sample.waveform)), [])
-        batch.append((index, sample))
-        if len(batch) == batch_size:
-            yield list(batch)
-            batch.clear()
-    yield from (batch for batch in waiting.values() if batch)
+        parts = sample.frames, sample.waveform
+        shapes = tuple(None if part is None else part.shape for part in parts)
+        waiting.setdefault(shapes, []).append((index, sample))
+        if len(waiting[shapes]) == batch_size:
+            yield waiting.pop(shapes)
+    yield from waiting.values()
 
 
-def _shape(half: Tensor | None) -> tuple[int, ...] | None:
-    return None if half is None else tuple(half.shape)
+@dataclass
+class _ShardWriter:
+    """Latents as they come into shards of clips of one shape: when `shard_size` of them have come,
+    or many bytes; `flush` writes what is left."""
+
+    cache: LatentCache
+    shard_size: int
+    precision: torch.dtype
+    parts: dict[object, list[tuple[ClipLatents, list[str]]]] = field(default_factory=dict)
+
+    def add(self, latents: ClipLatents, identities: list[str]) -> None:
+        shapes = tuple((name, part.shape[1:]) for name, part in latents.halves)
+        parts = self.parts.setdefault(shapes, [])
+        parts.append((latents, identities))
+        num_bytes = sum(part.nbytes for one, _ in parts for _, part in one.halves)
+        is_full = sum(len(some) for _, some in parts) >= self.shard_size
+        if is_full or num_bytes >= LARGEST_SHARD_BYTES:
+            self._write(self.parts.pop(shapes))
+
+    def flush(self) -> None:
+        for parts in self.parts.values():
+            self._write(parts)
+        self.parts.clear()
+
+    def _write(self, parts: list[tuple[ClipLatents, list[str]]]) -> None:
+        identities = [identity for _, some in parts for identity in some]
+        latents = ClipLatents.cat([one for one, _ in parts])
+        self.cache.write_shard(latents, identities, self.precision)
+
+
+def _write_rejected(folder: Path, facts: Facts, bad: dict[int, Rejection], *, rank: int) -> None:
+    """What one process left out of the cache, for the one that completes it."""
+    rows = [{"index": index, **asdict(one)} for index, one in sorted(bad.items())]
+    document = {"listing": _digest(facts), "clips": rows}
+    write_checksummed(folder / f"rejected_{rank:03d}.json", document)
+
+
+def _rejected(folder: Path, facts: Facts, *, world_size: int) -> dict[int, Rejection] | None:
+    """What all processes left out; None while one of them has not ended."""
+    bad: dict[int, Rejection] = {}
+    for rank in range(world_size):
+        path = folder / f"rejected_{rank:03d}.json"
+        hint = "delete it and run `mmdiff encode` again"
+        document = read_checksummed(path, hint=hint) if path.is_file() else {}
+        if document.get("listing") != _digest(facts):
+            return None
+        for row in document["clips"]:
+            index = row.pop("index")
+            bad[index] = Rejection(**{**row, "reason": Reason(row["reason"])})
+    return bad
+
+
+def _digest(facts: Facts) -> str:
+    return digest_of([one.file if isinstance(one, Rejection) else one.identity for one in facts])
 
 
 def _complete(
-    cache: LatentCache,
-    facts: Sequence[SampleFacts | Rejection],
-    *,
-    world_size: int,
-    max_bad_fraction: float,
+    cache: LatentCache, facts: Facts, *, world_size: int, max_bad_fraction: float
 ) -> None:
     """Write the index, if no other process has still to end."""
-    bad = RejectedClips.read_all(cache.folder, facts, world_size=world_size)
-    if bad is None:
-        _log.info("other processes still encode; the last one completes the cache")
-        return
+    bad = _rejected(cache.folder, facts, world_size=world_size)
     made = {identity for shard in cache.shards() for identity in shard.identities}
-    entries = [one for index, one in enumerate(facts) if index not in bad]
-    if any(isinstance(one, Rejection) or one.identity not in made for one in entries):
+    entries = [one for index, one in enumerate(facts) if index not in (bad or ())]
+    clips = [one for one in entries if isinstance(one, SampleFacts) and one.identity in made]
+    if bad is None or len(clips) < len(entries):
         _log.info("other processes still encode; the last one completes the cache")
         return
-    num_lacking = sum(one.reason in LACKING for one in bad.values())
-    if are_too_many(len(bad), num_lacking, len(facts), max_bad_fraction):
+    counts = Counter(one.reason for one in bad.values())
+    if are_too_many(counts, len(facts), max_bad_fraction):
         names = [(one.file, one.reason) for one in bad.values()]
         raise too_many(names, len(facts), max_bad_fraction)
-    cache.write_index([one for one in entries if isinstance(one, SampleFacts)])
-    _log.info("%d clips in %s, %d left out", len(entries), cache.folder, len(bad))
-
-
-class _Clock:
-    def __init__(self, total: int, every_seconds: float = 10.0) -> None:
-        self.total, self.done, self.every_seconds = total, 0, every_seconds
-        self.start = self.told = time.monotonic()
-
-    def tell(self, count: int) -> None:
-        self.done += count
-        now = time.monotonic()
-        if now - self.told < self.every_seconds and self.done < self.total:
-            return
-        self.told = now
-        rate = self.done / (now - self.start)
-        left = (self.total - self.done) / rate / 60
-        _log.info("%d/%d clips, %.1f clips/s, %.1f min left", self.done, self.total, rate, left)
+    cache.write_index(clips)
+    _log.info("%d clips in %s, %d left out", len(clips), cache.folder, len(bad))

@@ -2,12 +2,12 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from torch.utils.data import Sampler
 
 from mmdiff.data.order import keyed_seed
+from mmdiff.values.checks import check_sizes
 
 _SPAN = re.compile(r"#[^#/]*-[^#/]*$")
 
@@ -28,36 +28,23 @@ def held_out(
         return []
     if fraction is not None and clips is not None:
         raise ValueError("val_fraction and val_clips are two ways to say one thing; give one")
-    if fraction is not None and not 0 < fraction < 1:
-        raise ValueError(f"val_fraction is {fraction}; it must be above 0 and below 1: 0.05")
-    if clips is not None and clips < 1:
-        raise ValueError(f"val_clips is {clips}; it must be at least 1")
-    places = [_place(key) for key in keys]
+    # in [0, 1), the same for all spans of a file
+    draws = [keyed_seed("held out", _SPAN.sub("", key)) / 2**63 for key in keys]
     if clips is None:
+        if not 0 < (fraction or 0) < 1:
+            raise ValueError(f"val_fraction is {fraction}; it must be above 0 and below 1: 0.05")
         limit = float(fraction or 0)
-    elif clips < len(places):
-        limit = math.nextafter(sorted(places)[clips - 1], 1)
     else:
-        limit = 1.0
-    indices = [index for index, place in enumerate(places) if place < limit]
-    if not 0 < len(indices) < len(places):
+        check_sizes(val_clips=clips)
+        limit = math.nextafter(sorted(draws)[clips - 1], 1) if clips < len(draws) else 1.0
+    indices = [index for index, draw in enumerate(draws) if draw < limit]
+    if not 0 < len(indices) < len(draws):
         name, number = ("val_fraction", fraction) if clips is None else ("val_clips", clips)
         raise ValueError(
-            f"{name}={number} holds {len(indices)} of {len(places)} clips out of training; some "
+            f"{name}={number} holds {len(indices)} of {len(draws)} clips out of training; some "
             "must stay on both sides"
         )
     return indices
-
-
-def rest_of(num: int, indices: Collection[int]) -> list[int]:
-    """0 to num - 1 without `indices`."""
-    taken = set(indices)
-    return [index for index in range(num) if index not in taken]
-
-
-def _place(key: str) -> float:
-    """In [0, 1); the same for all spans of a file."""
-    return keyed_seed("held out", _SPAN.sub("", key)) / 2**63
 
 
 class HeldOutOrder(Sampler[list[int]]):
@@ -77,8 +64,8 @@ class HeldOutOrder(Sampler[list[int]]):
     ) -> None:
         self.batches: list[list[int]] = []
         for indices in buckets.values():
-            rest = iter(indices)
-            while batch := list(islice(rest, batch_size)):
+            for first in range(0, len(indices), batch_size):
+                batch = list(indices[first : first + batch_size])
                 part = -(-len(batch) // world_size)
                 self.batches.append(batch[rank * part : (rank + 1) * part] or batch[:1])
 

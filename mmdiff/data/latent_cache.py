@@ -6,7 +6,7 @@
     index.json                       the clips of the dataset in order: key, caption, identity
 
 Each JSON carries the digest of what it holds. A row is found by the *identity* of its clip: a
-digest of the content of the file, the stretch of it and the spec it was brought to. So another
+digest of the content of the file, the span of it and the spec it was brought to. So another
 order, another caption or another file by the same name never gets the latents of something else,
 and what is there is never made twice.
 """
@@ -23,7 +23,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mmdiff.data.sealed_json import StaleCache, digest_of, read_sealed, write_sealed
+from mmdiff.data.checksummed_json import (
+    StaleCache,
+    digest_of,
+    read_checksummed,
+    write_checksummed,
+)
 from mmdiff.loading.digest import sha256_of, sha256_of_all
 from mmdiff.media.atomic import atomic_write
 from mmdiff.values.latents import ClipLatents
@@ -58,8 +63,8 @@ def cache_spec(components: dict[str, str], **facts: Any) -> dict[str, Any]:
 
 
 def settings_of(thing: Any) -> dict[str, str]:
-    """Of a module without weights, or of a frozen value: its kind, and each number and text that it
-    was made with or derived from that, exactly."""
+    """Of a module without weights, or of a frozen value: its class, and each number and text that
+    it was made with or derived from that, exactly."""
     plain = {name: value for name, value in vars(thing).items() if not name.startswith("_")}
     settings = {name: repr(v) for name, v in plain.items() if isinstance(v, int | float | str)}
     settings |= {name: str(v) for name, v in plain.items() if isinstance(v, Fraction)}
@@ -69,7 +74,7 @@ def settings_of(thing: Any) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Shard:
-    """Latents of clips that are alike, in one file; read row by row."""
+    """Latents of clips of one shape, in one file; read row by row."""
 
     path: Path
     identities: tuple[str, ...]
@@ -88,7 +93,7 @@ class Shard:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of one row of each half."""
+        """Of one row of each modality."""
         try:
             return {
                 name: tuple(self._file.get_slice(name).get_shape()[1:])
@@ -98,7 +103,7 @@ class Shard:
             raise StaleCache(f"{self.path} cannot be read: {error}") from error
 
     def row(self, row: int) -> dict[str, Tensor]:
-        """Each half of one clip, without batch."""
+        """Each modality of one clip, without batch."""
         return {name: self._file.get_slice(name)[row] for name in self.shapes}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -116,11 +121,11 @@ class LatentCache:
         path = self.folder / "spec.json"
         if not path.is_file():
             raise StaleCache(f"{self.folder} holds no latent cache; fill it with `mmdiff encode`")
-        return read_sealed(path, schema=SCHEMA, cure="run `mmdiff encode overwrite=true`")
+        return read_checksummed(path, schema=SCHEMA, hint="run `mmdiff encode overwrite=true`")
 
     def write_spec(self, spec: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_sealed(self.folder / "spec.json", spec)
+        write_checksummed(self.folder / "spec.json", spec)
 
     def check_components(self, components: dict[str, str]) -> None:
         """StaleCache unless the latents were made by these autoencoders (folders by name)."""
@@ -135,23 +140,20 @@ class LatentCache:
     def write_shard(
         self, latents: ClipLatents, identities: Sequence[str], precision: torch.dtype
     ) -> None:
-        """Store latents of clips that are alike; they exist once the shard's JSON does."""
-        tensors = {
-            name: half.to(precision).contiguous()
-            for name, half in vars(latents).items()
-            if half is not None
-        }
+        """Store latents of clips of one shape; they exist once the shard's JSON does."""
+        tensors = {name: part.to(precision).contiguous() for name, part in latents.halves}
         name = f"shard_{digest_of(*identities)[:16]}"
         with atomic_write(self.folder / f"{name}.safetensors") as path:
             save_file(tensors, path)
             sha256 = sha256_of(path)
         facts = {"sha256": sha256, "identities": list(identities)}
-        write_sealed(self.folder / f"{name}.json", facts)
+        write_checksummed(self.folder / f"{name}.json", facts)
 
     def shards(self) -> Iterator[Shard]:
         """The finished shards, in the order of their names."""
         for facts_path in sorted(self.folder.glob("shard_*.json")):
-            facts = read_sealed(facts_path, cure="delete it and run `mmdiff encode` again")
+            hint = "delete it and run `mmdiff encode` again"
+            facts = read_checksummed(facts_path, hint=hint)
             path = facts_path.with_suffix(".safetensors")
             if path.is_file():
                 yield Shard(path, tuple(facts["identities"]), facts["sha256"])
@@ -159,7 +161,7 @@ class LatentCache:
     def write_index(self, entries: Sequence[SampleFacts]) -> None:
         """The clips of the dataset in order: from now on the cache is complete."""
         clips = [[entry.key, entry.caption, entry.identity] for entry in entries]
-        write_sealed(self.folder / "index.json", {"clips": clips})
+        write_checksummed(self.folder / "index.json", {"clips": clips})
 
     def entries(self) -> list[SampleFacts]:
         """The clips of the dataset; StaleCache where encoding has not ended."""
@@ -167,5 +169,5 @@ class LatentCache:
         path = self.folder / "index.json"
         if not path.is_file():
             raise StaleCache(f"{self.folder} is not filled yet; run `mmdiff encode` to its end")
-        clips = read_sealed(path, cure="run `mmdiff encode` again")["clips"]
+        clips = read_checksummed(path, hint="run `mmdiff encode` again")["clips"]
         return [SampleFacts(*clip) for clip in clips]

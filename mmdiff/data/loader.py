@@ -2,30 +2,32 @@
 sample."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
-from mmdiff.data.files.reading_watch import (
-    WatchedNumbers,
-    file_clips_of,
-    legal_timeout,
-    watched,
-)
-from mmdiff.data.sealed_json import StaleCache
+from mmdiff.data.bad_clips import TooManyBadFiles
+from mmdiff.data.checksummed_json import StaleCache
 from mmdiff.data.worker_signals import heed_only_the_loader
+from mmdiff.data.worker_status import WorkerStatus, worker_failure
+from mmdiff.values.checks import check_weights
 
 _log = logging.getLogger(__name__)
 
-ENDLESS = (
-    10**9
-)  # batches; a length keeps Lightning from fetching one batch ahead of the saved position
+ENDLESS = 10**9  # batches; with a length, Lightning fetches none ahead of the saved position
+POLL_SECONDS = 2.0  # of a wait for a batch, after each of which torch looks for dead workers
+# torch: killed, exited or timed out; the rest where what a worker had handed over went with it
+WORKER_ERRORS = (RuntimeError, ConnectionError, EOFError)
 
 
 class NumberedDataset(Protocol):
     """What the loader needs: samples by number in the endless order, and how to make a batch of
-    some."""
+    some. It may say by `name_of(number)` what a number is."""
 
     def __len__(self) -> int: ...
 
@@ -46,35 +48,93 @@ class Order(Protocol):
     def batch_after(self, samples: int) -> int: ...
 
 
-class WatchedLoader(DataLoader[Any]):
-    """The batches of `order`; a worker that is killed or hangs ends in an error that names what it
-    was reading."""
+class _Reported:
+    """A dataset that notes which of its samples each process is reading."""
+
+    def __init__(self, dataset: NumberedDataset) -> None:
+        self.dataset, self.status = dataset, WorkerStatus()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, number: int) -> Any:
+        with self.status.reading(number, number, self.name_of(number)):
+            return self.dataset[number]
+
+    def name_of(self, number: int) -> str:
+        name_of: Callable[[int], str] = getattr(self.dataset, "name_of", str)
+        return name_of(number)
+
+
+class ReportingLoader(DataLoader[Any]):
+    """The batches of `order`; a worker that is killed or hangs ends in ReadingFailed, which names
+    what it was reading. Of files, also TooManyBadFiles."""
 
     def __init__(
         self,
         dataset: NumberedDataset,
-        order: Any,
+        order: Iterable[Sequence[int]],
         *,
         num_workers: int = 0,
         timeout_seconds: float = 120,
         pin_memory: bool = False,
     ) -> None:
-        collate: Callable[[Sequence[Any]], Any] = dataset.collate
+        check_weights(above=True, timeout_seconds=timeout_seconds)
+        self.timeout_seconds = timeout_seconds
         super().__init__(
-            dataset if file_clips_of(dataset) else WatchedNumbers(dataset),  # type: ignore[arg-type]
-            batch_sampler=order,
+            dataset if hasattr(dataset, "status") else _Reported(dataset),  # type: ignore[arg-type]
+            batch_sampler=order,  # type: ignore[arg-type]
             num_workers=num_workers,
-            collate_fn=collate,
-            timeout=legal_timeout(timeout_seconds) * bool(num_workers),
+            collate_fn=dataset.collate,
+            timeout=min(POLL_SECONDS, timeout_seconds) * bool(num_workers),
             pin_memory=pin_memory,
             worker_init_fn=heed_only_the_loader,
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        return watched(super().__iter__(), self.dataset)
+        dataset: Any = self.dataset
+        report = getattr(dataset, "report", lambda: None)  # of files: what is left out
+        report()
+        batches = self._batches_of_torch()
+        while True:
+            try:
+                batch = self._next(batches)
+            except StopIteration:
+                return
+            except TooManyBadFiles:
+                report()  # raises the same without the traceback of a worker
+                raise
+            except WORKER_ERRORS as error:
+                readings = dataset.status.readings()
+                named = [(one, dataset.name_of(one.index)) for one in readings]
+                raise worker_failure(error, named) from error
+            report()
+            yield batch
+
+    def _batches_of_torch(self) -> Iterator[Any]:
+        """torch raises for a dead worker from a signal handler, so out of whatever runs, such as
+        the writing of a file; without its handler, the next wait for a batch finds it."""
+        before = signal.getsignal(signal.SIGCHLD)
+        batches = super().__iter__()
+        if threading.current_thread() is threading.main_thread():
+            is_of_torch = getattr(before, "__module__", "") == signal_handling.__name__
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL if is_of_torch else before)
+        return batches
+
+    def _next(self, batches: Iterator[Any]) -> Any:
+        since = time.monotonic()
+        while True:
+            try:
+                return next(batches)
+            except RuntimeError as error:
+                if not str(error).startswith("DataLoader timed out"):
+                    raise
+                if time.monotonic() - since >= self.timeout_seconds:
+                    text = f"DataLoader timed out after {self.timeout_seconds:g} seconds"
+                    raise RuntimeError(text) from error
 
 
-class ResumableLoader(WatchedLoader):
+class ResumableLoader(ReportingLoader):
     """Endless batches in the order of `order`; the state counts global samples handed out, not
     those prefetched.
 

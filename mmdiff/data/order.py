@@ -1,16 +1,26 @@
 """The order of training samples: a pure function of the seed, endless, entered at any place."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import accumulate
+from math import floor
 
 import torch
 from torch.utils.data import Sampler
+
+from mmdiff.values.checks import check_weights
 
 
 def keyed_seed(*key: int | str) -> int:
     """63 bits that depend on every part of `key` and on nothing else."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
+
+
+def shuffled(count: int, *key: int | str) -> torch.Tensor:
+    """A permutation of 0 to count - 1 that depends on `key` alone."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(keyed_seed(*key)))
 
 
 class EndlessOrder(Sampler[list[int]]):
@@ -51,8 +61,7 @@ class EndlessOrder(Sampler[list[int]]):
 
     def epoch(self, epoch: int) -> list[int]:
         """Sample numbers of one epoch, in order."""
-        generator = torch.Generator().manual_seed(keyed_seed("order", self.seed, epoch))
-        items = torch.randperm(self.num_samples, generator=generator)
+        items = shuffled(self.num_samples, "order", self.seed, epoch)
         return (items + epoch * self.num_samples).tolist()
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -64,6 +73,65 @@ class EndlessOrder(Sampler[list[int]]):
                 start = batch * self.batch_size + self.rank * part
                 yield numbers[start : start + part]
             epoch, first = epoch + 1, 0
+
+
+class WeightedOrder(EndlessOrder):
+    """Batches of sample numbers from sources that lie one behind the other in a dataset.
+
+    An epoch has as many batches as in `EndlessOrder`; source s takes `weights[s] / sum(weights)`
+    of its samples, rounded so that the shares are exact over all epochs together. A source goes
+    through permutations of its own, each item once before any comes again, and goes on in the next
+    epoch where it stopped. So batch n is a function of (seed, n) alone, as in `EndlessOrder`, and
+    so is sample number k, which is item `k % num_samples` for the `k // num_samples`-th time.
+
+    counts    number of items of each source; item i of source s is item `sum(counts[:s]) + i`
+    weights   a share above 0 for each source, of any sum
+    """
+
+    def __init__(
+        self, counts: Sequence[int], weights: Sequence[float], batch_size: int, **place: int
+    ) -> None:
+        super().__init__(sum(counts), batch_size, **place)
+        check_weights(above=True, **{f"weights[{i}]": weight for i, weight in enumerate(weights)})
+        self.counts = tuple(counts)
+        self._draws = self.batches_per_epoch * batch_size
+        whole = sum(map(Fraction, weights), Fraction(0))
+        shares = [Fraction(weight) / whole for weight in weights]
+        self._cuts = tuple(accumulate(shares, initial=Fraction(0)))
+        for source, (count, share) in enumerate(zip(counts, shares, strict=True)):
+            if not count:
+                raise ValueError(f"source {source} is empty; leave it out of the mixture")
+            if share * self._draws < 1:
+                raise ValueError(
+                    f"weights[{source}] is {weights[source]:g}, less than one sample in an epoch "
+                    f"of {self._draws}; give at least {sum(weights) / self._draws:.3g}, or leave "
+                    "the source out"
+                )
+
+    def epoch(self, epoch: int) -> list[int]:
+        """Sample numbers of one epoch, in order."""
+        numbers: list[int] = []
+        for source in range(len(self.counts)):
+            first, last = self._taken(source, epoch), self._taken(source, epoch + 1)
+            numbers += self._visits(source, first, last)
+        order = shuffled(len(numbers), "mixture", self.seed, epoch)
+        return [numbers[index] for index in order.tolist()]
+
+    def _taken(self, source: int, epoch: int) -> int:
+        """Samples that a source has given before an epoch: rounded cuts of one line, so that the
+        sources together have always given all."""
+        line = self._draws * epoch
+        return floor(self._cuts[source + 1] * line) - floor(self._cuts[source] * line)
+
+    def _visits(self, source: int, first: int, last: int) -> list[int]:
+        """Sample numbers of visits `first` to `last` of a source."""
+        count, offset = self.counts[source], sum(self.counts[:source])
+        found: list[int] = []
+        for turn in range(first // count, -(-last // count)):
+            items = shuffled(count, "source order", self.seed, source, turn)
+            inside = items[max(first - turn * count, 0) : last - turn * count]
+            found += (inside + offset + turn * self.num_samples).tolist()
+        return found
 
 
 def check_batch_size(

@@ -124,7 +124,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
     @property
     def halves_of_data(self) -> Collection[Modality] | None:
         """What the clips of the training set have between them, where it can tell."""
-        return getattr(getattr(self.trainer, "datamodule", None), "halves", None)
+        return getattr(getattr(self.trainer, "datamodule", None), "modalities", None)
 
     def dropped_captions(self, key: NoiseKey, gives: tuple[bool, ...]) -> Tensor:
         """b, bool: which captions are left out; `gives`: whether something of the clip is given."""

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from mmdiff.__main__ import main
 from mmdiff.apps.data_check_screen import show_report, size_in_words, verdict
-from mmdiff.data.checking.data_estimate import estimated
-from mmdiff.data.checking.report import ClipReport, DataReport
-from mmdiff.data.files.clip_spec import ClipSpec
+from mmdiff.data.check.estimate import estimated
+from mmdiff.data.check.report import ClipReport, DataReport
+from mmdiff.data.clip_spec import ClipSpec
 from mmdiff.loading.folder import pipeline_folder
 from mmdiff.media.clip import Clip
 from mmdiff.media.rejection import Reason, Rejection

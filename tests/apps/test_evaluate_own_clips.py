@@ -10,8 +10,8 @@ from PIL import Image
 
 from mmdiff.__main__ import main
 from mmdiff.bounce.rebuilt import rebuilt_frames
-from mmdiff.data.files.clip_spec import ClipSpec
-from mmdiff.data.files.file_data import FolderData
+from mmdiff.data.clip_spec import ClipSpec
+from mmdiff.data.file_data import FolderData
 from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.evaluation.reconstruction import psnr

@@ -11,13 +11,12 @@ import pytest
 from mmdiff.apps.run import run_verb
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.bad_clips import too_many
-from mmdiff.data.files.file_clips import NamedFailure, ReadingFailed
+from mmdiff.data.checksummed_json import write_checksummed
 from mmdiff.data.latent_cache import SCHEMA, LatentCache, precision_of
-from mmdiff.data.order import EndlessOrder
-from mmdiff.data.sealed_json import write_sealed
-from mmdiff.data.sources.clip_folder import ClipFolder
-from mmdiff.data.sources.shard_urls import shard_paths
-from mmdiff.data.weighted_order import WeightedOrder
+from mmdiff.data.order import EndlessOrder, WeightedOrder
+from mmdiff.data.sources.folder import ClipFolder
+from mmdiff.data.sources.shards import shard_paths
+from mmdiff.data.worker_status import ReadingFailed, WorkerStatus
 from mmdiff.loading.finite import NonFiniteOutput
 from mmdiff.media.rejection import Reason
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
@@ -36,7 +35,7 @@ def _raise(error: Exception) -> None:
 
 
 def _failed_reading() -> None:
-    with NamedFailure(7, "clips/cat.mp4"):
+    with WorkerStatus().reading(7, 7, "clips/cat.mp4"):
         raise KeyError("pts")
 
 
@@ -48,7 +47,7 @@ def _diverged(folder: Path) -> None:
 
 
 def _cache(folder: Path, spec: dict[str, Any]) -> LatentCache:
-    write_sealed(folder / "spec.json", spec)
+    write_checksummed(folder / "spec.json", spec)
     return LatentCache(folder)
 
 
@@ -98,7 +97,7 @@ CALLS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     ),
     "a weight of nothing": (
         lambda _: WeightedOrder([5, 5], [1, 0], 2, seed=0),
-        ["weights are [1, 0]", "each must be a number above 0"],
+        ["weights[1] is 0", "must be a finite number above 0"],
     ),
     "a checkpoint of another batch size": (
         lambda _: EndlessOrder(100, 8, seed=0).batch_after(12),

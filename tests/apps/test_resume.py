@@ -12,7 +12,7 @@ from mmdiff.apps.changed_settings import changed_settings, is_of_the_model, with
 from mmdiff.apps.compose import composed, resolved
 from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.run import run_verb
-from mmdiff.data.files.file_clips import ReadingFailed
+from mmdiff.data.worker_status import ReadingFailed
 from mmdiff.distributed.ranks import RanksDisagree
 from mmdiff.training.checkpoint_folder import write_checkpoint
 from mmdiff.training.finite import NonFinite

@@ -56,7 +56,7 @@ GADGETS = [
     "mmdiff.data.context_cache.fill_contexts",
     "mmdiff.data.latent_cache.LatentCache",
     "mmdiff.data.latent_cache.LatentCache.write_spec",
-    "mmdiff.data.checking.report_picture.save_picture",
+    "mmdiff.data.check.report_picture.save_picture",
     "mmdiff.data.sources.tar_member.open_shard",
     "mmdiff.data.encode.encode",
     "mmdiff.evaluation.plot.save_plot",

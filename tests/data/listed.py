@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmdiff.data.sources.clip_entry import ClipEntry, Listing
+from mmdiff.data.sources.listing import ClipEntry, Listing
 from mmdiff.media.rejection import Reason, Rejection
 
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from mmdiff.data.checksummed_json import write_checksummed
 from mmdiff.data.latent_cache import LatentCache
-from mmdiff.data.sealed_json import write_sealed
 from mmdiff.loading.json_file import CheckpointError
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from mmdiff.training.checkpoint_folder import (
@@ -187,7 +187,7 @@ def test_s1_no_payload_in_the_latent_cache_runs(tmp_path: Path, kind: Kind) -> N
     content = kind.made(Payload(marker))
     digest = hashlib.sha256(content).hexdigest()
     (tmp_path / "shard_a.safetensors").write_bytes(content)
-    write_sealed(tmp_path / "shard_a.json", {"identities": ["a"], "sha256": digest})
+    write_checksummed(tmp_path / "shard_a.json", {"identities": ["a"], "sha256": digest})
     cache = LatentCache(tmp_path)
     with pytest.raises(ValueError, match="cannot be read"):
         [shard.shapes for shard in cache.shards()]

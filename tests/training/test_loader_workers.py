@@ -12,9 +12,9 @@ import pytest
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
-from mmdiff.data.files.file_clips import ReadingFailed
 from mmdiff.data.loader import ResumableLoader
 from mmdiff.data.order import EndlessOrder
+from mmdiff.data.worker_status import ReadingFailed
 from mmdiff.training.callbacks.terminate import TerminateWithCheckpoint
 from mmdiff.training.checkpoint_folder import checkpoints_in
 from tests.training.forked import CountSteps, exit_code, fork, newest_step, wait_until

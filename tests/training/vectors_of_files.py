@@ -8,9 +8,9 @@ from einops import rearrange
 from PIL import Image
 
 from mmdiff.data.batch import LatentBatch
-from mmdiff.data.files.clip_spec import ClipSpec
-from mmdiff.data.files.file_clips import FileClips
-from mmdiff.data.files.listed_clips import ListedClips
+from mmdiff.data.clip_spec import ClipSpec
+from mmdiff.data.file_clips import FileClips
+from mmdiff.data.listed_clips import ListedClips
 from mmdiff.values.latents import ClipLatents
 from mmdiff.values.sample import Sample
 from tests.data.listed import Listed

@@ -1,35 +1,22 @@
-"""From names in a list to a listing: each clip once, each fault told."""
+"""From what a list says to a listing: each clip once, each fault reported."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
 
-from mmdiff.data.sources.caption_check import Caption, check_caption
-from mmdiff.data.sources.clip_entry import ClipEntry, Listing, Media
-from mmdiff.data.sources.confined_path import ConfinedPath
-from mmdiff.data.sources.list_fault import list_fault
-from mmdiff.data.sources.media_span import MediaSpan
-from mmdiff.data.sources.table_row import MOST_CLIPS
+from mmdiff.data.sources.caption import check_caption
+from mmdiff.data.sources.listing import ClipEntry, Listing, Media, left_out
+from mmdiff.data.sources.safe_path import SafePath
 from mmdiff.media.rejection import Reason, Rejection
 from mmdiff.values.progress import bar_arguments
 
-Resolve = Callable[[str], ConfinedPath | Rejection]
-
-
+MOST_CLIPS = 10**7  # that one source may list
 MOST_REJECTED = 10**5  # of a list with more bad rows than good ones: it is no list of clips
-MOST_COMPARED = 20
 SHOWN_AFTER_SECONDS = 2.0
 
 
-def _bar() -> "tqdm[NoReturn]":
-    arguments = bar_arguments("listing clips", line="{n_fmt}")
-    return tqdm(unit=" clips", delay=SHOWN_AFTER_SECONDS, **arguments)
-
-
-@dataclass
 class ListingBuilder:
     """Collects entries and rejections in the order in which they are added, with a bar where that
     takes long.
@@ -38,9 +25,11 @@ class ListingBuilder:
     they are most of all.
     """
 
-    _entries: dict[str, ClipEntry] = field(default_factory=dict)
-    _rejections: list[Rejection] = field(default_factory=list)
-    _bar: "tqdm[NoReturn]" = field(default_factory=_bar)
+    def __init__(self) -> None:
+        self._entries: dict[str, ClipEntry] = {}
+        self._rejections: list[Rejection] = []
+        arguments = bar_arguments("listing clips", line="{n_fmt}")
+        self._bar: tqdm[NoReturn] = tqdm(unit=" clips", delay=SHOWN_AFTER_SECONDS, **arguments)
 
     def reject(self, rejection: Rejection) -> None:
         self._rejections.append(rejection)
@@ -52,12 +41,6 @@ class ListingBuilder:
                 f"read no further; the last of them: {rejection.message}"
             )
 
-    @property
-    def looks_for_near(self) -> bool:
-        """Whether names that are not there are compared with all others of their folder, which
-        takes a second where these are many."""
-        return len(self._rejections) < MOST_COMPARED
-
     def add(
         self,
         key: str,
@@ -65,30 +48,30 @@ class ListingBuilder:
         *,
         caption: object,
         audio: Media | None = None,
-        span: MediaSpan | Rejection | None = None,
+        start: object = None,
+        end: object = None,
         sha256: str | None = None,
         audio_sha256: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
         """An entry if caption and span are good and the clip is new, a rejection otherwise.
 
-        key       path of the media file relative to the root
-        caption   as it was found: text, bytes or anything
+        key                  path of the media file relative to the root
+        caption, start, end  as they were found, of any type
         """
         checked = check_caption(caption, file=key)
-        for part in (checked, span):
-            if isinstance(part, Rejection):
-                return self.reject(part)
-        assert isinstance(checked, Caption) and not isinstance(span, Rejection)
-        start, end = (span.start_seconds, span.end_seconds) if span else (None, None)
-        key = f"{key}{span.mark if span else ''}"
+        if isinstance(checked, Rejection):
+            return self.reject(checked)
+        span = read_span(start, end, file=key)
+        if isinstance(span, Rejection):
+            return self.reject(span)
+        key += span_mark(*span)
         if key in self._entries:
             is_same = self._entries[key].caption == checked.text
             fault = f"is named before, with {'the same' if is_same else 'another'} caption"
-            return self.reject(list_fault(key, Reason.DUPLICATE, fault))
-        notes = (*notes, *checked.notes)
+            return self.reject(left_out(key, Reason.DUPLICATE, fault))
         self._entries[key] = ClipEntry(
-            key, checked.text, media, audio, start, end, sha256, audio_sha256, notes
+            key, checked.text, media, audio, *span, sha256, audio_sha256, (*notes, *checked.notes)
         )
         self._bar.update()
         if len(self._entries) > MOST_CLIPS:
@@ -99,34 +82,67 @@ class ListingBuilder:
 
     def add_named(
         self,
-        file_name: str,
+        name: str,
         *,
-        resolve: Resolve,
-        caption: object,
-        audio_file_name: str | None = None,
-        span: MediaSpan | Rejection | None = None,
-        sha256: str | None = None,
-        audio_sha256: str | None = None,
+        path_of: Callable[[str], SafePath | Rejection],
+        audio_name: str | None = None,
+        **facts: object,
     ) -> None:
-        """A clip whose files are names; `resolve` says which file on disk a name stands for."""
-        media = resolve(file_name)
-        audio = None if audio_file_name is None else resolve(audio_file_name)
+        """A clip whose files are names; `path_of` says which file on disk a name stands for.
+
+        facts  as in `add`
+        """
+        media = path_of(name)
+        audio = None if audio_name is None else path_of(audio_name)
         if isinstance(media, Rejection):
             return self.reject(media)
         if isinstance(audio, Rejection):
             fault = f"is left out for its sound: {audio.message}"
             return self.reject(Rejection(media.key, audio.reason, "list", f"{media.key!r} {fault}"))
-        sound: Path | None = None if audio is None else audio.path
-        self.add(
-            media.key,
-            media.path,
-            caption=caption,
-            audio=sound,
-            span=span,
-            sha256=sha256,
-            audio_sha256=audio_sha256,
-        )
+        audio_path = None if audio is None else audio.path
+        self.add(media.key, media.path, audio=audio_path, **facts)  # type: ignore[arg-type]
 
     def build(self) -> Listing:
         self._bar.close()
         return Listing(tuple(self._entries.values()), tuple(self._rejections))
+
+
+Span = tuple[float | None, float | None]
+
+
+def read_span(start: object, end: object, *, file: str) -> Span | Rejection:
+    """From and to in seconds, None for the beginning and the end of the file, from what a list
+    holds: numbers, text with a number, nothing, NaN (an empty cell, as pandas writes it)."""
+    seconds: list[float | None] = []
+    for name, value in (("start", start), ("end", end)):
+        number = _number(value)
+        if number is not None and not 0 <= number < math.inf:
+            fault = f"has the {name} {str(value)[:100]!r}, which is no number of seconds from 0 on"
+            return left_out(file, Reason.BAD_SPAN, fault)
+        seconds.append(number)
+    first, last = seconds
+    if last is not None and last <= (first or 0.0):
+        fault = f"ends at {last:g} s, not after its start at {first or 0.0:g} s"
+        return left_out(file, Reason.BAD_SPAN, fault)
+    return first, last
+
+
+def span_mark(start: float | None, end: float | None) -> str:
+    """What tells the spans of one file apart, behind its path: "#1.5-3", or nothing."""
+    if start is None and end is None:
+        return ""
+    first, last = (repr(one).removesuffix(".0") for one in (start or 0.0, end))
+    return f"#{first}-{'' if end is None else last}"
+
+
+def _number(value: object) -> float | None:
+    """None for nothing, NaN is never given: -1 for what is no number."""
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return -1.0
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return -1.0
+    return -1.0 if math.isnan(number) else number

@@ -21,8 +21,8 @@ class StemFiles:
     unused: files that another one of the same stem stands before"""
 
     media: str
-    audio: str | None
-    unused: tuple[str, ...]
+    audio: str | None = None
+    unused: tuple[str, ...] = ()
 
 
 def suffix_of(name: str) -> str:
@@ -38,17 +38,16 @@ def stem_of(name: str) -> str:
 def choose_media(names: Sequence[str]) -> StemFiles | None:
     """What is picture and what is sound among files of one stem; None if none is a media file.
 
-    A video stands before an image, the first name before the second. A file of a kind that is not
+    A video stands before an image, the first name before the second. A file of a type that is not
     read is taken only where there is no other: whoever reads it says what it is.
     """
-    kinds = [
+    videos, images, sounds, unread = (
         [name for name in sorted(names) if suffix_of(name) in suffixes]
         for suffixes in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, SOUND_SUFFIXES, UNREAD_SUFFIXES)
-    ]
-    pictures, sounds, unread = [*kinds[0], *kinds[1]], kinds[2], kinds[3]
-    if pictures:
-        unused = (*pictures[1:], *sounds[1:])
-        return StemFiles(pictures[0], sounds[0] if sounds else None, unused)
+    )
+    if pictures := [*videos, *images]:
+        audio = sounds[0] if sounds else None
+        return StemFiles(pictures[0], audio, (*pictures[1:], *sounds[1:]))
     if sounds:
         return StemFiles(sounds[0], None, tuple(sounds[1:]))
-    return StemFiles(unread[0], None, ()) if unread else None
+    return StemFiles(unread[0]) if unread else None

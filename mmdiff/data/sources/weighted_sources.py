@@ -1,49 +1,14 @@
 """Several sources in one run, each with its share of the samples."""
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from collections.abc import Mapping
+from dataclasses import replace
 
-from mmdiff.data.sources.clip_entry import Listing, Source
-from mmdiff.data.weighted_order import WeightedOrder
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """Listings one behind the other.
-
-    listing   all entries; the name of its source stands before each key
-    names     of the sources, in the order of their entries
-    counts    entries of each source
-    weights   shares of the samples, of any sum
-    """
-
-    listing: Listing
-    names: tuple[str, ...]
-    counts: tuple[int, ...]
-    weights: tuple[float, ...]
-
-    def subset(self, indices: Sequence[int], listing: Listing) -> "Mixture":
-        """With the entries at `indices` alone, which `listing` holds; the shares stay."""
-        ends = list(accumulate(self.counts))
-        found = Counter(bisect_right(ends, index) for index in indices)
-        counts = tuple(found[source] for source in range(len(ends)))
-        return replace(self, listing=listing, counts=counts)
-
-    def order(
-        self, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
-    ) -> WeightedOrder:
-        """The endless order that takes samples by weight; `batch_size` is the global one."""
-        self.listing.require(batch_size, name=f"the mixture of {', '.join(self.names)}")
-        return WeightedOrder(
-            self.counts, self.weights, batch_size, seed=seed, rank=rank, world_size=world_size
-        )
+from mmdiff.data.sources.listing import Listing, Source
+from mmdiff.values.checks import check_weights
 
 
 class WeightedSources:
-    """Clips with sound, silent clips, sounds and stills from sources of any kind.
+    """Clips with sound, silent clips, sounds and stills from sources of any type.
 
     sources   by name; the name stands before the keys of a source
     weights   by the same names; without them a source counts as much as it has clips
@@ -63,34 +28,28 @@ class WeightedSources:
                 f"sources are {', '.join(sources)} and weights are {', '.join(weights or {})}; "
                 f"{', '.join(unlike)} is in one only"
             )
-        for name, weight in (weights or {}).items():
-            if not 0 < weight < float("inf"):
-                raise ValueError(f"the weight of {name} is {weight}; it must be above 0")
+        check_weights(above=True, **{f"weights.{n}": w for n, w in (weights or {}).items()})
         self.sources, self.weights = dict(sources), weights
 
     def listing(self) -> Listing:
-        return self.mixture().listing
-
-    def mixture(self) -> Mixture:
-        """All listings with their weights; ValueError for a source without clips."""
+        """All listings, one behind the other; ValueError for a source without clips."""
         listings = {name: source.listing() for name, source in self.sources.items()}
         for name, listing in listings.items():
-            listing.require(1, name=f"source {name!r}")
-        counts = tuple(len(listing.entries) for listing in listings.values())
-        given = self.weights
-        weights = counts if given is None else tuple(given[name] for name in listings)
-        return Mixture(_joined(listings), tuple(listings), counts, tuple(map(float, weights)))
-
-
-def _joined(listings: Mapping[str, Listing]) -> Listing:
-    entries = tuple(
-        replace(entry, key=f"{name}/{entry.key}")
-        for name, listing in listings.items()
-        for entry in listing.entries
-    )
-    rejections = tuple(
-        replace(rejection, file=f"{name}/{rejection.file}")
-        for name, listing in listings.items()
-        for rejection in listing.rejections
-    )
-    return Listing(entries, rejections)
+            if not listing.entries:
+                why = f"; the first: {listing.rejections[0].message}" if listing.rejections else ""
+                raise ValueError(
+                    f"source {name!r} has no clips, {len(listing.rejections)} are left out{why}"
+                )
+        weights = self.weights or {name: len(one.entries) for name, one in listings.items()}
+        entries = (
+            replace(entry, key=f"{name}/{entry.key}")
+            for name, listing in listings.items()
+            for entry in listing.entries
+        )
+        rejections = (
+            replace(rejection, file=f"{name}/{rejection.file}")
+            for name, listing in listings.items()
+            for rejection in listing.rejections
+        )
+        in_order = {name: float(weights[name]) for name in listings}
+        return Listing(tuple(entries), tuple(rejections), in_order)

@@ -1,11 +1,14 @@
-"""Long lists: read with a bar, and no further than they can be meant."""
+"""Lists: spans as they write them; long ones are read with a bar, and no further than they can be
+meant."""
 
 import time
 
 import pytest
 
 from mmdiff.data.sources import listing_builder
-from mmdiff.data.sources.clip_folder import ClipFolder
+from mmdiff.data.sources.folder import ClipFolder
+from mmdiff.data.sources.listing_builder import read_span, span_mark
+from mmdiff.media.rejection import Reason, Rejection
 from mmdiff.values import progress
 
 
@@ -55,3 +58,47 @@ def test_what_is_not_there_costs_the_same_in_a_folder_of_many(tmp_path):
     assert time.process_time() - began < 4  # 20 seconds, where each name is compared
     hints = [one for one in rejections if "did you mean" in one.message]
     assert len(rejections) == 2000 and 0 < len(hints) <= 20
+
+
+@pytest.mark.parametrize(
+    "start, end, span, mark",
+    [
+        (None, None, (None, None), ""),
+        ("", " ", (None, None), ""),
+        ("1.5", "3", (1.5, 3.0), "#1.5-3"),
+        (0, 2, (0.0, 2.0), "#0-2"),
+        (None, 2.25, (None, 2.25), "#0-2.25"),
+        (4, None, (4.0, None), "#4-"),
+    ],
+)
+def test_spans_and_their_marks(start, end, span, mark):
+    assert read_span(start, end, file="a.mp4") == span
+    assert span_mark(*span) == mark
+
+
+@pytest.mark.parametrize(
+    "start, end",
+    [
+        ("a", None),
+        ("00:01:00", None),
+        (-1, None),
+        ("nan", 2),
+        (0, "inf"),
+        (3, 2),
+        (2, 2),
+        (None, 0),
+        (True, None),
+        ([1], None),
+        (10**400, None),
+        ("9" * 10_000, None),
+    ],
+)
+def test_what_is_no_span_is_reported(start, end):
+    found = read_span(start, end, file="a.mp4")
+    assert isinstance(found, Rejection) and found.reason is Reason.BAD_SPAN
+    assert "'a.mp4'" in found.message and len(found.message) < 600
+
+
+def test_marks_tell_close_spans_apart():
+    marks = {span_mark(1.0, 2.0 + k * 1e-9) for k in range(100)}
+    assert len(marks) == 100

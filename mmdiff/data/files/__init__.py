@@ -1,1 +1,0 @@
-"""From a listed file to a training sample."""
