@@ -6,13 +6,13 @@ from functools import cached_property
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmdiff.autoencoders.video_autoencoder import to_unit_range
-from mmdiff.conditioning import fit, source
-from mmdiff.conditioning.condition import Condition
-from mmdiff.conditioning.encode import Encode
+from mmdiff.conditioning.condition import Condition, Encode
+from mmdiff.conditioning.source import Media, check_source, load_image, sized, with_frames
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 from mmdiff.values.masks import frames_at
+
+NAME = "image of FirstFrame"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,33 +23,27 @@ class FirstFrame(Condition):
     keep_exact: put its very pixels back after decoding.
     """
 
-    image: source.Picture
+    image: Media
     keep_exact: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        source.check_source("image of FirstFrame", self.image, is_picture=True)
+        check_source(NAME, self.image)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
         return ("video",)
 
     @cached_property
-    def _picture(self) -> Tensor:
-        name = "image of FirstFrame"
-        return source.picture(name, source.load(name, self.image))
+    def _image(self) -> Tensor:
+        return load_image(NAME, self.image)
 
     def apply(self, state: LatentState, encode: Encode) -> LatentState:
         total = encode.grid.latent_frames(encode.shape.num_frames)
-        latents = encode.video(self._fitted(encode))
+        latents = encode.video(sized(NAME, self._image, encode.shape))
         values = F.pad(latents, (0, 0, 0, 0, 0, total - latents.shape[2]))
         return state.give("video", values, frames_at(total, [0]))
 
     def restore(self, media: ClipLatents, encode: Encode) -> ClipLatents:
-        if not self.keep_exact or media.video is None:
+        if not self.keep_exact:
             return media
-        frames = media.video.clone()
-        frames[:, :, :1] = to_unit_range(self._fitted(encode)[None]).to(frames)
-        return media.replace("video", frames)
-
-    def _fitted(self, encode: Encode) -> Tensor:
-        return fit.sized("image of FirstFrame", self._picture, encode.shape)
+        return with_frames(media, sized(NAME, self._image, encode.shape))

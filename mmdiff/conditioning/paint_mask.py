@@ -1,35 +1,33 @@
-"""What of a picture is to be painted: a box, an image or a video, as pixels and as tokens."""
+"""What of a video is to be painted: a box, an image or a video, as pixels and as latent sites."""
 
 from collections.abc import Sequence
 from os import PathLike
 
 import numpy as np
 import torch
-from einops import rearrange, reduce, repeat
+from einops import rearrange, reduce
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmdiff.conditioning import source
+from mmdiff.conditioning.source import check_source, load
 from mmdiff.media.clip import Clip
 from mmdiff.media.transparency import ON_WHITE
+from mmdiff.values.shapes import LatentGrid
 
 NAME = "mask of Inpaint"
 Mask = Sequence[int] | str | PathLike[str] | Image.Image | np.ndarray | Tensor | Clip
 LIGHT = 127  # of 255: what is lighter is painted
-BOX_SIDES = ("top", "left", "bottom", "right")
 
 
 def check_mask(mask: Mask) -> None:
     """Raise TypeError, ValueError or FileNotFoundError for what can be no mask of any clip."""
-    if not _is_box(mask):
-        source.check_source(NAME, mask, is_picture=True)
-        return
-    sides = list(mask)  # type: ignore[arg-type]
+    if isinstance(mask, str) or not isinstance(mask, Sequence):
+        return check_source(NAME, mask)
+    sides: list[int] = list(mask)  # type: ignore[arg-type]
     if len(sides) != 4 or any(isinstance(s, bool) or not isinstance(s, int) for s in sides):
         raise TypeError(
             f"{NAME} is {sides}; a box is four whole numbers of pixels: "
-            f"[{', '.join(BOX_SIDES)}], for instance [16, 16, 48, 48]"
+            "[top, left, bottom, right], for instance [16, 16, 48, 48]"
         )
     top, left, bottom, right = sides
     if not (0 <= top < bottom and 0 <= left < right):
@@ -47,8 +45,17 @@ def painted_pixels(mask: Mask, *, num_frames: int, height: int, width: int) -> T
 
     Raises ValueError where the mask does not have the size of the clip.
     """
-    if _is_box(mask):
-        return _box_pixels(list(mask), num_frames=num_frames, height=height, width=width)  # type: ignore[arg-type]
+    if isinstance(mask, Sequence) and not isinstance(mask, str):
+        top, left, bottom, right = mask
+        if bottom > height or right > width:
+            inside = [min(top, height), min(left, width), min(bottom, height), min(right, width)]
+            raise ValueError(
+                f"{NAME} is the box {list(mask)}, and the clip is {width} x {height}; it must lie "
+                f"inside: {inside}"
+            )
+        box = torch.zeros(num_frames, height, width, dtype=torch.bool)
+        box[:, top:bottom, left:right] = True
+        return box
     painted = _painted(mask)
     if tuple(painted.shape[1:]) != (height, width) or len(painted) not in (1, num_frames):
         count, rows, columns = painted.shape
@@ -60,49 +67,16 @@ def painted_pixels(mask: Mask, *, num_frames: int, height: int, width: int) -> T
     return painted.expand(num_frames, height, width)
 
 
-def as_frames(painted: Tensor) -> Tensor:
-    """frames height width 3, uint8: white where to paint, to be fitted as the clip is."""
-    return repeat(painted.to(torch.uint8) * 255, "frames h w -> frames h w c", c=3)
-
-
-def from_frames(frames: Tensor) -> Tensor:
-    """The inverse of `as_frames`."""
-    return frames[..., 0] > LIGHT
-
-
-def painted_cells(painted: Tensor, *, space: int, time: int) -> Tensor:
-    """1 for every latent site in which any pixel is painted: 1 1 f h w.
-
-    space, time: pixels and frames that a latent site covers; the first covers one frame.
-    """
-    padded = torch.cat([painted[:1]] * (time - 1) + [painted])
+def painted_cells(painted: Tensor, grid: LatentGrid) -> Tensor:
+    """1 for every latent site in which any pixel is painted: 1 1 f h w."""
+    time, space = grid.time_compression, grid.space_compression
+    padded = torch.cat([painted[:1]] * (time - 1) + [painted])  # the first covers one frame
     cells = reduce(padded.float(), "(f p) (h q) (w r) -> f h w", "max", p=time, q=space, r=space)
     return rearrange(cells, "f h w -> 1 1 f h w")
 
 
-def with_ring(cells: Tensor) -> Tensor:
-    """`cells` and those beside them."""
-    return F.max_pool3d(cells, (1, 3, 3), stride=1, padding=(0, 1, 1))
-
-
-def _is_box(mask: object) -> bool:
-    return isinstance(mask, Sequence) and not isinstance(mask, str)
-
-
-def _box_pixels(sides: list[int], *, num_frames: int, height: int, width: int) -> Tensor:
-    top, left, bottom, right = sides
-    if bottom > height or right > width:
-        raise ValueError(
-            f"{NAME} is the box {sides}, and the clip is {width} x {height}; it must lie inside: "
-            f"{[min(top, height), min(left, width), min(bottom, height), min(right, width)]}"
-        )
-    painted = torch.zeros(num_frames, height, width, dtype=torch.bool)
-    painted[:, top:bottom, left:right] = True
-    return painted
-
-
-def _painted(mask: Mask) -> Tensor:
-    loaded = source.load(NAME, mask)  # type: ignore[arg-type]
+def _painted(mask: str | PathLike[str] | Image.Image | np.ndarray | Tensor | Clip) -> Tensor:
+    loaded = load(NAME, mask)
     if isinstance(loaded, Clip):
         if ON_WHITE in loaded.notes:
             raise ValueError(
@@ -110,7 +84,7 @@ def _painted(mask: Mask) -> Tensor:
                 "elsewhere"
             )
         if loaded.frames is None:
-            raise ValueError(f"{NAME} has sound and no picture; give an image or a video")
+            raise ValueError(f"{NAME} has audio and no video; give an image or a video")
         return loaded.frames.float().mean(-1) > LIGHT
     if loaded.ndim not in (2, 3):
         raise ValueError(

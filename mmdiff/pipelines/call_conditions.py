@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmdiff.conditioning.condition import Condition
-from mmdiff.conditioning.contradiction import composed
-from mmdiff.conditioning.encode import Encode
+from mmdiff.conditioning.condition import Condition, Encode, composed
 from mmdiff.conditioning.extend import Extend
 from mmdiff.pipelines.checks import legal_modalities
 from mmdiff.values.latent_state import LatentState

@@ -1,11 +1,11 @@
-"""What each condition gives, where, and how firmly, by an encoder that can be checked by hand."""
+"""What each condition gives, where, and at which strength, by an encoder to check by hand."""
 
 import pytest
 import torch
 from PIL import Image
 
 import mmdiff
-from mmdiff.conditioning.contradiction import composed
+from mmdiff.conditioning.condition import composed
 from mmdiff.media.clip import Clip
 from mmdiff.values.latents import ClipLatents
 from tests.conditioning.pooling import PoolingEncode, moving_frames, tone
@@ -54,7 +54,7 @@ def test_first_frame_takes_an_image_in_any_form(encode, tmp_path, kind):
 
 def test_keyframes_are_exact_at_first_and_firm_to_a_degree_later(encode):
     images = {0: FRAMES[0], 0.5: FRAMES[8], 1: FRAMES[16]}
-    state = given(mmdiff.Keyframes(images, firmness=0.25), encode)
+    state = given(mmdiff.Keyframes(images, strength=0.25), encode)
     # frames 0, 8 and 16 are the last of latent frames 0, 2 and 4
     assert state.mask.video[0, 0, :, 0, 0].tolist() == [1, 0, 0.25, 0, 0.25]
     for index, frame in ((0, 0), (2, 8), (4, 16)):
@@ -62,7 +62,7 @@ def test_keyframes_are_exact_at_first_and_firm_to_a_degree_later(encode):
         assert torch.allclose(state.given.video[:, :, index : index + 1], still, atol=1e-6)
 
 
-def test_given_halves_are_given_whole(encode):
+def test_given_modalities_are_given_whole(encode):
     state = composed([mmdiff.GivenVideo(CLIP), mmdiff.GivenAudio(CLIP)], encode.state(), encode)
     assert bool((state.mask.video == 1).all()) and bool((state.mask.audio == 1).all())
     held = state.hold(state.latents)
@@ -90,7 +90,7 @@ def test_a_box_frees_the_sites_under_it_and_half_of_those_beside(encode):
     expected[1, 2] = 0
     assert torch.equal(state.mask.video[0, 0, 3], expected)
     assert bool((state.mask.audio == 1).all())  # its sound stays
-    free = given(mmdiff.Inpaint(CLIP, [9, 16, 15, 24], outside=True, edge_firmness=0), encode)
+    free = given(mmdiff.Inpaint(CLIP, [9, 16, 15, 24], outside=True, edge_strength=0), encode)
     assert not bool(free.mask.video.any())  # no site lies wholly in the box
 
 
@@ -113,7 +113,7 @@ def test_masks_of_any_form_equal_the_box(encode, tmp_path, kind):
 def test_a_mask_video_frees_each_frame_by_itself(encode):
     mask = torch.zeros(17, 32, 32, dtype=torch.bool)
     mask[5, :8, :8] = True  # frame 5 is the first of latent frame 2
-    found = given(mmdiff.Inpaint(CLIP, mask, edge_firmness=1), encode).mask.video[0, 0]
+    found = given(mmdiff.Inpaint(CLIP, mask, edge_strength=1), encode).mask.video[0, 0]
     assert (found == 0).nonzero().tolist() == [[2, 0, 0]]
 
 

@@ -1,10 +1,44 @@
-"""The seam of a given sound: exact on one side, without a click on the other."""
+"""Which tokens a span of audio determines; its seams are exact on one side and do not click."""
 
 import pytest
 import torch
 
-from mmdiff.conditioning.sound_seam import FADE_SAMPLES, joined, predicted
-from tests.conditioning.pooling import tone
+from mmdiff.conditioning.placed_audio import (
+    FADE_SAMPLES,
+    SEAM_TOKENS,
+    PlacedAudio,
+    joined,
+    predicted,
+)
+from mmdiff.values.shapes import ClipShape
+from tests.conditioning.pooling import PoolingEncode, tone
+
+SHAPE = ClipShape(17)
+
+
+def mask_of(*, first: int, last: int, **seam: int) -> torch.Tensor:
+    return PlacedAudio(torch.zeros(1, 17_000), first, last).mask(PoolingEncode(17), **seam)
+
+
+def test_a_whole_sound_gives_all_tokens_and_none_gives_none():
+    assert bool(mask_of(first=0, last=SHAPE.num_samples).all())
+    assert not bool(mask_of(first=8000, last=8500).any())
+
+
+@pytest.mark.parametrize("first, last", [(0, 9000), (8000, 17_000), (3000, 14_500)])
+def test_given_tokens_lie_inside_the_samples_away_from_open_ends(first, last):
+    # law: what lies outside of the samples has no influence on a given token
+    encode = PoolingEncode(17)
+    mask = mask_of(first=first, last=last, seam=0)
+    inside, outside = torch.zeros(1, 17_000), torch.ones(1, 17_000)
+    outside[:, first:last] = 0
+    both = encode.audio(inside + outside)
+    assert bool(mask.any())
+    assert torch.equal((both * mask), torch.zeros_like(both))
+    narrower = mask_of(first=first, last=last)
+    open_ends = (first > 0) + (last < SHAPE.num_samples)
+    assert int(mask.sum() - narrower.sum()) == SEAM_TOKENS * open_ends
+    assert bool((narrower <= mask).all())
 
 
 @pytest.mark.parametrize("hertz", [150.0, 440.0, 1900.0])

@@ -1,4 +1,4 @@
-"""Impossible conditions: the error names the argument, what it is, what is legal, the cure."""
+"""Impossible conditions: the error names the argument, what it is, what is legal, the hint."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import mmdiff
-from mmdiff.conditioning.contradiction import composed
+from mmdiff.conditioning.condition import composed
 from mmdiff.media.clip import Clip
 from tests.conditioning.pooling import PoolingEncode, moving_frames, tone
 
@@ -29,18 +29,28 @@ CONSTRUCTED = {
     "no images": (
         lambda: mmdiff.Keyframes({}),
         TypeError,
-        "images of Keyframes is {}; it must name an image for each moment: "
+        "images of Keyframes is {}; it must name an image for each time: "
         "{0.0: 'first.png', 2.0: 'last.png'}",
     ),
-    "no moment": (
+    "no time": (
         lambda: mmdiff.Keyframes({"now": FRAMES[0]}),
         TypeError,
-        "images of Keyframes names the moment 'now'; it must be seconds: 0.5",
+        "a time in images of Keyframes is 'now'; it must be a number",
+    ),
+    "strength of a keyframe": (
+        lambda: mmdiff.Keyframes({0: FRAMES[0]}, strength=0),
+        ValueError,
+        "strength of Keyframes is 0; it must be above 0 and at most 1: 0.5",
     ),
     "firmness": (
-        lambda: mmdiff.Keyframes({0: FRAMES[0]}, firmness=0),
-        ValueError,
-        "firmness of Keyframes is 0; it must be above 0 and at most 1: 0.5",
+        lambda: mmdiff.Keyframes({0: FRAMES[0]}, firmness=0.5),
+        TypeError,
+        "firmness of Keyframes is now its strength: strength=0.5",
+    ),
+    "firmness of an edge": (
+        lambda: mmdiff.Inpaint(CLIP, [1, 2, 3, 4], edge_firmness=0.5),
+        TypeError,
+        "edge_firmness of Inpaint is now its edge_strength: edge_strength=0.5",
     ),
     "strength": (
         lambda: mmdiff.PartialNoise(CLIP, 1.5),
@@ -123,11 +133,11 @@ def test_a_damaged_file(tmp_path):
 SILENT = Clip(frames=FRAMES)
 BLIND = Clip(waveform=tone(17_000), sample_rate=16_000)
 APPLIED = {
-    "moment outside": (
+    "time outside": (
         lambda: [mmdiff.Keyframes({0: FRAMES[0], 3: FRAMES[1]})],
         "images of Keyframes names 3 s, outside of the clip, whose frames lie from 0 to 1 s: 1",
     ),
-    "moments too near": (
+    "times too near": (
         lambda: [mmdiff.Keyframes({0.125: FRAMES[0], 0.25: FRAMES[1]})],
         "images of Keyframes at 0.125 s and 0.25 s fall into one latent frame; keep them at least "
         "0.25 s apart",
@@ -139,7 +149,7 @@ APPLIED = {
     ),
     "too little sound": (
         lambda: [mmdiff.GivenAudio(tone(500), start_seconds=0.5)],
-        "clip of GivenAudio is inside the clip for 500 samples only, from which no token of sound "
+        "clip of GivenAudio is inside the clip for 500 samples only, from which no token of audio "
         "follows; give more of it, or another start_seconds",
     ),
     "too few frames": (
@@ -149,15 +159,15 @@ APPLIED = {
     ),
     "no sound": (
         lambda: [mmdiff.GivenAudio(SILENT)],
-        "clip of GivenAudio has a picture and no sound; give a clip that has one",
+        "clip of GivenAudio has video and no audio; give a clip with audio",
     ),
     "no picture": (
         lambda: [mmdiff.GivenVideo(BLIND)],
-        "clip of GivenVideo has sound and no picture; give a clip that has one",
+        "clip of GivenVideo has audio and no video; give a clip with video",
     ),
     "no picture to begin with": (
         lambda: [mmdiff.FirstFrame(BLIND)],
-        "image of FirstFrame has sound and no picture; give an image",
+        "image of FirstFrame has audio and no video; give an image",
     ),
     "wrong image": (
         lambda: [mmdiff.FirstFrame(torch.zeros(3, 32, 32))],
@@ -191,12 +201,12 @@ APPLIED = {
     "two first frames": (
         lambda: [mmdiff.FirstFrame(FRAMES[0]), mmdiff.FirstFrame(moving_frames(1, seed=3)[0])],
         "conditions[0] (FirstFrame) and conditions[1] (FirstFrame) contradict each other: they "
-        "give different picture to the same tokens; leave one out, or give them other times",
+        "give different video to the same tokens; leave one out, or give them other times",
     ),
     "two sounds": (
         lambda: [mmdiff.GivenAudio(CLIP), mmdiff.GivenAudio(torch.zeros(1, 17_000))],
         "conditions[0] (GivenAudio) and conditions[1] (GivenAudio) contradict each other: they "
-        "give different sound to the same tokens; leave one out, or give them other times",
+        "give different audio to the same tokens; leave one out, or give them other times",
     ),
     "two clips to begin from": (
         lambda: [
@@ -204,7 +214,7 @@ APPLIED = {
             mmdiff.PartialNoise(moving_frames(seed=3), 0.7),
         ],
         "conditions[0] (PartialNoise) and conditions[1] (PartialNoise) contradict each other: they "
-        "give different picture to the same tokens; leave one out, or give them other times",
+        "give different video to the same tokens; leave one out, or give them other times",
     ),
 }
 
@@ -217,7 +227,7 @@ def test_refused_when_it_is_applied(make, message):
     assert str(caught.value) == message
 
 
-def test_a_half_that_is_not_made():
+def test_a_modality_that_is_not_made():
     encode = PoolingEncode()
     state = encode.state()
     only_picture = type(state)(state.latents.replace("audio", None))
@@ -260,7 +270,7 @@ NOTICES = {
     ),
     "short sound": (
         lambda: mmdiff.GivenAudio(tone(8000)),
-        "clip of GivenAudio ends at 0.5 s; the sound behind it is made",
+        "clip of GivenAudio ends at 0.5 s; the audio behind it is made",
     ),
 }
 

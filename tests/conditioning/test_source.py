@@ -8,9 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmdiff.conditioning import source
-from mmdiff.conditioning.clip_source import ClipSource
 from mmdiff.conditioning.paint_mask import painted_pixels
+from mmdiff.conditioning.source import ClipSource, load, load_image
 from tests.conditioning.pooling import GRID
 
 NAME = "image of FirstFrame"
@@ -19,8 +18,8 @@ NAME = "image of FirstFrame"
 def _loaded(value) -> tuple[torch.Tensor, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        picture = source.picture(NAME, source.load(NAME, value))[0]
-    return picture, [str(warning.message) for warning in caught]
+        image = load_image(NAME, value)[0]
+    return image, [str(warning.message) for warning in caught]
 
 
 def _clear_and_red() -> np.ndarray:
@@ -62,7 +61,7 @@ def test_an_image_is_turned_and_deep_as_its_file_is(tmp_path):
 
 def test_an_image_of_floats_is_refused_by_name():
     with pytest.raises(ValueError, match=rf"{NAME}: .* the kind 'F'; save it with 8 or 16 bits"):
-        source.load(NAME, Image.fromarray(np.zeros((8, 8), np.float32)))
+        load(NAME, Image.fromarray(np.zeros((8, 8), np.float32)))
 
 
 def test_an_animation_is_a_clip_of_all_its_frames_and_its_image_of_the_one_it_is_at(tmp_path):
@@ -98,7 +97,7 @@ def test_six_channels_are_mixed_by_their_layout_and_reported():
 def test_samples_that_are_integers_are_refused_with_what_to_divide_by():
     wave = np.zeros((1, 16_000), np.int16)
     with pytest.raises(ValueError, match="divide them by 32768"):
-        ClipSource.of("clip of GivenAudio", wave).original(GRID)
+        ClipSource.of("clip of GivenAudio", wave).clip(GRID)
 
 
 def test_a_sample_rate_that_would_ask_for_terabytes_is_refused():
