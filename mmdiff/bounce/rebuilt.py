@@ -8,7 +8,7 @@ from mmdiff.autoencoders.media_latents import audio_latents, video_latents, with
 from mmdiff.autoencoders.mel import LogMel
 from mmdiff.autoencoders.video_autoencoder import to_frames
 from mmdiff.data.batch import ClipBatch
-from mmdiff.pipelines.decode import decode_audio, decode_video
+from mmdiff.pipelines.codec import decode_audio, decode_video
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from mmdiff.values.sample import Sample
 

@@ -1,14 +1,14 @@
-"""Arguments of a pipeline call: the impossible is refused by name, value, range and cure."""
+"""Arguments of a pipeline call: the impossible is refused by name, value, what is legal, a hint."""
 
 import difflib
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmdiff.values.latents import MODALITIES, Modality
+from mmdiff.values.checks import check_integer, check_number
+from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 from mmdiff.values.shapes import LatentGrid
 
 MAX_FRAMES = 1_000_000
@@ -20,105 +20,61 @@ OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
-def check_integer(name: str, value: Any, lowest: int, highest: int) -> None:
-    """Raise ValueError unless `value` is a whole number from `lowest` to `highest`."""
-    legal = f"a whole number from {lowest} to {highest}"
-    if isinstance(value, bool) or not isinstance(value, int):
-        whole = isinstance(value, float) and math.isfinite(value)
-        nearest = f": {min(max(round(value), lowest), highest)}" if whole else ""
-        raise ValueError(f"{name} is {value!r}; it must be {legal}{nearest}")
-    if not lowest <= value <= highest:
-        raise ValueError(
-            f"{name} is {value}; it must be {legal}: {min(max(value, lowest), highest)}"
-        )
-
-
-def check_number(name: str, value: Any, lowest: float, highest: float) -> None:
-    """Raise ValueError unless `value` is a finite number from `lowest` to `highest`."""
-    legal = f"a number from {lowest:g} to {highest:g}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise ValueError(f"{name} is {value!r}; it must be {legal}")
-    if not lowest <= value <= highest:
-        raise ValueError(
-            f"{name} is {value}; it must be {legal}: {min(max(value, lowest), highest):g}"
-        )
-
-
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
-    if value in choices:
-        return
-    nearest = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f": did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}{hint}")
+    if not isinstance(value, str) or value not in choices:
+        nearest = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f": did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}{hint}")
+
+
+def check_names(name: str, value: Any, choices: Collection[str]) -> list[str]:
+    """`value`, one of `choices` or several, as a list; TypeError for what is no name or list."""
+    if not isinstance(value, (str, list, tuple)):
+        raise TypeError(f"{name} is a {type(value).__name__}; it must be a name or a list of names")
+    names = [value] if isinstance(value, str) else list(value)
+    for one in names:
+        check_choice(name, one, choices)
+    return names
 
 
 def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> tuple[Modality, ...]:
-    """What is to be made, in the order of the halves.
-
-    By default both, but a still image has no sound.
+    """What is to be made, video first; by default both, but a still image has no audio.
 
     Raises ValueError for unknown or repeated modalities, TypeError for what is no list of names.
     """
     if value is None:
         return ("video",) if num_frames == 1 else MODALITIES
-    check_names("modalities", value)
-    names = [value] if isinstance(value, str) else list(value)
+    names = check_names("modalities", value, MODALITIES)
     if not names:
         raise ValueError(
             "modalities is empty; it must name video, audio or both: modalities=('video', 'audio')"
         )
-    for name in names:
-        check_choice("modalities", name, MODALITIES)
     if len(set(names)) < len(names):
         raise ValueError(f"modalities is {tuple(names)}; each may be named once")
     return tuple(name for name in MODALITIES if name in names)
 
 
-def check_names(name: str, value: Any) -> None:
-    """Raise TypeError unless `value` is a string, or a list of something."""
-    if not isinstance(value, (str, list, tuple)):
-        raise TypeError(f"{name} is a {type(value).__name__}; it must be a name or a list of names")
-
-
-def check_callback(value: Any) -> None:
-    """Raise TypeError unless `value` is None or can be called."""
-    if value is not None and not callable(value):
-        raise TypeError(
-            f"callback_on_step_end is a {type(value).__name__}; it must be a function of "
-            "(pipeline, index, timestep, tensors)"
-        )
-
-
-def check_attention_kwargs(value: Any) -> None:
-    """Raise ValueError unless `value` is empty: diffusers' pipelines have it, ours has no use."""
-    if value:
-        raise ValueError(f"attention_kwargs is {value}; this transformer takes none: leave it out")
-
-
-def check_shape(
-    grid: LatentGrid, num_frames: int, *, height: int, width: int, patch: int
-) -> dict[str, tuple[int, ...]]:
-    """Latent shapes of the two halves; ValueError for sizes and lengths that the model cannot make.
+def check_shape(grid: LatentGrid, num_frames: int, *, height: int, width: int, patch: int) -> None:
+    """Raise for sizes and lengths that the model cannot make.
 
     patch: latent pixels that the transformer takes as one token, along each side.
     """
-    check_integer("num_frames", num_frames, 1, MAX_FRAMES)
+    check_integer("num_frames", num_frames, lowest=1, highest=MAX_FRAMES)
     multiple = grid.space_compression * patch
     for name, value in (("height", height), ("width", width)):
-        check_integer(name, value, multiple, MAX_SIDE)
+        check_integer(name, value, lowest=multiple, highest=MAX_SIDE)
         if value % multiple:
             nearest = max(multiple, round(value / multiple) * multiple)
             raise ValueError(f"{name} is {value}; it must be a multiple of {multiple}: {nearest}")
-    return {
-        "video": grid.video_shape(num_frames, height, width),
-        "audio": grid.audio_shape(num_frames),
-    }
+    grid.latent_frames(num_frames)  # refuses what is not 1 + 4k
 
 
 def check_frame_rate(value: Any, *, trained: float) -> None:
-    """Raise ValueError unless `value` is the rate of training: the clock is in the weights."""
-    check_number("frame_rate", value, 1.0, 240.0)
+    """Raise unless `value` is the rate of training: the clock is in the weights."""
+    if value is None:
+        return
+    check_number("frame_rate", value, lowest=1, highest=240)
     if value != trained:
         raise ValueError(
             f"frame_rate is {value:g}; this model makes {trained:g} frames a second: {trained:g}. "
@@ -131,51 +87,51 @@ def check_text(
 ) -> int:
     """Number of prompts.
 
-    Raises unless there is either a prompt or its embeddings b l `width`, `count` of them.
+    Raises unless there is either a prompt or its embeddings b l `width`, and one of them, or
+    `count`.
     """
     if prompt is not None and embeds is not None:
         raise ValueError(f"{name} and {name}_embeds are both given; give one of them")
     if prompt is None and embeds is None:
         raise ValueError(f"{name} is missing; give {name}, or {name}_embeds")
-    if prompt is not None:
-        check_prompt(name, prompt, count=count)
-        return 1 if isinstance(prompt, str) else len(prompt)
-    check_embeds(f"{name}_embeds", embeds, mask, width=width)
-    if count is not None and len(embeds) not in (1, count):
-        raise ValueError(
-            f"{name}_embeds has {len(embeds)} rows for {count} prompts; give one row, or {count}"
-        )
-    return len(embeds)
-
-
-def check_prompt(name: str, prompt: Any, *, count: int | None = None) -> None:
-    """Raise unless `prompt` is a string or a list of them (`count` of them, or one for all)."""
     if isinstance(prompt, str):
-        return
-    if not isinstance(prompt, (list, tuple)):
-        raise TypeError(
-            f"{name} is a {type(prompt).__name__}; it must be a string or a list of strings"
+        return 1
+    if prompt is not None:
+        if not isinstance(prompt, (list, tuple)):
+            raise TypeError(
+                f"{name} is a {type(prompt).__name__}; it must be a string or a list of strings"
+            )
+        for index, text in enumerate(prompt):
+            if not isinstance(text, str):
+                raise TypeError(f"{name}[{index}] is a {type(text).__name__}; it must be a string")
+        if not prompt:
+            raise ValueError(f"{name} is an empty list; give at least one string (it may be empty)")
+    else:
+        check_tensor(f"{name}_embeds", embeds, (None, None, width))
+        if mask is not None:
+            check_tensor(f"the attention mask of {name}_embeds", mask, tuple(embeds.shape[:2]))
+            if not bool(mask.bool().any(dim=1).all()):
+                raise ValueError(
+                    f"the attention mask of {name}_embeds hides all tokens of a prompt; "
+                    "it must keep at least one"
+                )
+    found = len(embeds if prompt is None else prompt)
+    if count is not None and found not in (1, count):
+        what = (
+            f"{name}_embeds has {found} rows" if prompt is None else f"{name} has {found} strings"
         )
-    for index, text in enumerate(prompt):
-        if not isinstance(text, str):
-            raise TypeError(f"{name}[{index}] is a {type(text).__name__}; it must be a string")
-    if not prompt:
-        raise ValueError(f"{name} is an empty list; give at least one string (it may be empty)")
-    if count is not None and len(prompt) not in (1, count):
-        raise ValueError(
-            f"{name} has {len(prompt)} strings for {count} prompts; give one string, or {count}"
-        )
+        raise ValueError(f"{what} for {count} prompts; give one, or {count}")
+    return found
 
 
-def check_embeds(name: str, embeds: Any, mask: Any, *, width: int) -> None:
-    """Raise ValueError unless `embeds` is b l `width` and `mask`, if given, b l."""
-    check_tensor(name, embeds, (None, None, width))
-    if mask is not None:
-        check_tensor(f"the attention mask of {name}", mask, tuple(embeds.shape[:2]))
-        if not bool(mask.bool().any(dim=1).all()):
+def check_given(noise: ClipLatents, modalities: Sequence[Modality]) -> None:
+    """Raise ValueError where noise is given for what is not made."""
+    for modality in noise.modalities:
+        if modality not in modalities:
+            name = "latents" if modality == "video" else "audio_latents"
             raise ValueError(
-                f"the attention mask of {name} hides all tokens of a prompt; "
-                "it must keep at least one"
+                f"{name} are given, but modalities is {tuple(modalities)}: add {modality!r}, "
+                f"or leave them out"
             )
 
 
@@ -188,12 +144,12 @@ def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a tensor")
     check_dense(name, value)
-    expected = f"({', '.join('any' if size is None else str(size) for size in shape)})"
     fits = value.ndim == len(shape) and all(
         size == wanted or (wanted is None and size > 0)
         for size, wanted in zip(value.shape, shape, strict=False)
     )
     if not fits:
+        expected = f"({', '.join('any' if size is None else str(size) for size in shape)})"
         raise ValueError(f"{name} has shape {tuple(value.shape)}; it must be {expected}")
     if "mask" not in name and value.dtype not in PRECISIONS:
         raise ValueError(
@@ -212,14 +168,20 @@ def check_dense(name: str, value: Tensor) -> None:
         raise ValueError(f"{name} is {value.layout}; it must be dense: {name}.to_dense()")
 
 
-def check_generators(generator: Any, *, batch_size: int, device: torch.device) -> None:
-    """Raise unless `generator` is None, one generator, or one for each of `batch_size` samples.
+def generator_of_each(
+    generator: Generators, batch_size: int, device: torch.device
+) -> list[torch.Generator]:
+    """A generator for each clip; one is drawn from for one clip after the other, and without any
+    they are seeded from torch's global one, as diffusers' users expect.
 
-    They may live on the CPU or on `device`.
+    Raises unless there is none, one, or one for each clip, on the CPU or on `device`.
     """
     if generator is None:
-        return
-    generators = list(generator) if isinstance(generator, (list, tuple)) else [generator]
+        seeds = torch.randint(2**62, (batch_size,)).tolist()
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+    generators: list[Any] = [generator] * batch_size
+    if isinstance(generator, (list, tuple)):
+        generators = list(generator)
     for index, one in enumerate(generators):
         if not isinstance(one, torch.Generator):
             raise TypeError(
@@ -230,8 +192,9 @@ def check_generators(generator: Any, *, batch_size: int, device: torch.device) -
             raise ValueError(
                 f"generator[{index}] is on {one.device}; it must be on cpu or {device}"
             )
-    if isinstance(generator, (list, tuple)) and len(generators) != batch_size:
+    if len(generators) != batch_size:
         raise ValueError(
             f"generator has {len(generators)} entries for {batch_size} clips; "
             "give one for each clip, or a single one"
         )
+    return generators

@@ -1,4 +1,4 @@
-"""MMDiffPipelineOutput: pictures and sound as diffusers' users expect them, and as `Clip`s."""
+"""What a call of the pipeline gives: frames and audio as in diffusers, and both as clips."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ class MMDiffPipelineOutput(BaseOutput):
             b frames 3 height width in [0, 1]; "latent": the video latents b c f h w; None without
             video
     audio   b channels samples in [-1, 1]; with "latent" the audio latents b c t m; None without
-            sound
+            audio
     clips   the same as one `Clip` a sample, ready to save; empty with "latent"
     """
 
@@ -30,14 +30,14 @@ class MMDiffPipelineOutput(BaseOutput):
 
 
 def clips_of(media: ClipLatents, grid: LatentGrid) -> list[Clip]:
-    """One clip a row of decoded media: frames b 3 frames height width, sound b channels samples."""
-    pictures = None if media.video is None else to_frames(media.video)
+    """One clip a row of media: frames b 3 frames height width, audio b channels samples."""
+    frames = None if media.video is None else to_frames(media.video)
     return [
         Clip(
-            frames=None if pictures is None else pictures[index],
+            frames=None if frames is None else frames[row],
             fps=grid.frame_rate,
-            waveform=None if media.audio is None else media.audio[index],
+            waveform=None if media.audio is None else media.audio[row],
             sample_rate=None if media.audio is None else grid.sample_rate,
         )
-        for index in range(media.batch_size)
+        for row in range(media.batch_size)
     ]

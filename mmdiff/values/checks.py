@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 LARGEST_SIZE = 2**20
+LARGEST_NUMBER = 1e300  # a whole number may be larger than any float
 MOST_LAYERS = 1024  # deeper than any model there is; a slip of 10**6 would take hours to build
 
 
@@ -53,8 +54,18 @@ def check_number(
     if math.isfinite(lowest):
         legal += f" from {lowest:g}" + (f" to {highest:g}" if math.isfinite(highest) else " on")
     is_number = isinstance(value, (int, float, Fraction)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):  # type: ignore[arg-type]
-        raise TypeError(f"{name} is {value!r}; it must be {legal}")
+    if not is_number or not abs(value) < LARGEST_NUMBER:  # type: ignore[arg-type]
+        raise TypeError(f"{name} is {value!r:.80}; it must be {legal}")
     if not lowest <= value <= highest:  # type: ignore[operator]
         nearest = min(max(float(value), lowest), highest)  # type: ignore[arg-type]
         raise ValueError(f"{name} is {float(value):g}; it must be {legal}: {nearest:g}")  # type: ignore[arg-type]
+
+
+def check_integer(name: str, value: object, *, lowest: int, highest: int) -> None:
+    """Raise TypeError unless `value` is a whole number, ValueError unless lowest..highest."""
+    legal = f"a whole number from {lowest} to {highest}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r}; it must be {legal}")
+    if not lowest <= value <= highest:
+        nearest = min(max(value, lowest), highest)
+        raise ValueError(f"{name} is {value}; it must be {legal}: {nearest}")

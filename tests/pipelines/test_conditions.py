@@ -40,9 +40,7 @@ def frames_of(out: MMDiffPipelineOutput) -> Tensor:
 
 
 def encoder(pipe: MMDiffPipeline):  # type: ignore[no-untyped-def]
-    from types import SimpleNamespace
-
-    return pipe._media_encoder(SimpleNamespace(num_frames=9, height=32, width=32))
+    return pipe._media_encoder(9, 32, 32)
 
 
 def test_nothing_given_is_the_same_clip_bit_for_bit(pipe: MMDiffPipeline) -> None:

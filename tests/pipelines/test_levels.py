@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, EulerDiscreteScheduler, UniPCMultistepScheduler
 
-from mmdiff.pipelines.levels import LARGEST_SIGMA, check_levels, level_limits
+from mmdiff.pipelines.levels import check_levels
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_pipeline
 
@@ -78,28 +78,28 @@ def test_lists_tuples_arrays_and_tensors_say_the_same(pipe: MMDiffPipeline) -> N
         assert pipe.num_timesteps == 2
         first = out.audio if first is None else first
         assert torch.equal(out.audio, first)
-    check_levels([Fraction(1, 2), np.float32(0.25)], None, level_limits([pipe.scheduler]))
+    check_levels([Fraction(1, 2), np.float32(0.25)], None, [pipe.scheduler])
 
 
 def test_the_limits_are_those_of_all_schedulers_of_a_call(pipe: MMDiffPipeline) -> None:
     flow, explode = pipe.scheduler, EulerDiscreteScheduler()
     tabled = DDPMScheduler(num_train_timesteps=500)
-    assert level_limits([explode]).highest_sigma == LARGEST_SIGMA
-    assert level_limits([explode, flow]).highest_sigma == 1
-    assert level_limits([UniPCMultistepScheduler(use_flow_sigmas=True)]).highest_sigma == 1
-    assert level_limits([flow, tabled]).highest_timestep == 499
-    check_levels([80.0, 1.0, 0.0], None, level_limits([explode]))
-    check_levels([80.0, 1.0], None, level_limits([explode]))
-    for sigmas, said in (
-        ([80.0], "must have from 2"),
-        ([0.0, 0.0], r"sigmas\[1\] is 0 after|is 0;"),
+    for schedulers, levels in (
+        ([explode], {"sigmas": [80.0, 1.0, 0.0]}),
+        ([explode], {"sigmas": [80.0, 1.0]}),
+        ([tabled], {"timesteps": [499, 0]}),
+    ):
+        check_levels(levels.get("sigmas"), levels.get("timesteps"), schedulers)
+    for schedulers, levels, said in (
+        ([explode, flow], {"sigmas": [80.0, 1.0]}, "above 0 up to 1"),
+        ([UniPCMultistepScheduler(use_flow_sigmas=True)], {"sigmas": [2.0]}, "above 0 up to 1"),
+        ([explode], {"sigmas": [80.0]}, "must have from 2"),
+        ([explode], {"sigmas": [0.0, 0.0]}, r"sigmas\[0\] is 0;"),
+        ([flow, tabled], {"timesteps": [500]}, "up to 499"),
+        ([tabled], {"timesteps": [10.5]}, "counts whole steps: 10"),
     ):
         with pytest.raises(ValueError, match=said):
-            check_levels(sigmas, None, level_limits([explode]))
-    check_levels(None, [499, 0], level_limits([tabled]))
-    for timesteps, said in (([500], "up to 499"), ([10.5], "counts whole steps: 10")):
-        with pytest.raises(ValueError, match=said):
-            check_levels(None, timesteps, level_limits([tabled]))
+            check_levels(levels.get("sigmas"), levels.get("timesteps"), schedulers)
 
 
 def test_legal_levels_run_with_schedulers_of_each_family() -> None:

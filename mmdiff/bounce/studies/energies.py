@@ -13,7 +13,7 @@ from mmdiff.bounce.studies.variants import BASELINE, Variant
 from mmdiff.evaluation.plot import save_bars
 from mmdiff.evaluation.result import Figure, Result, mean
 from mmdiff.guidance.energy import Energy, EnergyInput
-from mmdiff.pipelines.energy_decode import EnergyDecode
+from mmdiff.pipelines.codec import EnergyDecode
 from mmdiff.pipelines.output import clips_of
 from mmdiff.values.latents import ClipLatents
 

@@ -1,0 +1,166 @@
+"""What a call costs, estimated before it begins: memory, or it is refused, and time."""
+
+import time
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import torch
+
+from mmdiff.pipelines.codec import PIXELS_AT_ONCE
+from mmdiff.values.shapes import LatentGrid
+
+FLOAT_BYTES = 4
+LIVE_TENSORS = 32  # of a token's width, alive at once inside a block, feed-forward included
+DECODER_FLOATS = 64  # of feature maps for each pixel that is decoded at once
+OUTPUT_COPIES = 3  # the frames as decoded, as asked for, and as uint8 clips
+
+SLOW_SECONDS = 600
+NEVER_SLOW = 10**12  # operations
+DECODED_PIXEL = 90_000  # operations of a decoder
+SIDE, REPEATS = 1024, 4  # of the product of matrices that measures a device
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallSize:
+    """What the cost of a call follows from: the clips, and the transformer's tokens.
+
+    passes  predictions in one batched call, for guidance
+    patch   latent pixels along each side of a token
+    """
+
+    num_frames: int
+    height: int
+    width: int
+    batch_size: int
+    passes: int
+    patch: int
+    token_width: int
+    grid: LatentGrid
+
+    def __str__(self) -> str:
+        return (
+            f"num_frames={self.num_frames}, height={self.height}, width={self.width} and a batch "
+            f"of {self.batch_size}"
+        )
+
+    def tokens(self) -> tuple[int, int]:
+        """In one pass: of a group, which is the time of one latent frame, and of all clips."""
+        grid, side = self.grid, self.grid.space_compression * self.patch
+        group = self.height * self.width // side**2 + grid.audio_frames_per_latent_frame
+        return group, self.batch_size * grid.latent_frames(self.num_frames) * group
+
+    def bytes_needed(self) -> int:
+        """An estimate, on the high side, of what sampling and decoding allocate."""
+        area = self.height * self.width
+        sampling = self.passes * self.tokens()[1] * self.token_width * LIVE_TENSORS
+        at_once = max(PIXELS_AT_ONCE, self.grid.time_compression * area)
+        decoding = min(self.num_frames * area, at_once) * DECODER_FLOATS
+        outputs = self.batch_size * self.num_frames * area * 3 * OUTPUT_COPIES
+        return FLOAT_BYTES * (max(sampling, decoding) + outputs)
+
+    def operations(self, *, num_steps: int, num_weights: int) -> float:
+        """Floating-point operations of sampling and decoding: two for each weight and token, and
+        attention inside of the groups of tokens."""
+        group, tokens = self.tokens()
+        weights_of_token = 12 * self.token_width**2  # of one block: how many blocks there are
+        attention = 4 * group * self.token_width * num_weights / weights_of_token
+        pixels = self.batch_size * self.num_frames * self.height * self.width
+        step = self.passes * tokens * (2 * num_weights + attention)
+        return num_steps * step + DECODED_PIXEL * pixels
+
+
+def check_memory(size: CallSize, device: torch.device) -> None:
+    """Raise ValueError if the call needs more than is free on `device`, naming what would fit."""
+    free, needed = free_bytes(device), size.bytes_needed()
+    if free is None or needed <= free:
+        return
+
+    def largest(highest: int, smaller: Callable[[int], CallSize]) -> int:
+        """The largest number from 0 to `highest` that fits."""
+        return bisect_right(
+            range(1, highest + 1), 0.9 * free, key=lambda k: smaller(k).bytes_needed()
+        )
+
+    step, side = size.grid.time_compression, size.grid.space_compression * size.patch
+    batch = largest(size.batch_size, lambda k: replace(size, batch_size=k))
+    frames = 1 + step * largest(
+        size.num_frames // step, lambda k: replace(size, num_frames=1 + step * k)
+    )
+    pixels = side * largest(
+        max(size.height, size.width) // side,
+        lambda k: replace(size, height=k * side, width=k * side),
+    )
+    advice = [f"a batch of {batch}"] if 0 < batch < size.batch_size else []
+    advice += [f"num_frames={frames}"] if frames < size.num_frames else []
+    advice += [f"{pixels} x {pixels} pixels"] if pixels else []
+    raise ValueError(
+        f"{size} need about {_readable(needed)} of memory; "
+        f"{_readable(free)} are free on {device}. "
+        f"One of these would fit: {' or '.join(advice) or 'none of these changed alone'}"
+    )
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Free memory of `device`, within the limit of the container if there is one; None where
+    nobody can tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
+        return None
+    known = [psutil.virtual_memory().available]
+    container = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # there is none, or its limit is the word "max"
+        limit = int((container / "memory.max").read_text())
+        known.append(limit - int((container / "memory.current").read_text()))
+    return min(known)
+
+
+def warn_if_slow(size: CallSize, device: torch.device, *, num_steps: int, num_weights: int) -> None:
+    """Warn of a call that takes over ten minutes by its operations and the speed of `device`.
+
+    On a CPU core, sampling ran at 0.7 to 1.0 of the speed of one product of matrices, from 64 x 64
+    to 512 x 512.
+    """
+    count = size.operations(num_steps=num_steps, num_weights=num_weights)
+    if count < NEVER_SLOW:
+        return
+    seconds = count / operations_per_second(device)
+    if seconds > SLOW_SECONDS:
+        warnings.warn(
+            f"{size} and {num_steps} steps take about {in_words(seconds)} on {device}",
+            stacklevel=2,
+        )
+
+
+def operations_per_second(device: torch.device) -> float:
+    """The speed of `device`, measured by a product of matrices."""
+    matrix = torch.ones(SIDE, SIDE, device=device)
+    synchronize = torch.get_device_module(device).synchronize
+    torch.mm(matrix, matrix)
+    synchronize()
+    began = time.perf_counter()
+    for _ in range(REPEATS):
+        torch.mm(matrix, matrix)
+    synchronize()
+    return REPEATS * 2 * SIDE**3 / (time.perf_counter() - began)
+
+
+def in_words(seconds: float) -> str:
+    """`25 minutes`, `3.1 hours`, `12 days`."""
+    for unit, length in (("days", 86_400), ("hours", 3600)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds / 60:.0f} minutes"
+
+
+def _readable(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} PB"
