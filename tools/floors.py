@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FLOORS = {
-    **dict.fromkeys(("values", "testing"), 0),
+    "values": 0,
     **dict.fromkeys(("media", "loading"), 1),
     **dict.fromkeys(("text", "autoencoders", "backbone", "diffusion"), 2),
     **dict.fromkeys(("conditioning", "guidance", "data", "evaluation", "distributed"), 3),

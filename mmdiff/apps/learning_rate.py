@@ -12,7 +12,7 @@ from lightning.pytorch.tuner import Tuner
 
 from mmdiff.apps.compose import instantiate
 from mmdiff.media.atomic import atomic_write
-from mmdiff.training.checkpoint_io import SafeCheckpointIO
+from mmdiff.training.checkpoint_folder import SafeCheckpointIO
 from mmdiff.values.usage_error import UsageError
 
 _log = logging.getLogger(__name__)

@@ -30,8 +30,8 @@ from mmdiff.values.usage_error import UsageError, shortened
 _ERRORS_OF_MODULES = {
     "safetensors": "SafetensorError",
     "mmdiff.loading.finite": "NonFiniteOutput",
-    "mmdiff.training.finite": "NonFinite",
-    "mmdiff.distributed.ranks": "RanksDisagree",
+    "mmdiff.training.callbacks.finite_guard": "NonFinite",
+    "mmdiff.distributed.strategies": "RanksDisagree",
     "mmdiff.data.worker_status": "ReadingFailed",
     "lightning.fabric.utilities.exceptions": "MisconfigurationException",
 }

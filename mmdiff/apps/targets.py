@@ -51,15 +51,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
 # They read a component from the folder that they are given, or build one; none writes.
 FUNCTIONS = (
     "mmdiff.distributed.strategies.data_parallel",
-    "mmdiff.training.saved.saved_audio_autoencoder",
-    "mmdiff.training.saved.saved_video_autoencoder",
-    "mmdiff.training.saved.saved_vocoder",
+    "mmdiff.training.warm_start.saved_audio_autoencoder",
+    "mmdiff.training.warm_start.saved_video_autoencoder",
+    "mmdiff.training.warm_start.saved_vocoder",
     "mmdiff.training.text_model.pretrained_text_model",
     "mmdiff.training.text_model.small_text_model",
-    "mmdiff.training.warm_start.frozen_text_model",
+    "mmdiff.training.text_model.frozen_text_model",
     "mmdiff.training.warm_start.grown_transformer",
     "mmdiff.training.warm_start.saved_autoencoder",
-    "mmdiff.training.warm_start.saved_text_model",
+    "mmdiff.training.text_model.saved_text_model",
 )
 # The rooms of what a run that was trained by somebody else may describe: models and their data.
 OF_A_RUN = (

@@ -25,10 +25,10 @@ from mmdiff.apps.learning_rate import with_found_rate
 from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.run import code_of, expected_errors, wants_traceback
 from mmdiff.apps.terminal import log_to_terminal
-from mmdiff.distributed.ranks import RanksDisagree
-from mmdiff.distributed.signals import die_with_parent
+from mmdiff.distributed.launch import die_with_parent
+from mmdiff.distributed.strategies import RanksDisagree
 from mmdiff.media.atomic import atomic_write
-from mmdiff.training.checkpoint_io import SafeCheckpointIO
+from mmdiff.training.checkpoint_folder import SafeCheckpointIO
 
 _log = logging.getLogger(__name__)
 

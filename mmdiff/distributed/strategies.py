@@ -1,8 +1,13 @@
-"""Strategies of Lightning with the settings that keep a stuck process from hanging a run."""
+"""How the ranks of a run work together, and what must be the same on all of them."""
 
 from datetime import timedelta
 
 from lightning.pytorch.strategies import DDPStrategy
+
+
+class RanksDisagree(RuntimeError):  # noqa: N818
+    """The processes of a run were started so that they cannot work together; the message says in
+    what they differ, with a hint."""
 
 
 def data_parallel(*, backend: str | None = None, timeout_seconds: float = 600) -> DDPStrategy:
@@ -14,6 +19,7 @@ def data_parallel(*, backend: str | None = None, timeout_seconds: float = 600) -
         )
     return DDPStrategy(
         process_group_backend=backend,
+        # torch's own is half an hour, for which a run with a dead peer would hang
         timeout=timedelta(seconds=timeout_seconds),
         gradient_as_bucket_view=True,
     )

@@ -1,4 +1,4 @@
-"""Adversary: a critic that learns beside what it judges."""
+"""Adversary: a critic that learns beside the network that it judges."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from mmdiff.autoencoders.critic import Critic, adversarial_loss, critic_loss
+from mmdiff.values.checks import check_weights
 
 
 class Adversary(nn.Module):
     """A critic with an optimizer of its own; the state of both is in `state_dict`.
 
-    One backward pass serves both sides: the critic's loss reaches the critic alone, what it tells
-    the maker reaches the maker alone. So gradients are accumulated, and averaged over ranks, like
-    all others; `step` then moves the critic.
+    One backward pass serves both networks: the critic's loss reaches the critic alone, the
+    adversarial loss the generator alone. So gradients are accumulated, and averaged over ranks,
+    like all others; `step` then moves the critic.
 
     Args:
         network: the critic.
         optimizer: makes the critic's optimizer from its parameters.
-        weight: of what the maker is told, against 1 of its own objective.
-        start_step: the step from which on the maker is told; the critic learns from the first.
+        weight: of the adversarial loss, against 1 of the generator's own objective.
+        start_step: the step from which on there is one; the critic learns from the first.
     """
 
     def __init__(
@@ -35,11 +36,8 @@ class Adversary(nn.Module):
         start_step: int = 0,
     ) -> None:
         super().__init__()
-        if weight <= 0 or start_step < 0:
-            raise ValueError(
-                f"weight is {weight} and start_step {start_step}; a critic takes a weight above 0 "
-                "and a start_step from 0; to train without one, choose critic=null"
-            )
+        check_weights(above=True, weight=weight)
+        check_weights(start_step=start_step)
         self.network, self.make_optimizer = network, optimizer
         self.weight, self.start_step = weight, start_step
         self._optimizer: Optimizer | None = None
@@ -50,9 +48,9 @@ class Adversary(nn.Module):
         critic = critic_loss(self.network, real, made)
         losses = {"loss": critic, "critic": critic.detach()}
         if step >= self.start_step:
-            told = adversarial_loss(self._frozen, made)
-            losses["loss"] = critic + self.weight * told
-            losses["adversarial"] = told.detach()
+            adversarial = adversarial_loss(self._frozen, made)
+            losses["loss"] = critic + self.weight * adversarial
+            losses["adversarial"] = adversarial.detach()
         return losses
 
     def step(self) -> None:

@@ -1,4 +1,4 @@
-"""The socket between Lightning and an autoencoder, of video or of sound."""
+"""The socket between Lightning and an autoencoder, of video or of audio."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,18 +9,19 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mmdiff.autoencoders.autoencoder import Autoencoder
+from mmdiff.autoencoders.critic import Critique
 from mmdiff.data.batch import ClipBatch
-from mmdiff.diffusion.noise import keyed_noise
+from mmdiff.diffusion.noise import NoiseKey, keyed_noise
 from mmdiff.training.adversary import Adversary
 from mmdiff.training.training_module import TrainingModule
 
 
 class AutoencoderModule(TrainingModule[Autoencoder]):
     """Trains `autoencoder` on `inputs(batch)` with `objective(autoencoder, x, noise, critique=...)
-    -> losses`, which asks the `critic`, if there is one, what it holds of the reconstruction.
+    -> losses`, which asks the `critic`, if there is one, for its judgement of the reconstruction.
 
-    `name` is the folder that the autoencoder has in a pipeline: vae or audio_vae. Hands on that
-    component, with the averaged weights and the scaling of its latents, measured on
+    `name` is the folder that the autoencoder has in a pipeline: vae or audio_vae. Its component is
+    that one, with the averaged weights and the scaling of its latents, measured on
     `scaling_batches` batches.
     """
 
@@ -50,18 +51,23 @@ class AutoencoderModule(TrainingModule[Autoencoder]):
         self.name, self.scaling_batches = name, scaling_batches
 
     def training_step(self, batch: ClipBatch, batch_index: int) -> Tensor:
-        x = self.inputs(batch)
-        shape = self.trained.latent_shape(tuple(x.shape[1:]))
-        noise = keyed_noise(self.key(batch), "posterior", shape)
-        noise = noise.to(x.device)
-        return self.log_losses(self.objective(self.trained, x, noise, critique=self.critique))
+        losses = self._losses(self.trained, batch, self.key(batch), self.critique)
+        return self.log_losses(losses)
 
     def losses_of(self, batch: ClipBatch, batch_index: int) -> dict[str, Tensor]:
+        return self._losses(self.ema.average, batch, self.held_out_key(batch))
+
+    def _losses(
+        self,
+        autoencoder: Autoencoder,
+        batch: ClipBatch,
+        key: NoiseKey,
+        critique: Critique | None = None,
+    ) -> dict[str, Tensor]:
         x = self.inputs(batch)
-        autoencoder = self.ema.average
         shape = autoencoder.latent_shape(tuple(x.shape[1:]))
-        noise = keyed_noise(self.held_out_key(batch), "posterior", shape).to(x.device)
-        return self.objective(autoencoder, x, noise)
+        noise = keyed_noise(key, "posterior", shape).to(x.device)
+        return self.objective(autoencoder, x, noise, critique=critique)
 
     @torch.no_grad()
     def components(self, batches: Iterable[ClipBatch]) -> dict[str, Autoencoder]:

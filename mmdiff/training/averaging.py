@@ -32,6 +32,7 @@ class AveragedWeights(nn.Module, Generic[Averaged]):
         """Move towards the weights of `module` after optimizer step number `step`; buffers are
         copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
+        # one call for all: of small models, a call for each weight would cost more than its sum
         torch._foreach_lerp_(list(self.average.parameters()), list(module.parameters()), 1 - decay)
         for ours, theirs in zip(self.average.buffers(), module.buffers(), strict=True):
             ours.copy_(theirs)

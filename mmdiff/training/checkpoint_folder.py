@@ -16,23 +16,21 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from lightning.pytorch.plugins.io import CheckpointIO
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mmdiff.media.atomic import FULL, error_number, past_stale, share
-from mmdiff.testing.fault_plan import fault_point
-from mmdiff.training.checkpoint_state import join_state, named_tensors, split_state
-from mmdiff.training.manifest import DamagedCheckpoint, FileFacts, Manifest, step_of
+from mmdiff.training.checkpoint_state import join_state, split_state
+from mmdiff.training.manifest import DamagedCheckpoint, Manifest, step_of
 
-_log = logging.getLogger(__name__)
 _PARTS = {"state_dict": "weights", "optimizer_states": "optimizer"}
-_OF_A_STATE = ("global_step", "state_dict")
-_OF_A_RUN = ("optimizer_states", "lr_schedulers", "loops")  # beside them, where Lightning saved
+_log = logging.getLogger(__name__)
 
 
 class CheckpointNotSaved(OSError):  # noqa: N818
@@ -49,27 +47,24 @@ def write_checkpoint(
     texts = {"state.json": json.dumps(document)}
     if configuration is not None:
         texts["configuration.json"] = json.dumps(configuration, indent=1)
-    num_bytes = sum(t.nbytes for t in tensors.values()) + sum(map(len, texts.values()))
-    temporary = folder.with_name(folder.name + ".tmp")
-    step = int(state.get("global_step", 0))
+    temporary = folder.with_name(f"{folder.name}.tmp")
 
     def write() -> None:
-        _write_files(temporary, tensors, texts, step)
-        _publish(temporary, folder, step)
+        _write_files(temporary, tensors, texts, step=int(state.get("global_step", 0)))
+        publish(temporary, folder)
 
     try:
         past_stale(write)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        number = error_number(error)
-        if number is None and not isinstance(error, OSError):
+        if error_number(error) is None and not isinstance(error, OSError):
             raise
-        reason = os.strerror(number).lower() if number else str(error)
-        raise CheckpointNotSaved(_not_saved(folder, reason, number, num_bytes)) from error
+        num_bytes = sum(t.nbytes for t in tensors.values()) + sum(map(len, texts.values()))
+        raise CheckpointNotSaved(_not_saved(folder, error, num_bytes)) from error
 
 
 def _write_files(
-    temporary: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str], step: int
+    temporary: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str], *, step: int
 ) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -78,68 +73,68 @@ def _write_files(
         part = _PARTS.get(name.lstrip("/").split("/")[0], "other")
         parts.setdefault(part, {})[name] = tensor
     for part, content in parts.items():
-        fault_point("checkpoint.write", step)
         save_file(content, temporary / f"{part}.safetensors")
-        fault_point("checkpoint.written", step)
     for name, text in texts.items():
-        fault_point("checkpoint.write", step)
         (temporary / name).write_text(text)
-        fault_point("checkpoint.written", step)
-    manifest = Manifest(
-        step, {path.name: FileFacts.of(path) for path in sorted(temporary.iterdir())}
-    )
-    for path in temporary.iterdir():
-        fault_point("checkpoint.flush", step)
+    files = sorted(temporary.iterdir())
+    Manifest.of(files, step=step).write(temporary)
+    for path in (*files, temporary / "manifest.json", temporary):
         _flush(path)
-    fault_point("checkpoint.manifest", step)
-    (temporary / "manifest.json").write_text(manifest.text)
-    _flush(temporary / "manifest.json")
-    _flush(temporary)
+
+
+def publish(temporary: Path, folder: Path) -> None:
+    """Make `temporary` what `folder` is, in place of what was there, which stays where the disk
+    refuses."""
+    old = folder.with_name(f"{folder.name}.old")
+    share(temporary)
+    if folder.exists():  # a folder cannot be replaced by another in one step, only renamed
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(folder, old)
+    try:
+        os.replace(temporary, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+    _flush(folder.parent)  # or a power cut could undo the renaming
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_saved(folder: Path, error: OSError | SafetensorError, num_bytes: int) -> str:
+    number = error_number(error)
+    reason, hint = os.strerror(number).lower() if number else str(error), "see to that"
+    if number in FULL:
+        parent = next(path for path in folder.parents if path.is_dir())
+        free = shutil.disk_usage(parent).free
+        reason += f"; it needs {num_bytes:,} bytes and {free:,} are free"
+        hint = "make room"
+    return (
+        f"cannot write {folder}: {reason}; earlier checkpoints are untouched: {hint}, then start "
+        "the run again with the same output_dir"
+    )
 
 
 def verify_checkpoint(folder: Path) -> Manifest:
     """The manifest of `folder`, after checking every file against it; DamagedCheckpoint says what
     is wrong."""
 
-    def check() -> Manifest:
+    def verify() -> Manifest:
         manifest = Manifest.read(folder)
-        for name, expected in manifest.files.items():
-            _verify(folder / name, expected)
-        _check_parts(folder, manifest)
+        manifest.verify(folder)
         return manifest
 
     try:
-        return past_stale(check)
+        return past_stale(verify)
     except OSError as error:  # a failing disk, or a folder that is being deleted
         raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from error
-
-
-def _check_parts(folder: Path, manifest: Manifest) -> None:
-    """A manifest that was written anew proves what is left, not that it is all."""
-    try:
-        document = json.loads((folder / "state.json").read_bytes())
-        named = set(named_tensors(document))
-        for name in manifest.files:
-            if name.endswith(".safetensors"):
-                with safe_open(folder / name, framework="pt") as file:
-                    named -= set(file.keys())
-    except (SafetensorError, ValueError, RecursionError) as error:
-        raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from error
-    needed = (*_OF_A_STATE, *(_OF_A_RUN if "pytorch-lightning_version" in document else ()))
-    lost = [name for name in needed if name not in document] + sorted(named)
-    if lost:
-        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        raise DamagedCheckpoint(f"{folder} lacks {', '.join(lost[:3])}{more}")
-
-
-def _verify(path: Path, expected: FileFacts) -> None:
-    if not path.is_file():
-        raise DamagedCheckpoint(f"{path} is missing")
-    size = path.stat().st_size
-    if size != expected.bytes:
-        raise DamagedCheckpoint(f"{path} has {size} bytes instead of {expected.bytes}")
-    if FileFacts.of(path) != expected:
-        raise DamagedCheckpoint(f"{path} does not match its sha256")
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
@@ -156,6 +151,13 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     return state
 
 
+def read_configuration(folder: Path) -> dict[str, Any] | None:
+    """What the run that left the checkpoint `folder` was started with; None where it is not
+    known."""
+    path = folder / "configuration.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
 def checkpoints_in(folder: Path) -> list[Path]:
     """Checkpoint folders in `folder`, newest first, valid or not."""
     steps = {path: step_of(path) for path in folder.glob("step_*")}
@@ -166,31 +168,43 @@ def checkpoints_in(folder: Path) -> list[Path]:
 def latest_checkpoint(folder: Path, *, strict: bool = False) -> Path | None:
     """The newest valid checkpoint in `folder`, or None; damaged ones are named in the log, or
     raised if `strict`."""
+    found = checkpoints_in(folder)
+    return next((path for path in found if _is_valid(path, strict=strict)), None)
+
+
+def retain(folder: Path, keep: int, *, also: Path | None = None) -> None:
+    """Delete what is older than the `keep` newest valid checkpoints, but for the one `also`;
+    renamed first, so that a kill leaves none half deleted.
+
+    A damaged one does not count, or it would outlive those that a run can be resumed from.
+    """
+    num_valid = 0
     for path in checkpoints_in(folder):
-        try:
-            verify_checkpoint(path)
-        except DamagedCheckpoint as error:
-            if strict:
-                raise
-            _log.warning("skipping a damaged checkpoint: %s", error)
-            continue
-        return path
-    return None
+        if num_valid < max(keep, 1):
+            num_valid += _is_valid(path)
+        elif path != also:
+            doomed = path.with_name(f"{path.name}.tmp")
+            os.replace(path, doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
-def read_configuration(folder: Path) -> dict[str, Any] | None:
-    """What the run that left the checkpoint `folder` was started with; None where it is not
-    known."""
-    path = folder / "configuration.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+def _is_valid(path: Path, *, strict: bool = False) -> bool:
+    try:
+        verify_checkpoint(path)
+    except DamagedCheckpoint as error:
+        if strict:
+            raise
+        _log.warning("skipping a damaged checkpoint: %s", error)
+        return False
+    return True
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half written or half deleted; the log tells how much."""
     removed = 0
-    for path in _leftovers(folder):
+    for path in (*folder.glob("step_*.old"), *folder.glob("step_*.tmp")):
         if path.suffix == ".old" and not path.with_suffix("").exists():
-            os.replace(path, path.with_suffix(""))
+            os.replace(path, path.with_suffix(""))  # killed between the two renamings of `publish`
             continue
         shutil.rmtree(path, ignore_errors=True)
         removed += 1
@@ -198,92 +212,35 @@ def sweep(folder: Path) -> None:
         _log.info("removed %d unfinished checkpoints of killed processes in %s", removed, folder)
 
 
-def retain(
-    folder: Path,
-    keep: int,
-    *,
-    verdicts: MutableMapping[Path, bool] | None = None,
-    also: Path | None = None,
-) -> None:
-    """Delete what is older than the `keep` newest valid checkpoints, but for the one `also`;
-    renamed first, so that a kill leaves none half deleted.
+class SafeCheckpointIO(CheckpointIO):
+    """Has Lightning write and read such folders. Its own writer goes through the folder for
+    temporary files, and where that is another filesystem a kill leaves half a checkpoint in place
+    of the previous one.
 
-    A damaged one does not count, or it would outlive those that a run can be resumed from.
-
-    verdicts: whether a checkpoint is known to be valid, so that each is read only once; what is
-        found out is added.
+    configuration: of the run, plain values, kept in each checkpoint, so that a run resumed with
+        another one can be told what has changed.
     """
-    known = {} if verdicts is None else verdicts
-    num_valid = 0
-    for path in checkpoints_in(folder):
-        if num_valid >= max(keep, 1):
-            if path == also:
-                continue
-            known.pop(path, None)
-            _delete(path)
-            continue
-        if path not in known:
-            known[path] = _is_valid(path)
-        num_valid += known[path]
 
+    def __init__(self, configuration: Mapping[str, Any] | None = None) -> None:
+        self.configuration = configuration
 
-def _is_valid(path: Path) -> bool:
-    try:
-        verify_checkpoint(path)
-    except DamagedCheckpoint as error:
-        _log.warning("a damaged checkpoint does not count as kept: %s", error)
-        return False
-    return True
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: Any | None = None,
+    ) -> None:
+        folder = Path(path)
+        sweep(folder.parent)
+        write_checkpoint(checkpoint, folder, configuration=self.configuration)
 
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Any | None = None,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        return read_checkpoint(Path(path))  # on the CPU; the strategy moves it
 
-def _delete(path: Path) -> None:
-    fault_point("checkpoint.delete")
-    doomed = path.with_name(path.name + ".tmp")
-    os.replace(path, doomed)
-    fault_point("checkpoint.deleting")
-    shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _leftovers(folder: Path) -> Iterator[Path]:
-    yield from folder.glob("step_*.old")
-    yield from folder.glob("step_*.tmp")
-
-
-def _publish(temporary: Path, folder: Path, step: int) -> None:
-    old = folder.with_name(folder.name + ".old")
-    share(temporary)
-    fault_point("checkpoint.publish", step)
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(folder, old)
-    try:
-        fault_point("checkpoint.replace", step)
-        os.replace(temporary, folder)
-    except OSError:
-        if old.exists():
-            os.replace(old, folder)
-        raise
-    fault_point("checkpoint.published", step)
-    _flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _not_saved(folder: Path, reason: str, number: int | None, num_bytes: int) -> str:
-    parent = next(path for path in folder.parents if path.is_dir())
-    hint = "see to that"
-    if number in FULL:
-        free = shutil.disk_usage(parent).free
-        reason += f"; it needs {num_bytes:,} bytes and {free:,} are free"
-        hint = "make room"
-    return (
-        f"cannot write {folder}: {reason}; earlier checkpoints are untouched: {hint}, then start "
-        "the run again with the same output_dir"
-    )
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,5 @@
 """Nested state <-> JSON and named tensors, without pickle."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -39,15 +38,6 @@ def join_state(document: Any, tensors: dict[str, Tensor]) -> Any:
     return {key: join_state(value, tensors) for key, value in document.items()}
 
 
-def named_tensors(document: Any) -> Iterator[str]:
-    """The tensors that a document of `split_state` names."""
-    if isinstance(document, dict) and _TENSOR in document:
-        yield document[_TENSOR]
-    elif isinstance(document, dict | list):
-        for item in document.values() if isinstance(document, dict) else document:
-            yield from named_tensors(item)
-
-
 def _to_json(
     value: Any, name: str, tensors: dict[str, Tensor], seen: dict[tuple[Any, ...], str]
 ) -> Any:
@@ -73,8 +63,7 @@ def _to_json(
         }
     raise TypeError(
         f"the state at {name!r} is a {type(value).__name__}; a checkpoint holds tensors, numbers, "
-        "text, lists and "
-        "dictionaries of them: convert it in the state_dict that returned it"
+        "text, lists and dictionaries of them: convert it in the state_dict that returned it"
     )
 
 

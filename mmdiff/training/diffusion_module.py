@@ -15,10 +15,10 @@ from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
 from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.text.words import keep_words
 from mmdiff.training.inputs import LatentsInput
-from mmdiff.training.prompt_reader import PromptReader
 from mmdiff.training.task_losses import held_out_losses, task_losses
 from mmdiff.training.text_model import TextModel
 from mmdiff.training.training_module import TrainingModule
+from mmdiff.values.checks import check_fractions
 from mmdiff.values.latents import Modality
 
 NUM_QUANTILES = 4  # of the times, in validation
@@ -32,7 +32,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
     replaced by the empty prompt, which guidance needs, and `caption_dropout_given` of those whose
     task gives a part of the clip, so that the model learns to look at it and not only at the text.
     All chance is keyed by (seed, step, sample).
-    Hands on transformer, text encoder (what is trained averaged) and tokenizer.
+    Its components are transformer, text encoder (what is trained averaged) and tokenizer.
     """
 
     def __init__(
@@ -51,9 +51,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         caption_dropout_given: float | None = None,
     ) -> None:
         given = caption_dropout if caption_dropout_given is None else caption_dropout_given
-        for name, number in {"": caption_dropout, "_given": given}.items():
-            if not 0 <= number <= 1:
-                raise ValueError(f"caption_dropout{name} is {number}; it must be within 0 and 1")
+        check_fractions(caption_dropout=caption_dropout, caption_dropout_given=given)
         modules = {"transformer": transformer}
         if text.is_trained:
             modules["text_encoder"] = text.text_encoder
@@ -64,8 +62,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
             seed=seed,
             ema_decay=ema_decay,
         )
-        self.prompts = PromptReader(text)
-        self.objective = objective
+        self.text, self.objective = text, objective
         self.caption_dropout, self.caption_dropout_given = caption_dropout, given
         self.tasks, self.inputs = tasks or TaskMixture(), inputs
 
@@ -74,10 +71,9 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         key = self.key(batch)
         tasks = self.tasks.draw(batch.latents, key, self.halves_of_data)
         dropped = self.dropped_captions(key, tasks.gives)
-        context = self.prompts(batch.captions, dropped, read=batch.context, device=self.device)
-        losses, samples = task_losses(
-            self.objective, self.trained["transformer"], tasks, context, key
-        )
+        context = self.text.read(batch.captions, self.device, dropped=dropped, cached=batch.context)
+        backbone = self.trained["transformer"]
+        losses, samples = task_losses(self.objective, backbone, tasks, context, key)
         return {"loss": self.log_losses(losses), "samples": samples}
 
     def latents_of(self, batch: ClipBatch | LatentBatch) -> LatentBatch:
@@ -96,29 +92,22 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         to "loss/t_q4" for each."""
         batch = self.latents_of(batch)
         average = self.ema.average
-        context = self.prompts(
-            batch.captions,
-            torch.zeros(len(batch), dtype=torch.bool),
-            read=batch.context,
-            device=self.device,
-            encoder=dict(average.items()).get("text_encoder"),
-        )
+        encoder = average["text_encoder"] if self.text.is_trained else None
+        context = self.text.read(batch.captions, self.device, cached=batch.context, encoder=encoder)
         found: dict[str, list[Tensor]] = defaultdict(list)
         for part in range(NUM_QUANTILES):
-            # the kind of task is drawn once for a batch
+            # the family of tasks is drawn once for a batch
             draw = self.held_out_key(batch, NUM_QUANTILES * batch_index + part)
-            tasks = self.tasks.draw(batch.latents, draw, self.halves_of_data)
             losses = held_out_losses(
                 self.objective,
                 average["transformer"],
-                tasks,
+                self.tasks.draw(batch.latents, draw, self.halves_of_data),
                 context,
                 self.held_out_key(batch, part),
                 quantiles=(part / NUM_QUANTILES, (part + 1) / NUM_QUANTILES),
             )
-            for name, loss in losses.items():
+            for name, loss in {**losses, f"loss/t_q{part + 1}": losses["loss"]}.items():
                 found[name].append(loss)
-            found[f"loss/t_q{part + 1}"].append(losses["loss"])
         return {name: torch.stack(losses).mean(0) for name, losses in found.items()}
 
     @property
@@ -133,9 +122,10 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         return drawn < torch.where(given, self.caption_dropout_given, self.caption_dropout)
 
     def components(self, batches: Iterable[LatentBatch]) -> dict[str, Any]:
-        if self.prompts.text.is_trained:
+        text = {"text_encoder": self.text.text_encoder, "tokenizer": self.text.tokenizer}
+        if self.text.is_trained:
             dataset = getattr(batches, "dataset", None)
             dataset = getattr(dataset, "dataset", dataset)  # what a loader has wrapped
             entries = getattr(getattr(dataset, "clips", dataset), "entries", ())
-            keep_words(self.prompts.text.tokenizer, [entry.caption for entry in entries])
-        return {**self.prompts.components, **self.ema.average}
+            keep_words(self.text.tokenizer, [entry.caption for entry in entries])
+        return {**text, **self.ema.average}

@@ -21,7 +21,7 @@ class FramesInput(nn.Module):
 
 
 class WaveformInput(nn.Module):
-    """Sound with `preroll_samples` of silence in front: b samples, in [-1, 1]."""
+    """Waveforms with `preroll_samples` of silence in front: b samples, in [-1, 1]."""
 
     def __init__(self, preroll_samples: int = 0) -> None:
         super().__init__()
@@ -32,8 +32,8 @@ class WaveformInput(nn.Module):
 
 
 class MelInput(nn.Module):
-    """Sound as the audio autoencoder takes it: the log-mel b 1 mel_frames mel_bins of the waveform
-    with its pre-roll."""
+    """Audio as its autoencoder takes it: the log-mel b 1 mel_frames mel_bins of the waveform with
+    its pre-roll."""
 
     def __init__(self, mel: nn.Module, *, preroll_samples: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class MelInput(nn.Module):
 
 class LatentsInput:
     """Latents as the transformer takes them: those of a cache as they are, clips through their
-    frozen autoencoders, at every step anew: for more crops and moments than a cache can hold.
+    frozen autoencoders, at every step anew: for more crops in space and time than a cache can hold.
 
     The latents are those that `mmdiff encode precision=float32` writes. No module: its weights are
     neither trained nor saved.

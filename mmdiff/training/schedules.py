@@ -4,9 +4,11 @@ Constructors raise ValueError for numbers of steps, and fractions, that are none
 """
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from mmdiff.values.checks import check_fractions, check_weights
 
@@ -31,9 +33,13 @@ class OneCycle(LambdaLR):
         check_weights(above=True, total_steps=total_steps)
         check_fractions(warmup_fraction=warmup_fraction, start=start, final=final)
         warmup = max(1, round(warmup_fraction * total_steps))
-        super().__init__(
-            optimizer, lambda step: _one_cycle(step, warmup, total_steps, start, final)
-        )
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return start + (1 - start) * _rise(step / warmup)
+            return 1 + (final - 1) * _rise(min(1.0, (step - warmup) / max(1, total_steps - warmup)))
+
+        super().__init__(optimizer, factor)
 
 
 class Constant(LambdaLR):
@@ -74,11 +80,40 @@ class WarmupDecay(LambdaLR):
         super().__init__(optimizer, factor)
 
 
-def _one_cycle(step: int, warmup: int, total: int, start: float, final: float) -> float:
-    if step < warmup:
-        return start + (1 - start) * _rise(step / warmup)
-    return 1 + (final - 1) * _rise(min(1.0, (step - warmup) / max(1, total - warmup)))
-
-
 def _rise(fraction: float) -> float:
+    """From 0 to 1 along half a period of a cosine."""
     return (1 - math.cos(math.pi * fraction)) / 2
+
+
+def configured_groups(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The settings of the groups of a new optimizer, before a schedule or a checkpoint changes
+    them."""
+    return [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+
+
+def walk_again(
+    make_schedule: Callable[[Optimizer], LRScheduler],
+    optimizer: Optimizer,
+    groups: Sequence[Mapping[str, Any]],
+    *,
+    steps: int,
+) -> LRScheduler:
+    """The schedule of a resumed optimizer, both as an unbroken run of `steps` steps would have them
+    that was configured as `groups` and `make_schedule` are now.
+
+    A checkpoint holds the rates, and for most schedules the settings, that it was saved with; taken
+    from there, what was changed since would be ignored in silence. Walked again, the numbers are
+    the same, to the last bit, where nothing was changed.
+    """
+    for group, configured in zip(optimizer.param_groups, groups, strict=True):
+        parameters = group["params"]
+        group.clear()
+        group.update(configured, params=parameters)
+    schedule = make_schedule(optimizer)
+    optimizer._opt_called = True  # type: ignore[attr-defined]  # or torch warns that it never stepped
+    for _ in range(steps):
+        schedule.step()
+    return schedule

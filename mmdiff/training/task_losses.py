@@ -1,15 +1,16 @@
 """The losses of a batch of which every sample has its own task."""
 
 from dataclasses import dataclass
+from functools import partial
 
+from einops import reduce
 from torch import Tensor, nn
 
 from mmdiff.data.task_mixture import TaskBatch
 from mmdiff.diffusion.noise import NoiseKey
-from mmdiff.diffusion.objective import Backbone, DiffusionObjective
-from mmdiff.testing.fault_plan import spoiled
+from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.values.context import Context
-from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
+from mmdiff.values.latents import MODALITIES, Modality
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,17 @@ def task_losses(
     key: NoiseKey,
 ) -> tuple[dict[str, Tensor], list[SampleLoss]]:
     """Losses as `DiffusionObjective` gives them, and those of the samples."""
-    losses, levels = objective.each(_ablated(backbone, batch), batch.state, context, key)
-    samples = [
-        SampleLoss(batch.names, name, loss.detach(), _noisiest(levels, name))
-        for name, loss in losses.items()
-    ]
-    means = {
-        name: spoiled(loss.mean(), f"train.loss.{name}", key.step) for name, loss in losses.items()
-    }
-    total = objective.total(means)
+    denoise = partial(backbone, ablation=batch.ablation)
+    losses, levels = objective.each(denoise, batch.state, context, key)
+    samples = []
+    for name, loss in losses.items():
+        level = levels.get(name)
+        assert level is not None
+        noisiest = reduce(level, "b ... -> b", "max")
+        samples.append(SampleLoss(batch.names, name, loss.detach(), noisiest))
+    total = objective.total({name: loss.mean() for name, loss in losses.items()})
     if len(losses) < len(MODALITIES):
-        # what an absent half leaves unused gets a gradient of 0: averaging over ranks waits for it
+        # the weights of an absent modality get a gradient of 0: averaging over ranks waits for one
         total["loss"] = total["loss"] + 0.0 * sum(p.sum() for p in backbone.parameters())
     return total, samples
 
@@ -60,20 +61,6 @@ def held_out_losses(
     quantiles: tuple[float, float],
 ) -> dict[str, Tensor]:
     """The loss of each sample, b, in all and by modality, at times between two quantiles."""
-    denoise = _ablated(backbone, batch)
+    denoise = partial(backbone, ablation=batch.ablation)
     losses, _ = objective.each(denoise, batch.state, context, key, quantiles=quantiles)
     return objective.total(losses)
-
-
-def _ablated(backbone: nn.Module, batch: TaskBatch) -> Backbone:
-    def denoise(latents: ClipLatents, time: ClipLatents, context: Context) -> ClipLatents:
-        prediction: ClipLatents = backbone(latents, time, context, ablation=batch.ablation)
-        return prediction
-
-    return denoise
-
-
-def _noisiest(levels: ClipLatents, name: Modality) -> Tensor:
-    level = levels.get(name)
-    assert level is not None
-    return level.amax(tuple(range(1, level.ndim)))

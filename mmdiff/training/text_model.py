@@ -1,21 +1,23 @@
-"""A tokenizer and the encoder that reads its tokens, which only make sense together."""
+"""TextModel: a tokenizer and the encoder that reads its tokens, which only make sense together."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from mmdiff.text.caption_length import (
+    MAX_TEXT_TOKENS,
     USUAL_TEXT_TOKENS,
     caption_length,
     cut_captions,
 )
-from mmdiff.text.encoder import small_text_encoder
-from mmdiff.text.pretrained import pretrained_text_encoder
+from mmdiff.text.encoder import encode_prompts, small_text_encoder
+from mmdiff.text.pretrained import pretrained_text_encoder, saved_text_encoder
 from mmdiff.text.tokenizer import train_tokenizer
 from mmdiff.text.words import keep_words
+from mmdiff.values.context import Context
 from mmdiff.values.file_path import FilePath
 
 
@@ -23,23 +25,67 @@ class Captioned(Protocol):
     def captions(self) -> Iterable[str]: ...
 
 
-@dataclass(frozen=True)
 class TextModel:
-    """What turns prompts into a context. After how many tokens a prompt is cut is said by the
+    """What turns captions into a context. After how many tokens a caption is cut is said by the
     tokenizer, here and wherever it is saved with.
+
+    No module, so that an encoder that is not trained stays out of checkpoints and averages.
 
     is_trained: along with the backbone; otherwise it stays as it is, and what it makes of captions
         may be cached.
     """
 
-    tokenizer: Any
-    text_encoder: nn.Module
-    is_trained: bool = True
+    def __init__(self, tokenizer: Any, text_encoder: nn.Module, is_trained: bool = True) -> None:
+        self.tokenizer, self.is_trained = tokenizer, is_trained
+        self.text_encoder = text_encoder.train(is_trained)
+        if not is_trained:
+            text_encoder.requires_grad_(False)
+        self._null: Context | None = None
 
-    def __post_init__(self) -> None:
-        self.text_encoder.train(self.is_trained)
+    def read(
+        self,
+        captions: Sequence[str],
+        device: torch.device,
+        *,
+        dropped: Tensor | None = None,
+        cached: Context | None = None,
+        encoder: nn.Module | None = None,
+    ) -> Context:
+        """The context of the captions, and of the empty prompt where they are `dropped` (b, bool).
+
+        cached: what a frozen encoder has made of the captions before.
+        encoder: reads them in place of the own one.
+
+        Raises ValueError where the encoder is trained and what it reads comes from a cache.
+        """
+        dropped = torch.zeros(len(captions), dtype=torch.bool) if dropped is None else dropped
+        if cached is None:
+            pairs = zip(captions, dropped.tolist(), strict=True)
+            prompts = ["" if is_dropped else caption for caption, is_dropped in pairs]
+            return self._encode(prompts, device, encoder or self.text_encoder)
+        self._check_cached(cached)
+        if self._null is None:
+            self._null = self._encode([""], device, self.text_encoder)
+        return cached.to(device).replace_rows(dropped.to(device), self._null)
+
+    def _encode(self, prompts: list[str], device: torch.device, encoder: nn.Module) -> Context:
         if not self.is_trained:
-            self.text_encoder.requires_grad_(False)
+            encoder.to(device)  # nobody else moves what is no part of the module
+        with torch.set_grad_enabled(self.is_trained and torch.is_grad_enabled()):
+            return encode_prompts(self.tokenizer, encoder, prompts)  # type: ignore[arg-type]
+
+    def _check_cached(self, cached: Context) -> None:
+        if self.is_trained:
+            raise ValueError(
+                "the contexts of this data set are cached and the text encoder is trained, which "
+                "would never reach it; choose text=frozen, or data without contexts"
+            )
+        length, limit = cached.mask.shape[1], caption_length(self.tokenizer)
+        if length > limit:
+            raise ValueError(
+                f"the contexts of this data set have {length} tokens of a caption, and "
+                f"text.max_length cuts it after {limit}: leave text.max_length out"
+            )
 
 
 def small_text_model(
@@ -88,3 +134,17 @@ def pretrained_text_model(
     wanted = caption_length(tokenizer) if max_length is None else max_length
     cut_captions(tokenizer, min(wanted, tokenizer.model_max_length))
     return TextModel(tokenizer, encoder, is_trained)
+
+
+def saved_text_model(folder: FilePath, *, max_length: int = MAX_TEXT_TOKENS) -> TextModel:
+    """The tokenizer and the text encoder saved in `folder`, to be trained further; captions are cut
+    where they were, or after `max_length` tokens if that is less."""
+    tokenizer, encoder = saved_text_encoder(folder)
+    cut_captions(tokenizer, min(max_length, caption_length(tokenizer)))
+    return TextModel(tokenizer, encoder)
+
+
+def frozen_text_model(folder: FilePath, *, max_length: int = MAX_TEXT_TOKENS) -> TextModel:
+    """The same, used as they are."""
+    text = saved_text_model(folder, max_length=max_length)
+    return TextModel(text.tokenizer, text.text_encoder, is_trained=False)

@@ -18,7 +18,7 @@ from mmdiff.training.training_module import TrainingModule
 
 class VocoderModule(TrainingModule[Vocoder]):
     """Trains `vocoder` on `inputs(batch)`, waveforms b samples, with `objective(vocoder, waveform,
-    noise)`, which asks the `critic`, if there is one, what it holds of the sound.
+    noise)`, which asks the `critic`, if there is one, for its judgement of the waveform.
 
     The network runs in the trainer's precision, the spectra of the objective always in fp32.
     """

@@ -1,27 +1,47 @@
-"""Parts of an earlier run to start the next one from."""
+"""Components of earlier runs, to start the next one from or to train beside."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
 from mmdiff.autoencoders.autoencoder import Autoencoder
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
+from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.loading.component import saved_component
 from mmdiff.loading.json_file import read_json
-from mmdiff.text.caption_length import MAX_TEXT_TOKENS, caption_length, cut_captions
-from mmdiff.text.pretrained import saved_text_encoder
-from mmdiff.training.text_model import TextModel
 from mmdiff.values.file_path import FilePath
 
 _log = logging.getLogger(__name__)
 
 
+def saved_video_autoencoder(folder: FilePath) -> VideoAutoencoder:
+    return _saved(VideoAutoencoder, folder).eval()
+
+
+def saved_audio_autoencoder(folder: FilePath) -> AudioAutoencoder:
+    return _saved(AudioAutoencoder, folder).eval()
+
+
+def saved_vocoder(folder: FilePath) -> Vocoder:
+    return _saved(Vocoder, folder).eval()
+
+
+def saved_autoencoder(folder: FilePath) -> Autoencoder:
+    """The video or audio autoencoder saved in `folder`, to be trained further; ValueError for a
+    component of another class."""
+    name = read_json(_existing(folder) / "config.json").get("_class_name")
+    for autoencoder in (VideoAutoencoder, AudioAutoencoder):
+        if name == autoencoder.__name__:
+            return _saved(autoencoder, folder).float().train()
+    raise ValueError(f"{folder} holds a {name}, not a VideoAutoencoder or an AudioAutoencoder")
+
+
 def grown_transformer(
     folder: FilePath, *, time_attention_every: int, text_dim: int | None = None
 ) -> DiffusionTransformer:
-    """The transformer saved in `folder`/transformer, with attention over time in more blocks, and
+    """The transformer saved in `folder`/transformer, with temporal attention in more blocks, and
     for text of another width.
 
     The new attention starts at zero, so at first the grown one predicts exactly what the saved one
@@ -51,34 +71,14 @@ def grown_transformer(
     return grown
 
 
-def saved_autoencoder(folder: FilePath) -> Autoencoder:
-    """The video or audio autoencoder saved in `folder`, to be trained further.
+def _saved(component: Any, folder: FilePath) -> Any:
+    return saved_component(component, _existing(folder))
 
-    FileNotFoundError if there is none; ValueError for a component of another kind.
-    """
-    path = Path(folder) / "config.json"
-    if not path.is_file():
+
+def _existing(folder: FilePath) -> Path:
+    if not (Path(folder) / "config.json").is_file():
         raise FileNotFoundError(
-            f"{folder} holds no config.json; give the folder of an autoencoder, which a run writes "
-            "under components/ and a pipeline holds as vae/ and audio_vae/"
+            f"{folder} holds no component; a run writes it in its output_dir under components/, "
+            "and a pipeline has it as vae/, audio_vae/ and vocoder/"
         )
-    kind = read_json(path).get("_class_name")
-    for autoencoder in (VideoAutoencoder, AudioAutoencoder):
-        if kind == autoencoder.__name__:
-            model: Autoencoder = saved_component(autoencoder, folder)
-            return model.float().train()
-    raise ValueError(f"{folder} holds a {kind}, not a VideoAutoencoder or an AudioAutoencoder")
-
-
-def saved_text_model(folder: FilePath, *, max_length: int = MAX_TEXT_TOKENS) -> TextModel:
-    """The tokenizer and the text encoder saved in `folder`, to be trained further; captions are cut
-    where they were, or after `max_length` tokens if that is less."""
-    tokenizer, encoder = saved_text_encoder(folder)
-    cut_captions(tokenizer, min(max_length, caption_length(tokenizer)))
-    return TextModel(tokenizer, encoder)
-
-
-def frozen_text_model(folder: FilePath, *, max_length: int = MAX_TEXT_TOKENS) -> TextModel:
-    """The same, used as they are."""
-    text = saved_text_model(folder, max_length=max_length)
-    return replace(text, is_trained=False)
+    return Path(folder)

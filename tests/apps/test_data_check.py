@@ -17,7 +17,7 @@ from mmdiff.data.clip_spec import ClipSpec
 from mmdiff.loading.folder import pipeline_folder
 from mmdiff.media.clip import Clip
 from mmdiff.media.rejection import Reason, Rejection
-from mmdiff.training.warm_start import frozen_text_model
+from mmdiff.training.text_model import frozen_text_model
 from tools.write_bounce import write_bounce
 
 

@@ -31,7 +31,7 @@ from mmdiff.media.writer import encode_video
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.tokenizer import train_tokenizer
 from mmdiff.training.checkpoint_folder import read_checkpoint
-from mmdiff.training.saved import saved_vocoder
+from mmdiff.training.warm_start import saved_vocoder
 from mmdiff.values.shapes import LatentGrid
 from mmdiff.values.usage_error import UsageError
 from tests.pipelines.tiny import tiny_components, tiny_pipeline

@@ -19,12 +19,10 @@ from mmdiff.data.sources.shards import shard_paths
 from mmdiff.data.worker_status import ReadingFailed, WorkerStatus
 from mmdiff.loading.finite import NonFiniteOutput
 from mmdiff.media.rejection import Reason
-from mmdiff.training.callbacks.finite_guard import FiniteGuard
+from mmdiff.training.callbacks.finite_guard import FiniteGuard, NonFinite
 from mmdiff.training.callbacks.spike_warning import SpikeWarning
-from mmdiff.training.finite import NonFinite
-from mmdiff.training.saved import saved_video_autoencoder
 from mmdiff.training.schedules import OneCycle
-from mmdiff.training.warm_start import saved_autoencoder
+from mmdiff.training.warm_start import saved_autoencoder, saved_video_autoencoder
 from tests.training.tiny import TinyModule, train
 
 SMALL = {"encoder_widths": (8, 8, 8), "decoder_widths": (8, 8, 8), "latent_channels": 2}
@@ -134,7 +132,7 @@ CALLS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     ),
     "an autoencoder that is not there": (
         lambda folder: saved_autoencoder(str(folder)),
-        ["{folder} holds no config.json", "under components/", "vae/ and audio_vae/"],
+        ["{folder} holds no component", "under components/", "vae/, audio_vae/"],
     ),
     "a component of another kind": (
         lambda folder: saved_autoencoder(str(_component(folder, _class_name="Vocoder"))),

@@ -13,9 +13,9 @@ from mmdiff.apps.compose import composed, resolved
 from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
 from mmdiff.apps.run import run_verb
 from mmdiff.data.worker_status import ReadingFailed
-from mmdiff.distributed.ranks import RanksDisagree
+from mmdiff.distributed.strategies import RanksDisagree
+from mmdiff.training.callbacks.finite_guard import NonFinite
 from mmdiff.training.checkpoint_folder import write_checkpoint
-from mmdiff.training.finite import NonFinite
 from mmdiff.values.usage_error import UsageError
 
 TINY = ["experiment=bounce/diffusion", "backbone=tiny", "text=tiny"]

@@ -71,7 +71,7 @@ GADGETS = [
     "mmdiff.autoencoders.vocoder.Vocoder.from_pretrained",
     "mmdiff.training.callbacks.save_checkpoints.save_checkpoint",
     "mmdiff.training.checkpoint_folder.write_checkpoint",
-    "mmdiff.training.saved.saved_component",
+    "mmdiff.training.warm_start.saved_component",
     "mmdiff.loading.component.saved_component",
     "diffusers.DDIMScheduler.from_pretrained",
     "diffusers.DDIMScheduler.save_pretrained",
@@ -280,7 +280,7 @@ def test_s5_a_run_of_somebody_else_describes_models_and_data_only(tmp_path, name
         ([MODULE], DATA, "describes no module"),
         ("mmdiff", DATA, "describes no module"),
         (
-            {"_target_": "mmdiff.training.saved.saved_vocoder", "folder": "/"},
+            {"_target_": "mmdiff.training.warm_start.saved_vocoder", "folder": "/"},
             DATA,
             "module is a saved_vocoder, which is no TrainingModule",
         ),

@@ -82,7 +82,7 @@ def test_a_module_is_loaded_from_a_checkpoint(run: Path) -> None:
     made_of |= {"optimizer": module.make_optimizer, "lr_scheduler": module.make_lr_scheduler}
     again = VocoderModule.load_from_checkpoint(newest, vocoder=module.trained, **made_of)
     assert again.state_dict().keys() == weights.keys()
-    with pytest.raises(TypeError, match=r"mmdiff\.load_from_checkpoint"):
+    with pytest.raises(TypeError, match=r"missing .* required .*'vocoder'"):
         VocoderModule.load_from_checkpoint(newest)
     with pytest.raises(UsageError, match="no checkpoint of mmdiff train"):
         mmdiff.load_from_checkpoint(run / "checkpoints" / "step_99")

@@ -22,8 +22,13 @@ from mmdiff.guidance.backbone_guiders import Autoguidance
 from mmdiff.loading.component import saved_component
 from mmdiff.loading.json_file import CheckpointError
 from mmdiff.text.pretrained import saved_text_encoder
-from mmdiff.training.saved import saved_audio_autoencoder, saved_video_autoencoder, saved_vocoder
-from mmdiff.training.warm_start import grown_transformer, saved_autoencoder
+from mmdiff.training.warm_start import (
+    grown_transformer,
+    saved_audio_autoencoder,
+    saved_autoencoder,
+    saved_video_autoencoder,
+    saved_vocoder,
+)
 from tests.loading.test_pipeline import BY_NAME, edit_json
 from tests.loading.test_safetensors_file import MALFORMED, a_million_tensors, file_of, tensor
 from tests.pipelines.tiny import tiny_pipeline

@@ -25,7 +25,7 @@ from mmdiff.training.checkpoint_folder import (
     read_checkpoint,
     write_checkpoint,
 )
-from mmdiff.training.saved import saved_video_autoencoder
+from mmdiff.training.warm_start import saved_video_autoencoder
 from tests.pipelines.tiny import tiny_pipeline
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -18,9 +18,7 @@ from mmdiff.loading.json_file import CheckpointError
 from mmdiff.text.caption_length import caption_length
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.pretrained import encoder_class, pretrained_text_encoder, text_width
-from mmdiff.training.prompt_reader import PromptReader
-from mmdiff.training.text_model import pretrained_text_model
-from mmdiff.training.warm_start import frozen_text_model
+from mmdiff.training.text_model import frozen_text_model, pretrained_text_model
 from mmdiff.values.context import Context
 from tests.pipelines.tiny import tiny_components
 from tests.text.families import FAMILIES, WIDTH, save_family
@@ -150,11 +148,11 @@ def test_a_caption_is_cut_at_one_length(tmp_path: Path, clips: Path) -> None:
     run = str(tmp_path / "run")
     fill_contexts(tmp_path / "cache", [caption], text=run, precision="float32")
     encoded = ContextCache(tmp_path / "cache", text=run).context([caption])
-    reader, kept = PromptReader(frozen_text_model(run)), torch.zeros(1, dtype=torch.bool)
+    reader = frozen_text_model(run)
     with pytest.warns(UserWarning, match="longer than 12 tokens; not read"):
-        trained = reader((caption,), kept, read=None, device=torch.device("cpu"))
-    components = {**tiny_components(), **reader.components}
-    MMDiffPipeline(**components).save_pretrained(tmp_path / "pipeline")
+        trained = reader.read((caption,), torch.device("cpu"))
+    ours = {"text_encoder": reader.text_encoder, "tokenizer": reader.tokenizer}
+    MMDiffPipeline(**{**tiny_components(), **ours}).save_pretrained(tmp_path / "pipeline")
     pipe = MMDiffPipeline.from_pretrained(tmp_path / "pipeline")
     with pytest.warns(UserWarning, match="longer than 12 tokens; not read"):
         generated = pipe.encode_prompt(caption, do_classifier_free_guidance=False)
@@ -163,4 +161,4 @@ def test_a_caption_is_cut_at_one_length(tmp_path: Path, clips: Path) -> None:
     assert torch.equal(generated[0], trained.tokens)
     read = Context(torch.zeros(1, 40, WIDTH), torch.ones(1, 40, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"have 40 tokens of a caption, and text.max_length"):
-        reader((caption,), kept, read=read, device=torch.device("cpu"))
+        reader.read((caption,), torch.device("cpu"), cached=read)

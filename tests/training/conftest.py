@@ -1,20 +1,19 @@
-"""Faults planned in this very process, for one test."""
+"""Faults in this very process, for one test."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from mmdiff.testing.fault_plan import VARIABLE, load_fault_plan
+from tests.training.faults import Fault, inject
 
 
 @pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def faults() -> Iterator[Callable[..., None]]:
     """Plans what it is called with, in place of what was planned before; nothing afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
 
-    def plan(text: str) -> None:
-        monkeypatch.setenv(VARIABLE, text)
-        load_fault_plan()
+        def plan(*planned: Fault) -> None:
+            patch.undo()
+            inject(planned, patch)
 
-    yield plan
-    monkeypatch.undo()
-    load_fault_plan()
+        yield plan

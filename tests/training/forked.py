@@ -7,20 +7,21 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch import Callback
 
-from mmdiff.testing.fault_plan import VARIABLE, load_fault_plan
 from mmdiff.training.checkpoint_folder import checkpoints_in, latest_checkpoint
+from tests.training.faults import Fault, inject, slow_writer
 
 
-def fork(function: Callable[[], object], *, faults: str = "") -> int:
+def fork(function: Callable[[], object], *, faults: Sequence[Fault] = ()) -> int:
     """Run `function()` in a child with these faults planned. The child exits with 0, with the code
     of a SystemExit, or with 1 after any other error."""
     child = os.fork()
@@ -29,8 +30,7 @@ def fork(function: Callable[[], object], *, faults: str = "") -> int:
     code = 1
     try:
         torch.set_num_threads(1)  # a forked child that uses OpenMP hangs without this
-        os.environ[VARIABLE] = faults
-        load_fault_plan()
+        inject(faults, pytest.MonkeyPatch())
         function()
         code = 0
     except SystemExit as stop:
@@ -56,7 +56,7 @@ class CountSteps(Callback):
         self.done.value = trainer.global_step
 
 
-SLOW_WRITER = "slow checkpoint.* seconds=0.004"
+SLOW_WRITER = slow_writer(seconds=0.004)
 SAVE_SECONDS = 0.05  # what that makes of a save
 
 
@@ -92,7 +92,7 @@ class Killer:
         counter.done.value = before
         is_spared = is_spared or before == self.steps
         in_save = self.kills % 2 == 1
-        child = fork(lambda: self.train(folder, [counter]), faults=SLOW_WRITER if in_save else "")
+        child = fork(lambda: self.train(folder, [counter]), faults=SLOW_WRITER if in_save else ())
         if is_spared:
             return exit_code(child)
         if in_save:

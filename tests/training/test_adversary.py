@@ -143,7 +143,7 @@ def test_a_step_without_gradients_is_none() -> None:
 
 
 def test_a_critic_without_a_say_is_refused() -> None:
-    with pytest.raises(ValueError, match="critic=null"):
+    with pytest.raises(ValueError, match="weight is 0; it must be a finite number above 0"):
         Adversary(VideoCritic(), torch.optim.AdamW, weight=0)
 
 

@@ -17,8 +17,7 @@ from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
 from mmdiff.training.callbacks.save_components import SaveComponents
-from mmdiff.training.checkpoint_folder import latest_checkpoint
-from mmdiff.training.checkpoint_io import SafeCheckpointIO
+from mmdiff.training.checkpoint_folder import SafeCheckpointIO, latest_checkpoint
 from mmdiff.training.diffusion_module import DiffusionModule
 from mmdiff.training.schedules import WarmupDecay
 from mmdiff.values.latents import ClipLatents

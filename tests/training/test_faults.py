@@ -15,6 +15,7 @@ from lightning.pytorch import Callback
 from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
 from mmdiff.training.callbacks.terminate import TerminateWithCheckpoint
 from mmdiff.training.checkpoint_folder import checkpoints_in
+from tests.training.faults import POINTS, at
 from tests.training.forked import CountSteps, Killer, exit_code, fork, newest_step, wait_until
 from tests.training.signalled import Signalled, signal_ranks
 from tests.training.tiny import TinyModule, assert_equal, state, train
@@ -75,11 +76,11 @@ def test_c6_a_full_disk_at_ten_saves_of_a_run(tmp_path: Path) -> None:
     """Each ends the run with an exit code that is not 0, and the next start goes on."""
     _train(tmp_path / "whole", [])
     folder, chance = tmp_path / "full", random.Random(3)
-    points = ("write", "written", "flush", "manifest", "publish", "replace")
+    points = [point for point in POINTS if point != "published"]
     for save in range(1, 11):
         step = save * INTERVAL
-        fault = f"enospc checkpoint.{chance.choice(points)} step={step}"
-        assert exit_code(fork(lambda: _train(folder, []), faults=fault)) == 1
+        full = [at(chance.choice(points), "ENOSPC", step=step)]
+        assert exit_code(fork(lambda: _train(folder, []), faults=full)) == 1
         assert newest_step(folder) == step - INTERVAL
         assert not folder.is_dir() or not list(folder.glob("*.*"))
         assert exit_code(fork(lambda step=step: _to(folder, step))) == 0
@@ -91,7 +92,7 @@ def test_c6_warn_trains_on_through_full_disks(tmp_path: Path) -> None:
     _train(tmp_path / "whole", [])
     folder = tmp_path / "full"
     save = SaveCheckpoints(str(folder), every_n_steps=INTERVAL, on_save_error="warn")
-    faults = "; ".join(f"enospc checkpoint.flush step={step}" for step in (5, 10, 30, 55))
+    faults = [at("flush", "ENOSPC", step=step) for step in (5, 10, 30, 55)]
     child = fork(lambda: _to(folder, STEPS, save=save), faults=faults)
     assert exit_code(child) == 0
     assert_equal(state(folder), state(tmp_path / "whole"))

@@ -10,14 +10,16 @@ import random
 import signal
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mmdiff.training.callbacks.finite_guard import FiniteGuard
 from mmdiff.training.callbacks.terminate import TerminateWithCheckpoint
+from tests.training.faults import POINTS, Fault, at, slow_writer
 from tests.training.forked import CountSteps, exit_code, fork, newest_step, wait_until
-from tests.training.tiny import TinyModule, assert_equal, state, train
+from tests.training.tiny import Spoil, TinyModule, assert_equal, spoil, state, train
 from tests.training.vectors_of_files import vectors_of, write_files
 
 INTERVAL = 20  # steps from save to save; a fault about every 100
@@ -44,9 +46,13 @@ def test_random_faults_end_where_no_fault_ends(tmp_path: Path) -> None:
     _log.warning("%d steps with faults: %s", end, dict(struck))
 
 
-def _train(folder: Path, files: Path, steps: int, counter: CountSteps) -> None:
+def _train(
+    folder: Path, files: Path, steps: int, counter: CountSteps, *, spoilt: Spoil | None = None
+) -> None:
     callbacks = [counter, FiniteGuard(), TerminateWithCheckpoint()]
-    settings = {"module": TinyModule(steps=100_000), "dataset": vectors_of(files)}
+    module = TinyModule(steps=100_000)
+    module.spoil = spoilt
+    settings = {"module": module, "dataset": vectors_of(files)}
     train(folder, steps, every=INTERVAL, callbacks=callbacks, **settings)
 
 
@@ -54,7 +60,10 @@ def _strike(folder: Path, files: Path, kind: str, step: int, chance: random.Rand
     """Go on, until a fault of this kind strikes at `step`; little is lost, and nothing is
     broken."""
     counter, before = CountSteps(), newest_step(folder)
-    child = fork(lambda: _train(folder, files, 10**6, counter), faults=_plan(kind, step, chance))
+    name = chance.choice(("loss", "audio", "gradient"))
+    spoilt = spoil(name, step=step) if kind == "nan" else None
+    run = partial(_train, folder, files, 10**6, counter, spoilt=spoilt)
+    child = fork(run, faults=_plan(kind, step, chance))
     if kind in ("kill", "term"):
         wait_until(child, lambda: counter.done.value >= step)
         time.sleep(chance.uniform(0, 0.03))
@@ -64,10 +73,8 @@ def _strike(folder: Path, files: Path, kind: str, step: int, chance: random.Rand
     assert before <= after and done - after <= (0 if kind == "term" else INTERVAL)
 
 
-def _plan(kind: str, step: int, chance: random.Random) -> str:
-    if kind == "nan":
-        return f"nan train.{chance.choice(('loss', 'loss.audio', 'gradient'))} step={step}"
+def _plan(kind: str, step: int, chance: random.Random) -> list[Fault]:
     if kind == "disk":
-        point = chance.choice(("write", "written", "flush", "manifest", "publish", "replace"))
-        return f"enospc checkpoint.{point} step={-(-step // INTERVAL) * INTERVAL}"
-    return "slow checkpoint.* seconds=0.002"
+        point = chance.choice([point for point in POINTS if point != "published"])
+        return [at(point, "ENOSPC", step=-(-step // INTERVAL) * INTERVAL)]
+    return [] if kind == "nan" else slow_writer(seconds=0.002)

@@ -1,6 +1,5 @@
 """Validation tells, and changes nothing; the best stays, and a run that gets no better ends."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +10,11 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
 
 from mmdiff.data.batch import LatentBatch
-from mmdiff.training.callbacks import save_checkpoints as save_room
-from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
-from mmdiff.training.checkpoint_folder import checkpoints_in, read_checkpoint
+from mmdiff.training.checkpoint_folder import checkpoints_in
 from mmdiff.training.validation_losses import ValidationLosses
 from mmdiff.values.latents import ClipLatents
-from tests.training.tiny import TinyData, TinyModule, assert_equal, state, train
+from tests.training.tiny import Losses, Rising, assert_equal, state, train
 from tests.training.tiny_diffusion import CAPTIONS, tiny_diffusion
-
-
-class Losses(Callback):
-    """What each validation found, by step."""
-
-    def __init__(self) -> None:
-        self.found: dict[int, float] = {}
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.found[trainer.global_step] = float(trainer.callback_metrics["val/loss"])
-
-
-class Rising(TinyModule):
-    """Its validation losses are those that it is given, one after the other."""
-
-    def __init__(self, losses: list[float]) -> None:
-        super().__init__()
-        self.losses_to_come = dict(enumerate(losses, 1))
-
-    def losses_of(self, batch: LatentBatch, batch_index: int) -> dict[str, torch.Tensor]:
-        return {"loss": torch.tensor(self.losses_to_come[self.global_step])}
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
@@ -87,54 +63,6 @@ def test_early_stopping_ends_a_run_with_a_checkpoint(tmp_path: Path) -> None:
     settings = {"val_clips": 5, "val_check_interval": 1, "every": None}
     train(tmp_path, 100, module=module, callbacks=[stop], **settings)
     assert module.global_step == 4 and checkpoints_in(tmp_path)[0].name == "step_00000004"
-
-
-def test_c7_the_best_checkpoint_stays_beside_the_last(tmp_path: Path) -> None:
-    folder = tmp_path / "checkpoints"
-    losses = [3.0, 1.0, 2.0, float("nan"), 1.5, 2.0, 0.5, 3.0]
-
-    def run(steps: int, **settings: Any) -> list[int]:
-        save = SaveCheckpoints(str(folder), every_n_steps=1, keep_last=2, **settings)
-        options = {"val_clips": 5, "val_check_interval": 1}
-        train(folder, steps, module=Rising(losses), save=save, **options)
-        return [int(path.name[-2:]) for path in checkpoints_in(folder)]
-
-    assert run(5) == [5, 4, 2]
-    record = json.loads((tmp_path / "checkpoints.json").read_text())
-    assert record == {"last": "step_00000005", "best": "step_00000002", "val/loss": 1.0}
-    assert run(6) == [6, 5, 2]  # a resumed run knows it
-    assert run(8) == [8, 7]
-    for path in checkpoints_in(folder):
-        assert read_checkpoint(path)["global_step"] == int(path.name[-2:])
-
-
-def test_checkpoints_come_by_steps_and_by_minutes_and_the_first_one_early(tmp_path: Path) -> None:
-    clock = [0.0]
-
-    class Minutes(Callback):
-        """Half a minute a step."""
-
-        def on_train_batch_start(self, *arguments: Any) -> None:
-            clock[0] += 30
-
-    def saved(steps: int, **settings: Any) -> list[int]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(save_room.time, "monotonic", lambda: clock[0])
-            save = SaveCheckpoints(str(tmp_path), keep_last=99, **settings)
-            train(tmp_path, steps, callbacks=[Minutes()], save=save)
-        return sorted(int(path.name[-2:]) for path in checkpoints_in(tmp_path))
-
-    settings = {"every_n_steps": 7, "every_n_minutes": 2, "first_after_minutes": 1}
-    assert saved(15, **settings) == [2, 6, 7, 11, 14, 15]
-    assert saved(19, **settings) == [2, 6, 7, 11, 14, 15, 19]  # a resumed run is no first one
-
-
-@pytest.mark.parametrize("val_clips", [0, 5])
-def test_a_run_that_ends_with_an_epoch_ends_with_a_checkpoint(
-    tmp_path: Path, val_clips: int
-) -> None:
-    train(tmp_path, 99, every=None, max_epochs=2, limit_train_batches=3, val_clips=val_clips)
-    assert checkpoints_in(tmp_path)[0].name == "step_00000006"
 
 
 def test_without_data_to_validate_on_nothing_is_validated(tmp_path: Path) -> None:
@@ -264,4 +192,3 @@ def test_a_batch_that_two_ranks_have_seen_counts_once() -> None:
     losses.add({"loss": torch.tensor([2.0])}, [1])
     losses.add({"loss": torch.tensor(6.0)}, [2, 3])
     assert losses.means(1) == {"loss": 15 / 4}
-    assert len(TinyData(3)) == 3

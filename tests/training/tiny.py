@@ -2,7 +2,8 @@
 can be."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from torch import Tensor, nn
 from mmdiff.data.batch import LatentBatch
 from mmdiff.data.datamodule import DataModule
 from mmdiff.diffusion.noise import keyed_noise, keyed_uniform
-from mmdiff.testing.fault_plan import spoiled
 from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints
-from mmdiff.training.checkpoint_folder import latest_checkpoint, read_checkpoint, sweep
-from mmdiff.training.checkpoint_io import SafeCheckpointIO
+from mmdiff.training.checkpoint_folder import (
+    SafeCheckpointIO,
+    latest_checkpoint,
+    read_checkpoint,
+    sweep,
+)
 from mmdiff.training.checkpoint_state import split_state
 from mmdiff.training.optimizers import MuonAdamW
 from mmdiff.training.schedules import OneCycle
@@ -62,6 +66,15 @@ class TinyNet(nn.Module):
         return self.head(x)
 
 
+Spoil = Callable[[str, int, int], float]
+"""(name, step, number of the batch from 1) -> what a loss or a gradient is multiplied by."""
+
+
+def spoil(name: str, *, step: int | None = None, by: float = math.nan) -> Spoil:
+    """NaN in what is called so (loss, audio or gradient), at `step` or at all."""
+    return lambda one, now, _batch: by if one == name and step in (None, now) else 1.0
+
+
 class TinyModule(TrainingModule):
     """Denoises vectors; remembers which samples it saw, and its losses."""
 
@@ -75,7 +88,7 @@ class TinyModule(TrainingModule):
             ema_decay=0.9,
         )
         self.seen: list[tuple[int, ...]] = []
-        self.spoil: Any = None
+        self.spoil: Spoil | None = None
 
     def training_step(self, batch: LatentBatch, batch_index: int) -> Tensor:
         key, x = self.key(batch), batch.latents.video
@@ -83,11 +96,18 @@ class TinyModule(TrainingModule):
         self.seen.append(batch.sample_ids)
         noise = keyed_noise(key, "noise", (6,)) * keyed_uniform(key, "time")[:, None]
         error = (self.trained(x + noise) - x) ** 2
-        audio = spoiled(error[:, 4:].mean(), "train.loss.audio", self.global_step)
+        audio = error[:, 4:].mean() * self.factor("audio")
         loss = error.mean() + 0 * audio  # as in a sum of terms: NaN in one is NaN in all
-        if self.spoil is not None:
-            loss = loss * self.spoil(self.global_step)
-        return self.log_losses({"loss": loss, "audio": audio})
+        return self.log_losses({"loss": loss * self.factor("loss"), "audio": audio})
+
+    def factor(self, name: str) -> float:
+        """Of a loss or a gradient in this batch: NaN where a test has it so."""
+        return 1.0 if self.spoil is None else self.spoil(name, self.global_step, len(self.seen))
+
+    def on_after_backward(self) -> None:
+        gradient = next(self.trained.parameters()).grad
+        assert gradient is not None
+        gradient.mul_(self.factor("gradient"))
 
     def losses_of(self, batch: LatentBatch, batch_index: int) -> dict[str, Tensor]:
         x = batch.latents.video
@@ -97,6 +117,27 @@ class TinyModule(TrainingModule):
 
     def components(self, batches: Any) -> dict[str, Any]:
         return {}
+
+
+class Losses(Callback):
+    """What each validation found, by step."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, float] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.found[trainer.global_step] = float(trainer.callback_metrics["val/loss"])
+
+
+class Rising(TinyModule):
+    """Its validation losses are those that it is given, one after the other."""
+
+    def __init__(self, losses: list[float]) -> None:
+        super().__init__()
+        self.losses_to_come = dict(enumerate(losses, 1))
+
+    def losses_of(self, batch: LatentBatch, batch_index: int) -> dict[str, Tensor]:
+        return {"loss": torch.tensor(self.losses_to_come[self.global_step])}
 
 
 def train(

@@ -10,19 +10,22 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mmdiff.loading.finite import are_finite, names_of_non_finite
-from mmdiff.training.finite import NonFinite
 from mmdiff.values.checks import check_sizes
 
-CURE = (
+HINT = (
     "look at these samples, or try a smaller learning rate; callbacks.guard.policy=skip leaves "
     "such steps out"
 )
-_TEXT_BYTES = 500  # of what a rank tells the others
 _log = logging.getLogger(__name__)
 
 
+class NonFinite(ArithmeticError):  # noqa: N818
+    """A loss, a gradient or a weight is NaN or infinite; the message says which, at which step, and
+    for which samples where it can be told."""
+
+
 @dataclass(frozen=True)
-class _Seen:
+class _Batch:
     """A batch of this step: its samples, its losses by name, and which of them are finite."""
 
     sample_ids: tuple[Any, ...]
@@ -44,7 +47,7 @@ class FiniteGuard(Callback):
         self.policy, self.max_skips = policy, max_skips
         self.skips_in_a_row, self.skips = 0, 0
         self._sample_ids: tuple[Any, ...] = ()
-        self._seen: list[_Seen] = []
+        self._batches: list[_Batch] = []
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -55,26 +58,29 @@ class FiniteGuard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
         terms = {**getattr(pl_module, "losses", {}), "loss": loss}
-        self._seen.append(_Seen(self._sample_ids, tuple(terms), are_finite(terms.values())))
+        flags = are_finite(
+            terms.values()
+        )  # looked at before the step: here a GPU would be waited for
+        self._batches.append(_Batch(self._sample_ids, tuple(terms), flags))
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        seen, self._seen = self._seen, []
+        batches, self._batches = self._batches, []
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
         # a norm in half precision may be infinite where no gradient is
         norms = torch._foreach_norm(gradients, dtype=torch.float32)
-        good = [are_finite(norms).all(), torch.stack([s.are_finite.all() for s in seen]).all()]
+        good = [are_finite(norms).all(), torch.stack([b.are_finite.all() for b in batches]).all()]
         bad = trainer.strategy.reduce(torch.stack(good).logical_not().float(), reduce_op="sum")
         if not bad.any():
             self.skips_in_a_row = 0
             return
-        told = _bad_losses(seen) if bad[1] else _bad_gradients(pl_module, seen)
-        place = f"step {trainer.global_step}: {_of_all_ranks(trainer, told)}"
+        fault = _bad_losses(batches) if bad[1] else _bad_gradients(pl_module, batches)
+        report = f"step {trainer.global_step}: {_of_all_ranks(trainer, fault)}"
         if self.policy == "raise" or self.skips_in_a_row >= self.max_skips:
-            raise NonFinite(f"{place}; {CURE}")
+            raise NonFinite(f"{report}; {HINT}")
         self.skips, self.skips_in_a_row = self.skips + 1, self.skips_in_a_row + 1
-        _log.warning("%s; this step is skipped, %d in all", place, self.skips)
+        _log.warning("%s; this step is skipped, %d in all", report, self.skips)
         for parameter in pl_module.parameters():
             parameter.grad = None
 
@@ -85,33 +91,33 @@ class FiniteGuard(Callback):
         self.skips, self.skips_in_a_row = state_dict["skips"], state_dict["skips_in_a_row"]
 
 
-def _bad_losses(seen: list[_Seen]) -> str:
-    said = []
-    for batch in seen:
+def _bad_losses(batches: list[_Batch]) -> str:
+    faults = []
+    for batch in batches:
         flags = batch.are_finite.tolist()
         terms = [name for name, good in zip(batch.names, flags, strict=True) if not good]
         if terms:
             parts = [name.removeprefix("loss/") for name in terms if name != "loss"]
             of = f" of {', '.join(parts)}" if parts else ""
-            said.append(f"the loss{of} is not finite for samples {list(batch.sample_ids)}")
-    return "; ".join(said)
+            faults.append(f"the loss{of} is not finite for samples {list(batch.sample_ids)}")
+    return "; ".join(faults)
 
 
-def _bad_gradients(module: LightningModule, seen: list[_Seen]) -> str:
+def _bad_gradients(module: LightningModule, batches: list[_Batch]) -> str:
+    """Empty where those of this rank are good."""
     gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     names = names_of_non_finite({name: g.float().norm() for name, g in gradients.items()})
-    samples = [sample for batch in seen for sample in batch.sample_ids]
+    samples = [sample for batch in batches for sample in batch.sample_ids]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    said = f"the gradient of {', '.join(names[:3])}{more} is not finite for samples {samples}"
-    return said if names else ""
+    fault = f"the gradient of {', '.join(names[:3])}{more} is not finite for samples {samples}"
+    return fault if names else ""
 
 
-def _of_all_ranks(trainer: Trainer, told: str) -> str:
-    """What the ranks have to tell, gathered, so that each of them can name the one with the
-    fault."""
-    text = f"rank {trainer.global_rank}: {told}" if trainer.world_size > 1 and told else told
-    content = text.encode()[:_TEXT_BYTES]
-    row = torch.tensor(list(content.ljust(_TEXT_BYTES)), dtype=torch.uint8)
-    rows = trainer.strategy.all_gather(row.to(trainer.strategy.root_device))
-    texts = [bytes(r).decode(errors="replace").strip() for r in torch.atleast_2d(rows).tolist()]
-    return "; ".join(text for text in texts if text)
+def _of_all_ranks(trainer: Trainer, fault: str) -> str:
+    """The faults of all ranks, so that each of them can name the one where it is."""
+    if trainer.world_size == 1:
+        return fault
+    faults: list[str] = [""] * trainer.world_size
+    own = f"rank {trainer.global_rank}: {fault}" if fault else ""
+    torch.distributed.all_gather_object(faults, own)
+    return "; ".join(filter(None, faults))

@@ -54,10 +54,11 @@ class ProgressReport(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = trainer.callback_metrics.items()
-        losses = {name: float(value) for name, value in found if name.startswith("val/loss")}
+        losses = [
+            f"{name} {float(loss):.4g}" for name, loss in found if name.startswith("val/loss")
+        ]
         if losses and trainer.is_global_zero and not trainer.sanity_checking:
-            told = "  ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
-            _log.info("step %d  %s", trainer.global_step, told)
+            _log.info("step %d  %s", trainer.global_step, "  ".join(losses))
 
     def _report(self, trainer: Trainer, module: LightningModule) -> None:
         seconds = time.monotonic() - self._time

@@ -15,11 +15,10 @@ from mmdiff.loading.finite import NonFiniteOutput
 from mmdiff.media.clip import Clip
 from mmdiff.media.storyboard import save_storyboard, storyboard
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
-from mmdiff.values.checks import check_number
+from mmdiff.values.checks import check_sizes
 from mmdiff.values.file_path import FilePath
 
 _log = logging.getLogger(__name__)
-PipelinePartial = Callable[..., Any]
 
 
 class SampleClips(Callback):
@@ -32,7 +31,7 @@ class SampleClips(Callback):
 
     def __init__(
         self,
-        pipeline: PipelinePartial,
+        pipeline: Callable[..., Any],
         folder: FilePath,
         *,
         prompts: Sequence[str],
@@ -40,8 +39,9 @@ class SampleClips(Callback):
         seed: int = 0,
         num_inference_steps: int = 30,
     ) -> None:
-        check_number("every_n_steps", every_n_steps, lowest=1)
-        check_number("num_inference_steps", num_inference_steps, lowest=1)
+        check_sizes(
+            most=10**9, every_n_steps=every_n_steps, num_inference_steps=num_inference_steps
+        )
         self.pipeline, self.folder, self.prompts = pipeline, Path(folder), list(prompts)
         self.every_n_steps, self.seed = every_n_steps, seed
         self.num_inference_steps = num_inference_steps
@@ -83,13 +83,13 @@ class SampleClips(Callback):
             save_storyboard(clip, folder / f"{index:03d}.png", caption=prompt)
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    _log_clip(logger, f"samples/{index:03d}", clip, prompt, trainer.global_step)
+                    _show(logger.experiment, clip, index, prompt, trainer.global_step)
         _log.info("saved %d clips to %s", len(clips), folder)
 
 
-def _log_clip(logger: TensorBoardLogger, name: str, clip: Clip, prompt: str, step: int) -> None:
-    writer = logger.experiment
-    picture = storyboard(clip, caption=prompt)
-    writer.add_image(name, picture, step, dataformats="HWC")
+def _show(writer: Any, clip: Clip, index: int, prompt: str, step: int) -> None:
+    """In TensorBoard."""
+    name, board = f"samples/{index:03d}", storyboard(clip, caption=prompt)
+    writer.add_image(name, board, step, dataformats="HWC")
     if clip.waveform is not None:
         writer.add_audio(f"{name}/sound", clip.waveform[:1], step, sample_rate=clip.sample_rate)

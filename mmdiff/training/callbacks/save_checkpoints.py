@@ -12,11 +12,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from mmdiff.distributed.ranks import RanksDisagree
+from mmdiff.distributed.strategies import RanksDisagree
+from mmdiff.loading.finite import names_of_non_finite
 from mmdiff.media.atomic import atomic_write
+from mmdiff.training.callbacks.finite_guard import NonFinite
 from mmdiff.training.checkpoint_folder import CheckpointNotSaved, retain
-from mmdiff.training.finite import NonFinite, non_finite_weights
-from mmdiff.values.checks import check_number
+from mmdiff.values.checks import check_sizes, check_weights
 from mmdiff.values.file_path import FilePath
 
 OnSaveError = Literal["raise", "warn"]
@@ -57,15 +58,10 @@ class SaveCheckpoints(Checkpoint):
         mode: Mode = "min",
         on_save_error: OnSaveError = "raise",
     ) -> None:
-        check_number("keep_last", keep_last, lowest=1)
-        if every_n_steps is not None:
-            check_number("every_n_steps", every_n_steps, lowest=1)
-        for name, minutes in (
-            ("every_n_minutes", every_n_minutes),
-            ("first_after_minutes", first_after_minutes),
-        ):
-            if minutes is not None:
-                check_number(name, minutes, lowest=0)
+        steps = {"keep_last": keep_last, "every_n_steps": every_n_steps}
+        check_sizes(most=10**9, **{name: n for name, n in steps.items() if n is not None})
+        minutes = {"every_n_minutes": every_n_minutes, "first_after_minutes": first_after_minutes}
+        check_weights(above=False, **{name: n for name, n in minutes.items() if n is not None})
         if on_save_error not in get_args(OnSaveError):
             raise ValueError(f"on_save_error is {on_save_error!r}; possible are 'raise' and 'warn'")
         if mode not in get_args(Mode):
@@ -78,7 +74,6 @@ class SaveCheckpoints(Checkpoint):
         self.is_between_steps = False  # whether the last batch completed an optimizer step
         self._saved_time, self._has_saved = time.monotonic(), False
         self._is_put_off = False
-        self._verdicts: dict[Path, bool] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """RanksDisagree if the ranks were resumed from different checkpoints."""
@@ -97,12 +92,13 @@ class SaveCheckpoints(Checkpoint):
         self.is_between_steps = has_stepped(trainer, batch_idx)
         if not self.is_between_steps:
             return
-        due, is_last = trainer.strategy.broadcast(self._is_due(trainer))
-        if not (due or is_last):
-            return
-        self._is_put_off = _is_validation_next(trainer)
-        if not self._is_put_off:
-            self._save_due(trainer, is_last=is_last)
+        due, is_last = trainer.strategy.broadcast(self._is_due(trainer))  # clocks of ranks differ
+        if due or is_last:
+            loop = trainer.fit_loop
+            # Lightning has no public word for whether it validates after this batch
+            self._is_put_off = bool(loop.epoch_loop._should_check_val_fx(loop._data_fetcher))
+            if not self._is_put_off:
+                self._save_due(trainer, is_last=is_last)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking or not self.is_between_steps:
@@ -124,7 +120,7 @@ class SaveCheckpoints(Checkpoint):
         Raises NonFinite for weights that are NaN or infinite, and CheckpointNotSaved, on all ranks,
         if the disk refuses; with `on_error="warn"` that is logged, and the result is None.
         """
-        _check_weights(trainer)
+        _check_finite(trainer)
         path = self.folder / _name(trainer)
         error: CheckpointNotSaved | None = None
         try:
@@ -139,10 +135,9 @@ class SaveCheckpoints(Checkpoint):
             _log.warning("training goes on without this checkpoint: %s", error)
             return None
         if trainer.is_global_zero:
-            self._verdicts[path] = True  # its digests were just taken
             self._record(path)
-            also = self.folder / self.best[0] if self.best else None
-            retain(self.folder, self.keep_last, verdicts=self._verdicts, also=also)
+            best = self.folder / self.best[0] if self.best else None
+            retain(self.folder, self.keep_last, also=best)
         return path
 
     def state_dict(self) -> dict[str, Any]:
@@ -187,14 +182,10 @@ def _name(trainer: Trainer) -> str:
     return f"step_{trainer.global_step:08d}"
 
 
-def _is_validation_next(trainer: Trainer) -> bool:
-    """Whether Lightning validates after the batch that just ended: it has no public word for it."""
-    loop = trainer.fit_loop
-    return bool(loop.epoch_loop._should_check_val_fx(loop._data_fetcher))
-
-
-def _check_weights(trainer: Trainer) -> None:
-    names = non_finite_weights(trainer.lightning_module)
+def _check_finite(trainer: Trainer) -> None:
+    """NonFinite for parameters, averaged ones included. Buffers may hold an infinite number for
+    good reason, a mask for instance."""
+    names = names_of_non_finite(dict(trainer.lightning_module.named_parameters()))
     count = torch.tensor(float(len(names)), device=trainer.strategy.root_device)
     if float(trainer.strategy.reduce(count, reduce_op="sum")) == 0:
         return

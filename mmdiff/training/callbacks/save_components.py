@@ -1,24 +1,18 @@
 """Writes what a run trains as components of a pipeline, ready for the next stage."""
 
 import logging
-import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from mmdiff.media.atomic import share
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
+from mmdiff.training.checkpoint_folder import publish
 from mmdiff.values.checks import check_sizes
 from mmdiff.values.file_path import FilePath
 
 _log = logging.getLogger(__name__)
-
-
-class Component(Protocol):
-    def save_pretrained(self, save_directory: str) -> Any: ...
 
 
 class SaveComponents(Callback):
@@ -45,20 +39,11 @@ class SaveComponents(Callback):
         if not trainer.is_global_zero:
             return
         loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-        components: Mapping[str, Component] = module.components(loader)
-        for name, component in components.items():
-            _save(component, self.folder / name)
-            _log.info("saved %s to %s", name, self.folder / name)
-
-
-def _save(component: Component, folder: Path) -> None:
-    temporary, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))
-    for path in (temporary, old):
-        shutil.rmtree(path, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    component.save_pretrained(str(temporary))
-    if folder.exists():
-        os.replace(folder, old)
-    share(temporary)
-    os.replace(temporary, folder)
-    shutil.rmtree(old, ignore_errors=True)
+        for name, component in module.components(loader).items():
+            folder = self.folder / name
+            temporary = folder.with_name(f".{name}.new")
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            component.save_pretrained(str(temporary))
+            publish(temporary, folder)
+            _log.info("saved %s to %s", name, folder)

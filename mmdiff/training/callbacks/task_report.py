@@ -11,10 +11,8 @@ from torch.optim import Optimizer
 
 from mmdiff.training.callbacks.save_checkpoints import has_stepped
 from mmdiff.training.task_losses import SampleLoss
-from mmdiff.values.checks import check_number
-
-PARTS = {"video": ("video.", "video_time."), "audio": ("audio.", "audio_time.")}
-"""Names of parameters that belong to a modality; the others are shared."""
+from mmdiff.values.checks import check_sizes
+from mmdiff.values.latents import MODALITIES
 
 NUM_BINS = 20
 
@@ -27,7 +25,7 @@ class TaskReport(Callback):
     """
 
     def __init__(self, *, every_n_steps: int = 100) -> None:
-        check_number("every_n_steps", every_n_steps, lowest=1)
+        check_sizes(most=10**9, every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self._losses: dict[str, list[Tensor]] = defaultdict(list)
         self._levels: dict[str, list[Tensor]] = defaultdict(list)
@@ -77,11 +75,9 @@ def gradient_norms(transformer: nn.Module) -> dict[str, Tensor]:
     for name, parameter in transformer.named_parameters():
         if parameter.grad is None:
             continue
-        owner = next((half for half, parts in PARTS.items() if _is_of(name, parts)), "shared")
+        # the adapters are called as their modality is, their temporal attention NAME_time
+        owners = (m for m in MODALITIES if name.startswith(f"{m}.") or f".{m}_time." in name)
+        owner = next(owners, "shared")
         square = parameter.grad.detach().float().square().sum()
         squares[owner] = squares.get(owner, torch.zeros_like(square)) + square
     return {name: square.sqrt() for name, square in squares.items()}
-
-
-def _is_of(name: str, parts: tuple[str, ...]) -> bool:
-    return name.startswith(parts[0]) or parts[1] in name

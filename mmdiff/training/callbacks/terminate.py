@@ -10,11 +10,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mmdiff.training.callbacks.save_checkpoints import SaveCheckpoints, has_stepped
 
-TERMINATED = 128 + signal.SIGTERM
 INTERRUPTED = 128 + signal.SIGINT
+# SIGUSR1 is what a cluster sends before it ends a job: for who waits for the run, no other end
 _EXIT_CODES = {
-    signal.SIGTERM: TERMINATED,
-    signal.SIGUSR1: TERMINATED,
+    signal.SIGTERM: 128 + signal.SIGTERM,
+    signal.SIGUSR1: 128 + signal.SIGTERM,
     signal.SIGINT: INTERRUPTED,
 }
 _log = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ class TerminateWithCheckpoint(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if has_stepped(trainer, batch_idx):
-            self._leave(trainer)
+            self._stop_if_asked(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
         if trainer.state.fn == "fit" and _saver(trainer).is_between_steps:
-            self._leave(trainer)
+            self._stop_if_asked(trainer)
 
-    def _leave(self, trainer: Trainer) -> None:
+    def _stop_if_asked(self, trainer: Trainer) -> None:
         """Save and exit, on all ranks, if one of them was asked to."""
         asked = torch.tensor(float(self._exit_code), device=trainer.strategy.root_device)
         exit_code = int(trainer.strategy.reduce(asked, reduce_op="max"))

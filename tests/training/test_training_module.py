@@ -118,13 +118,6 @@ def _foreign(path: Path) -> None:
     path.write_text(path.read_text().replace('"schema": 1', '"schema": 99'))
 
 
-def test_c7_never_fewer_than_keep_last(tmp_path: Path) -> None:
-    train(tmp_path, 6)
-    assert [path.name for path in checkpoints_in(tmp_path)] == [
-        f"step_{step:08d}" for step in (6, 5, 4)
-    ]
-
-
 def test_c11_a_run_resumes_without_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(tmp_path, 3)
 

@@ -5,7 +5,6 @@ import torch
 
 from mmdiff.text.encoder import encode_prompts, small_text_encoder
 from mmdiff.text.tokenizer import train_tokenizer
-from mmdiff.training.prompt_reader import PromptReader
 from mmdiff.training.text_model import TextModel
 
 CAPTIONS = ("a red circle", "a blue square", "no sound at all")
@@ -23,11 +22,11 @@ def _text(*, is_trained: bool) -> TextModel:
 
 def test_a_cached_context_is_the_one_that_is_read() -> None:
     text = _text(is_trained=False)
-    reader, dropped = PromptReader(text), torch.tensor([False, True, False])
+    dropped = torch.tensor([False, True, False])
     with torch.no_grad():
         read = encode_prompts(text.tokenizer, text.text_encoder, list(CAPTIONS), max_length=64)
-    cached = reader(CAPTIONS, dropped, read=read, device=CPU)
-    fresh = reader(CAPTIONS, dropped, read=None, device=CPU)
+    cached = text.read(CAPTIONS, CPU, dropped=dropped, cached=read)
+    fresh = text.read(CAPTIONS, CPU, dropped=dropped)
     assert not fresh.tokens.requires_grad
     length = fresh.mask.shape[1]
     assert torch.equal(cached.mask[:, :length], fresh.mask) and not cached.mask[:, length:].any()
@@ -35,8 +34,8 @@ def test_a_cached_context_is_the_one_that_is_read() -> None:
 
 
 def test_a_trained_encoder_gets_gradients_and_takes_no_cache() -> None:
-    reader, kept = PromptReader(_text(is_trained=True)), torch.zeros(3, dtype=torch.bool)
-    context = reader(CAPTIONS, kept, read=None, device=CPU)
+    text = _text(is_trained=True)
+    context = text.read(CAPTIONS, CPU)
     assert context.tokens.requires_grad
     with pytest.raises(ValueError, match="choose text=frozen"):
-        reader(CAPTIONS, kept, read=context, device=CPU)
+        text.read(CAPTIONS, CPU, cached=context)

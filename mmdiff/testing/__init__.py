@@ -1,1 +1,0 @@
-"""Faults planned by tests at named points of the real code."""
