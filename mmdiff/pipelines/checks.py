@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from mmdiff.values.checks import check_integer, check_number
-from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 from mmdiff.values.shapes import LatentGrid
 
 MAX_FRAMES = 1_000_000
@@ -36,23 +35,6 @@ def check_names(name: str, value: Any, choices: Collection[str]) -> list[str]:
     for one in names:
         check_choice(name, one, choices)
     return names
-
-
-def legal_modalities(value: str | Sequence[str] | None, *, num_frames: int) -> tuple[Modality, ...]:
-    """What is to be made, video first; by default both, but a still image has no audio.
-
-    Raises ValueError for unknown or repeated modalities, TypeError for what is no list of names.
-    """
-    if value is None:
-        return ("video",) if num_frames == 1 else MODALITIES
-    names = check_names("modalities", value, MODALITIES)
-    if not names:
-        raise ValueError(
-            "modalities is empty; it must name video, audio or both: modalities=('video', 'audio')"
-        )
-    if len(set(names)) < len(names):
-        raise ValueError(f"modalities is {tuple(names)}; each may be named once")
-    return tuple(name for name in MODALITIES if name in names)
 
 
 def check_shape(grid: LatentGrid, num_frames: int, *, height: int, width: int, patch: int) -> None:
@@ -122,17 +104,6 @@ def check_text(
         )
         raise ValueError(f"{what} for {count} prompts; give one, or {count}")
     return found
-
-
-def check_given(noise: ClipLatents, modalities: Sequence[Modality]) -> None:
-    """Raise ValueError where noise is given for what is not made."""
-    for modality in noise.modalities:
-        if modality not in modalities:
-            name = "latents" if modality == "video" else "audio_latents"
-            raise ValueError(
-                f"{name} are given, but modalities is {tuple(modalities)}: add {modality!r}, "
-                f"or leave them out"
-            )
 
 
 def check_tensor(name: str, value: Any, shape: Sequence[int | None]) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from mmdiff.conditioning.condition import Condition, Encode, composed
 from mmdiff.conditioning.extend import Extend
-from mmdiff.pipelines.checks import legal_modalities
+from mmdiff.pipelines.checks import check_names
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 from mmdiff.values.shapes import LatentGrid
@@ -44,8 +46,8 @@ def condition_lists(conditions: Any) -> Rows:
     return lists
 
 
-def is_extension(lists: Rows) -> bool:
-    return any(isinstance(one, Extend) for row in lists for one in row)
+def extends_in(lists: Rows) -> list[Extend]:
+    return [one for row in lists for one in row if isinstance(one, Extend)]
 
 
 def rows_of(lists: Rows, batch_size: int) -> Rows:
@@ -64,37 +66,30 @@ def frames_at_a_time(lists: Rows, num_frames: int | None, default: int, grid: La
 
     Raises ValueError where two conditions have different lengths, or Extend another one.
     """
-    if is_extension(lists):
-        _check_extension(lists, num_frames, default=default, grid=grid)
+    if extends_in(lists):
+        _check_lengths(lists, num_frames, default=default, grid=grid)
         return default
     if num_frames is not None:
         return num_frames
-    each = [one for row in lists for one in row]
-    return (
-        _agreed(each, [one.picture_frames(grid) for one in each])
-        or _agreed(each, [one.sound_frames(grid) for one in each])
-        or default
-    )
+    for measure in ("picture_frames", "sound_frames"):
+        found = {
+            length: type(one).__name__
+            for row in lists
+            for one in row
+            if (length := getattr(one, measure)(grid)) is not None
+        }
+        if len(found) > 1:
+            listed = ", ".join(f"{found[length]} {length}" for length in sorted(found))
+            raise ValueError(
+                f"num_frames is not given, and the conditions have different lengths ({listed}); "
+                f"give num_frames, at most {min(found)}"
+            )
+        if found:
+            return next(iter(found))
+    return default
 
 
-def _agreed(conditions: Sequence[Condition], lengths: Sequence[int | None]) -> int | None:
-    named = {
-        length: type(one).__name__
-        for one, length in zip(conditions, lengths, strict=True)
-        if length is not None
-    }
-    if len(named) > 1:
-        listed = ", ".join(f"{named[length]} {length}" for length in sorted(named))
-        raise ValueError(
-            f"num_frames is not given, and the conditions have different lengths ({listed}); "
-            f"give num_frames, at most {min(named)}"
-        )
-    return next(iter(named), None)
-
-
-def _check_extension(
-    lists: Rows, num_frames: int | None, *, default: int, grid: LatentGrid
-) -> None:
+def _check_lengths(lists: Rows, num_frames: int | None, *, default: int, grid: LatentGrid) -> None:
     extends = [[one for one in row if isinstance(one, Extend)] for row in lists]
     if any(len(found) != 1 for found in extends):
         raise ValueError(
@@ -130,29 +125,54 @@ def _check_extension(
         )
 
 
+def check_extension(
+    lists: Rows, output_type: str, latents: Tensor | None, audio_latents: Tensor | None
+) -> None:
+    """Raise ValueError for arguments that have no meaning where a clip is made in windows."""
+    if not extends_in(lists):
+        return
+    if output_type == "latent":
+        raise ValueError(
+            "output_type is 'latent', and an extended clip is joined as pictures and sound; "
+            "it must be 'pil', 'np' or 'pt'"
+        )
+    for name, given in (("latents", latents), ("audio_latents", audio_latents)):
+        if given is not None:
+            raise ValueError(
+                f"{name} are given, and a clip is extended in several windows, each of which draws "
+                "its own noise; leave them out and give a generator"
+            )
+
+
 def made_modalities(
     lists: Rows, modalities: Any, num_frames: int, grid: LatentGrid
 ) -> tuple[Modality, ...]:
-    """What is made: what is asked for; by default both, but what Extend's clip lacks.
+    """What is made, video first: what is asked for; by default both, but a still image has no
+    audio, and of Extend's clip what it has.
 
-    Raises ValueError where Extend's clip lacks one that is asked for.
+    Raises ValueError for unknown or repeated modalities, and those that Extend's clip lacks;
+    TypeError for what is no list of names.
     """
-    each = [one for row in lists for one in row]
-    extends = [one for one in each if isinstance(one, Extend)]
-    if not extends:
-        return legal_modalities(modalities, num_frames=num_frames)
-    given = {name for one in each for name in one.modalities}
-    given |= {name for one in extends for name in one.halves(grid)}
-    possible = tuple(name for name in MODALITIES if name in given)
+    possible = MODALITIES
+    if extends := extends_in(lists):
+        given = {name for row in lists for one in row for name in one.modalities}
+        given |= {name for one in extends for name in one.halves(grid)}
+        possible = tuple(name for name in MODALITIES if name in given)
     if modalities is None:
-        return possible
-    wanted = legal_modalities(modalities, num_frames=num_frames)
+        return ("video",) if num_frames == 1 and not extends else possible
+    names = check_names("modalities", modalities, MODALITIES)
+    if not names:
+        raise ValueError(
+            "modalities is empty; it must name video, audio or both: modalities=('video', 'audio')"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"modalities is {tuple(names)}; each may be named once")
+    wanted = tuple(name for name in MODALITIES if name in names)
     for name in wanted:
         if name not in possible:
-            half = "picture" if name == "video" else "sound"
             raise ValueError(
-                f"modalities is {wanted}, and the clip of Extend has no {half}; make it "
-                f"modalities={possible}, or make the {half} in a call before"
+                f"modalities is {wanted}, and the clip of Extend has no {name}; make it "
+                f"modalities={possible}, or make the {name} in a call before"
             )
     return wanted
 

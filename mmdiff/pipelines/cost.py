@@ -27,7 +27,7 @@ SIDE, REPEATS = 1024, 4  # of the product of matrices that measures a device
 
 @dataclass(frozen=True, kw_only=True)
 class CallSize:
-    """What the cost of a call follows from: the clips, and the transformer's tokens.
+    """What the cost of a call follows from: the clips, and the transformer.
 
     passes  predictions in one batched call, for guidance
     patch   latent pixels along each side of a token
@@ -37,9 +37,11 @@ class CallSize:
     height: int
     width: int
     batch_size: int
+    num_steps: int
     passes: int
     patch: int
     token_width: int
+    num_weights: int
     grid: LatentGrid
 
     def __str__(self) -> str:
@@ -48,43 +50,65 @@ class CallSize:
             f"of {self.batch_size}"
         )
 
-    def tokens(self) -> tuple[int, int]:
-        """In one pass: of a group, which is the time of one latent frame, and of all clips."""
-        grid, side = self.grid, self.grid.space_compression * self.patch
-        group = self.height * self.width // side**2 + grid.audio_frames_per_latent_frame
-        return group, self.batch_size * grid.latent_frames(self.num_frames) * group
+    @property
+    def group_tokens(self) -> int:
+        """Tokens of the time of one latent frame."""
+        sites = self.height * self.width // (self.grid.space_compression * self.patch) ** 2
+        return sites + self.grid.audio_frames_per_latent_frame
+
+    @property
+    def tokens(self) -> int:
+        """Of all clips and passes."""
+        groups = self.batch_size * self.grid.latent_frames(self.num_frames)
+        return self.passes * groups * self.group_tokens
 
     def bytes_needed(self) -> int:
         """An estimate, on the high side, of what sampling and decoding allocate."""
         area = self.height * self.width
-        sampling = self.passes * self.tokens()[1] * self.token_width * LIVE_TENSORS
+        sampling = self.tokens * self.token_width * LIVE_TENSORS
         at_once = max(PIXELS_AT_ONCE, self.grid.time_compression * area)
         decoding = min(self.num_frames * area, at_once) * DECODER_FLOATS
         outputs = self.batch_size * self.num_frames * area * 3 * OUTPUT_COPIES
         return FLOAT_BYTES * (max(sampling, decoding) + outputs)
 
-    def operations(self, *, num_steps: int, num_weights: int) -> float:
+    def operations(self) -> float:
         """Floating-point operations of sampling and decoding: two for each weight and token, and
         attention inside of the groups of tokens."""
-        group, tokens = self.tokens()
         weights_of_token = 12 * self.token_width**2  # of one block: how many blocks there are
-        attention = 4 * group * self.token_width * num_weights / weights_of_token
+        attention = 4 * self.group_tokens * self.token_width * self.num_weights / weights_of_token
         pixels = self.batch_size * self.num_frames * self.height * self.width
-        step = self.passes * tokens * (2 * num_weights + attention)
-        return num_steps * step + DECODED_PIXEL * pixels
+        step = self.tokens * (2 * self.num_weights + attention)
+        return self.num_steps * step + DECODED_PIXEL * pixels
 
 
-def check_memory(size: CallSize, device: torch.device) -> None:
-    """Raise ValueError if the call needs more than is free on `device`, naming what would fit."""
+def check_cost(size: CallSize, device: torch.device) -> None:
+    """Raise ValueError for a call that needs more memory than is free on `device`, naming what
+    would fit; warn of one that takes over ten minutes.
+
+    On a CPU core, sampling ran at 0.7 to 1.0 of the speed of one product of matrices, from 64 x 64
+    to 512 x 512.
+    """
     free, needed = free_bytes(device), size.bytes_needed()
-    if free is None or needed <= free:
-        return
+    if free is not None and needed > free:
+        raise ValueError(
+            f"{size} need about {_readable(needed)} of memory; "
+            f"{_readable(free)} are free on {device}. "
+            f"One of these would fit: {_smaller(size, 0.9 * free)}"
+        )
+    count = size.operations()
+    if count > NEVER_SLOW and (seconds := count / operations_per_second(device)) > SLOW_SECONDS:
+        warnings.warn(
+            f"{size} and {size.num_steps} steps take about {in_words(seconds)} on {device}",
+            stacklevel=2,
+        )
+
+
+def _smaller(size: CallSize, limit: float) -> str:
+    """Calls with fewer clips, or frames, or pixels that need less than `limit` bytes."""
 
     def largest(highest: int, smaller: Callable[[int], CallSize]) -> int:
         """The largest number from 0 to `highest` that fits."""
-        return bisect_right(
-            range(1, highest + 1), 0.9 * free, key=lambda k: smaller(k).bytes_needed()
-        )
+        return bisect_right(range(1, highest + 1), limit, key=lambda k: smaller(k).bytes_needed())
 
     step, side = size.grid.time_compression, size.grid.space_compression * size.patch
     batch = largest(size.batch_size, lambda k: replace(size, batch_size=k))
@@ -98,11 +122,7 @@ def check_memory(size: CallSize, device: torch.device) -> None:
     advice = [f"a batch of {batch}"] if 0 < batch < size.batch_size else []
     advice += [f"num_frames={frames}"] if frames < size.num_frames else []
     advice += [f"{pixels} x {pixels} pixels"] if pixels else []
-    raise ValueError(
-        f"{size} need about {_readable(needed)} of memory; "
-        f"{_readable(free)} are free on {device}. "
-        f"One of these would fit: {' or '.join(advice) or 'none of these changed alone'}"
-    )
+    return " or ".join(advice) or "none of these changed alone"
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -118,23 +138,6 @@ def free_bytes(device: torch.device) -> int | None:
         limit = int((container / "memory.max").read_text())
         known.append(limit - int((container / "memory.current").read_text()))
     return min(known)
-
-
-def warn_if_slow(size: CallSize, device: torch.device, *, num_steps: int, num_weights: int) -> None:
-    """Warn of a call that takes over ten minutes by its operations and the speed of `device`.
-
-    On a CPU core, sampling ran at 0.7 to 1.0 of the speed of one product of matrices, from 64 x 64
-    to 512 x 512.
-    """
-    count = size.operations(num_steps=num_steps, num_weights=num_weights)
-    if count < NEVER_SLOW:
-        return
-    seconds = count / operations_per_second(device)
-    if seconds > SLOW_SECONDS:
-        warnings.warn(
-            f"{size} and {num_steps} steps take about {in_words(seconds)} on {device}",
-            stacklevel=2,
-        )
 
 
 def operations_per_second(device: torch.device) -> float:

@@ -5,12 +5,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from mmdiff.conditioning.extend import Extend
 from mmdiff.pipelines.codec import MediaEncoder
-from mmdiff.pipelines.conditions import Rows, is_extension, restored
+from mmdiff.pipelines.conditions import Rows, extends_in, restored
 from mmdiff.pipelines.output import clips_of
 from mmdiff.values.latents import ClipLatents, Modality
 from mmdiff.values.shapes import LatentGrid
@@ -32,7 +31,7 @@ def extended(
     encode: of one window.
     """
     grid, window = encode.grid, encode.shape.num_frames
-    extends = [next(one for one in row if isinstance(one, Extend)) for row in rows]
+    extends = extends_in(rows)
     others = [[one for one in row if not isinstance(one, Extend)] for row in rows]
     _check_sounds(extends, others, grid)
     has_own_sound = not any("audio" in one.modalities for row in others for one in row)
@@ -67,25 +66,6 @@ def extended(
         media = _joined(_part(before, new - taken, taken, grid, beside=count), media)
         start, count = start - taken, count + taken
     return restored(media, others, replace(encode, shape=replace(encode.shape, num_frames=count)))
-
-
-def check_extension(
-    lists: Rows, output_type: str, latents: Tensor | None, audio_latents: Tensor | None
-) -> None:
-    """Raise ValueError for arguments that have no meaning where a clip is made in windows."""
-    if not is_extension(lists):
-        return
-    if output_type == "latent":
-        raise ValueError(
-            "output_type is 'latent', and an extended clip is joined as pictures and sound; "
-            "it must be 'pil', 'np' or 'pt'"
-        )
-    for name, given in (("latents", latents), ("audio_latents", audio_latents)):
-        if given is not None:
-            raise ValueError(
-                f"{name} are given, and a clip is extended in several windows, each of which draws "
-                "its own noise; leave them out and give a generator"
-            )
 
 
 def _check_sounds(extends: Sequence[Extend], others: Rows, grid: LatentGrid) -> None:

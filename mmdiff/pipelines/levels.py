@@ -13,8 +13,8 @@ EXAMPLES = {"sigmas": "[1.0, 0.75, 0.5, 0.25]", "timesteps": "[999, 750, 500, 25
 
 
 def check_levels(sigmas: Any, timesteps: Any, schedulers: Sequence[Any]) -> None:
-    """Raise unless at most one of them is given, with finite and falling levels that all of
-    `schedulers` can start from.
+    """Raise unless one of them is given, with finite and falling levels that all of `schedulers`
+    can start from.
 
     TypeError for what is no list of numbers, ValueError naming the argument, its value and what is
     legal for everything else.
@@ -29,27 +29,23 @@ def check_levels(sigmas: Any, timesteps: Any, schedulers: Sequence[Any]) -> None
         # of these schedulers the sigmas end with the level after the last step
         has_end = any(isinstance(one, VARIANCE_EXPLODING) for one in schedulers)
         levels = _numbers("sigmas", sigmas, fewest=2 if has_end else 1)
-        noisy = levels[:-1] if has_end and levels[-1] == 0 else levels
         highest = 1.0 if is_flow else LARGEST_SIGMA
-        _check_range("sigmas", noisy, highest, is_zero_legal=False)
-        _check_falling("sigmas", levels)
-    if timesteps is not None:
-        levels = _numbers("timesteps", timesteps)
-        highest = min(
-            float(one.config.get("num_train_timesteps", 1000)) - (not isinstance(one, FLOW))
-            for one in schedulers
-        )
-        _check_range("timesteps", levels, highest, is_zero_legal=not is_flow)
-        for index, level in enumerate(levels):
-            if level != int(level) and any(isinstance(one, TABLED) for one in schedulers):
-                raise ValueError(
-                    f"timesteps[{index}] is {level}; this scheduler counts whole steps: "
-                    f"{round(level)}"
-                )
-        _check_falling("timesteps", levels)
+        _check_falling("sigmas", levels, highest, is_zero_legal=False, has_end=has_end)
+        return
+    levels = _numbers("timesteps", timesteps, fewest=1)
+    highest = min(
+        float(one.config.get("num_train_timesteps", 1000)) - (not isinstance(one, FLOW))
+        for one in schedulers
+    )
+    _check_falling("timesteps", levels, highest, is_zero_legal=not is_flow, has_end=False)
+    for index, level in enumerate(levels):
+        if level != int(level) and any(isinstance(one, TABLED) for one in schedulers):
+            raise ValueError(
+                f"timesteps[{index}] is {level}; this scheduler counts whole steps: {round(level)}"
+            )
 
 
-def _numbers(name: str, value: Any, *, fewest: int = 1) -> list[float]:
+def _numbers(name: str, value: Any, *, fewest: int) -> list[float]:
     plain = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(plain, (list, tuple)):
         raise TypeError(
@@ -64,30 +60,24 @@ def _numbers(name: str, value: Any, *, fewest: int = 1) -> list[float]:
     for index, level in enumerate(plain):
         if not isinstance(level, Real) or isinstance(level, bool):
             raise TypeError(f"{name}[{index}] is {level!r:.80}; it must be a number")
-    return [_float(level) for level in plain]
+    # a whole number may be larger than any float
+    return [float(level) if not abs(level) > 1e30 else math.inf for level in plain]
 
 
-def _float(level: Any) -> float:
-    if abs(level) > 1e30:  # a whole number may be larger than any float
-        return math.inf if level > 0 else -math.inf
-    return float(level)
-
-
-def _check_range(name: str, levels: list[float], highest: float, *, is_zero_legal: bool) -> None:
+def _check_falling(
+    name: str, levels: list[float], highest: float, *, is_zero_legal: bool, has_end: bool
+) -> None:
     for index, level in enumerate(levels):
-        if not (0 < level <= highest or (level == 0 and is_zero_legal)):
+        is_end = has_end and level == 0 and index == len(levels) - 1
+        if not (0 < level <= highest or (level == 0 and is_zero_legal) or (is_end and index > 0)):
             clean = "; the last level, which is clean, comes by itself" if level == 0 else ""
             lowest = "from 0" if is_zero_legal else "above 0"
             raise ValueError(
                 f"{name}[{index}] is {level:g}; with this scheduler it must be {lowest} up to "
                 f"{highest:g}{clean}"
             )
-
-
-def _check_falling(name: str, levels: list[float]) -> None:
-    for index in range(1, len(levels)):
-        if levels[index] >= levels[index - 1]:
+        if index and level >= levels[index - 1]:
             raise ValueError(
-                f"{name}[{index}] is {levels[index]:g} after {levels[index - 1]:g}; levels must "
+                f"{name}[{index}] is {level:g} after {levels[index - 1]:g}; levels must "
                 "fall from each step to the next"
             )

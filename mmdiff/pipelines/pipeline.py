@@ -1,6 +1,7 @@
 """MMDiffPipeline: from a prompt to clips with sound, as a diffusers pipeline."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -35,16 +36,17 @@ from mmdiff.pipelines.codec import EnergyDecode, MediaEncoder, decode_audio, dec
 from mmdiff.pipelines.conditions import (
     Conditions,
     Rows,
+    check_extension,
     condition_lists,
     conditioned,
+    extends_in,
     frames_at_a_time,
-    is_extension,
     made_modalities,
     restored,
     rows_of,
 )
-from mmdiff.pipelines.cost import CallSize, check_memory, warn_if_slow
-from mmdiff.pipelines.extension import check_extension, extended
+from mmdiff.pipelines.cost import CallSize, check_cost
+from mmdiff.pipelines.extension import extended
 from mmdiff.pipelines.levels import MAX_STEPS, check_levels
 from mmdiff.pipelines.output import MMDiffPipelineOutput, clips_of
 from mmdiff.pipelines.step_callback import TENSORS, StepCallback, StepEnd
@@ -211,7 +213,7 @@ class MMDiffPipeline(DiffusionPipeline):
         Raises ValueError or TypeError naming the argument, its value, what is legal and the
         nearest good value.
         """
-        config, grid, device = self.transformer.config, self.latent_grid, self._execution_device
+        config, grid = self.transformer.config, self.latent_grid
         count = checks.check_text(
             "prompt", prompt, prompt_embeds, prompt_attention_mask, width=config.text_dim
         )
@@ -237,14 +239,14 @@ class MMDiffPipeline(DiffusionPipeline):
             height=height,
             width=width,
             batch_size=count * num_videos_per_prompt,
+            num_steps=num_inference_steps,
             passes=max(2, passes),  # a callback may turn guidance on
             patch=config.patch_size,
             token_width=config.num_attention_heads * config.attention_head_dim,
+            num_weights=sum(weight.numel() for weight in self.transformer.parameters()),
             grid=grid,
         )
-        check_memory(size, device)
-        num_weights = sum(weight.numel() for weight in self.transformer.parameters())
-        warn_if_slow(size, device, num_steps=num_inference_steps, num_weights=num_weights)
+        check_cost(size, self._execution_device)
         return size.batch_size
 
     def encode_prompt(
@@ -278,16 +280,14 @@ class MMDiffPipeline(DiffusionPipeline):
             return context.to(self._execution_device)
 
         context = encode(prompt, prompt_embeds, prompt_attention_mask)
-        count = context.batch_size
-        context = context.repeat_interleave(num_videos_per_prompt)
+        count, each = len(context.tokens), num_videos_per_prompt
+        context = context.repeat_interleave(each)
         if not do_classifier_free_guidance:
             return context.tokens, context.mask, None, None
         negative = encode(
             negative_prompt or "", negative_prompt_embeds, negative_prompt_attention_mask
         )
-        if negative.batch_size == 1:
-            negative = negative.repeat(count)
-        negative = negative.repeat_interleave(num_videos_per_prompt)
+        negative = negative.repeat_interleave(each * count // len(negative.tokens))
         return context.tokens, context.mask, negative.tokens, negative.mask
 
     def prepare_latents(
@@ -302,7 +302,7 @@ class MMDiffPipeline(DiffusionPipeline):
         """Unit noise b c f h w, fp32, each row by its own generator; or `latents`, if given."""
         shape = (batch_size, *self.latent_grid.video_shape(num_frames, height, width))
         if latents is None:
-            return _unit_noise(shape, generators, self._execution_device)
+            return self._unit_noise(shape, generators)
         checks.check_tensor("latents", latents, shape)
         return latents.to(self._execution_device, torch.float32)
 
@@ -316,7 +316,7 @@ class MMDiffPipeline(DiffusionPipeline):
         """Unit noise b c t m, fp32, each row by its own generator; or `audio_latents`, if given."""
         shape = (batch_size, *self.latent_grid.audio_shape(num_frames))
         if audio_latents is None:
-            return _unit_noise(shape, generators, self._execution_device)
+            return self._unit_noise(shape, generators)
         checks.check_tensor("audio_latents", audio_latents, shape)
         return audio_latents.to(self._execution_device, torch.float32)
 
@@ -393,7 +393,9 @@ class MMDiffPipeline(DiffusionPipeline):
         making = made_modalities(lists, modalities, num_frames, grid)
         checks.check_frame_rate(frame_rate, trained=self.config.frame_rate)
         checks.check_choice("output_type", output_type, checks.OUTPUT_TYPES)
-        check_levels(sigmas, timesteps, [self.scheduler, self.audio_scheduler or self.scheduler])
+        if sigmas is not None or timesteps is not None:
+            both = [self.scheduler, self.audio_scheduler or self.scheduler]
+            check_levels(sigmas, timesteps, both)
         check_extension(lists, output_type, latents, audio_latents)
         step_end = StepCallback(callback_on_step_end, callback_on_step_end_tensor_inputs)
         rows = rows_of(lists, batch_size)
@@ -407,18 +409,14 @@ class MMDiffPipeline(DiffusionPipeline):
             def make(rows: Rows) -> ClipLatents:
                 """One window of the clips: media, or latents where those are asked for."""
                 noise = self._noise(encode.shape, making, generators, latents, audio_latents)
-                clean = self._denoise(
-                    conditioned(noise, rows, encode),
-                    self._guided_denoiser(embeds, prompt),
-                    self._matched_schedulers(making, num_inference_steps, sigmas, timesteps),
-                    generators,
-                    step_end,
-                )
+                levels = num_inference_steps, sigmas, timesteps
+                state = conditioned(noise, rows, encode)
+                clean = self._denoise(state, generators, embeds, prompt, levels, step_end)
                 if output_type == "latent":
                     return clean
                 return restored(self.decode_latents(clean, num_frames), rows, encode)
 
-            media = extended(rows, make, encode, making) if is_extension(lists) else make(rows)
+            media = extended(rows, make, encode, making) if extends_in(lists) else make(rows)
         finally:  # what a call that ends early left in caches must not reach the next
             self.maybe_free_model_hooks()
         output = self._output(media, output_type)
@@ -459,6 +457,11 @@ class MMDiffPipeline(DiffusionPipeline):
             modality_scale=self._modality_scale,
         )
 
+    def _unit_noise(self, shape: tuple[int, ...], generators: Sequence[torch.Generator]) -> Tensor:
+        device = self._execution_device
+        noise: Tensor = randn_tensor(shape, list(generators), device, dtype=torch.float32)
+        return noise
+
     def _media_encoder(self, num_frames: int, height: int, width: int) -> MediaEncoder:
         grid = self.latent_grid
         return MediaEncoder(
@@ -479,8 +482,14 @@ class MMDiffPipeline(DiffusionPipeline):
         audio_latents: Tensor | None,
     ) -> ClipLatents:
         """Unit noise for what is made."""
-        checks.check_given(ClipLatents(latents, audio_latents), modalities)
-        size = len(generators), shape.num_frames
+        given, size = ClipLatents(latents, audio_latents), (len(generators), shape.num_frames)
+        for modality in given.modalities:
+            if modality not in modalities:
+                name = "latents" if modality == "video" else "audio_latents"
+                raise ValueError(
+                    f"{name} are given, but modalities is {tuple(modalities)}: add {modality!r}, "
+                    f"or leave them out"
+                )
         video = audio = None
         if "video" in modalities:
             video = self.prepare_latents(*size, shape.height, shape.width, generators, latents)
@@ -488,18 +497,36 @@ class MMDiffPipeline(DiffusionPipeline):
             audio = self.prepare_audio_latents(*size, generators, audio_latents)
         return ClipLatents(video, audio)
 
-    def _guided_denoiser(
-        self, embeds: Sequence[Tensor | None], prompt: str | list[str] | None
-    ) -> GuidedDenoiser:
-        """Of one run; `embeds` as `encode_prompt` gives them."""
+    def _denoise(
+        self,
+        state: LatentState,
+        generators: Sequence[torch.Generator],
+        embeds: Sequence[Tensor | None],
+        prompt: str | list[str] | None,
+        levels: tuple[int, Any, Any],
+        step_end: StepCallback,
+    ) -> ClipLatents:
+        """Clean latents of unit variance, fp32.
+
+        state   unit noise, and what is given
+        embeds  as `encode_prompt` gives them
+        levels  num_inference_steps, sigmas, timesteps
+        """
+        noise_schedule = named_noise_schedule(self.config.noise_schedule)
+        own = {"video": self.scheduler, "audio": self.audio_scheduler or self.scheduler}
+        schedulers = {
+            name: MatchedScheduler(own[name], noise_schedule) for name in state.latents.modalities
+        }
+        num_inference_steps, sigmas, timesteps = levels
+        for one in schedulers.values():
+            one.set_timesteps(num_inference_steps, sigmas=sigmas, timesteps=timesteps)
         tokens, mask, negative_tokens, negative_mask = embeds
         assert tokens is not None and mask is not None
         negative = None
         if negative_tokens is not None and negative_mask is not None:
             negative = Context(negative_tokens, negative_mask)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt or [])
-        noise_schedule = named_noise_schedule(self.config.noise_schedule)
-        return GuidedDenoiser(
+        denoiser = GuidedDenoiser(
             Denoiser(self.transformer, noise_schedule, self.config.parameterization),
             Context(tokens, mask),
             negative_context=negative,
@@ -508,34 +535,10 @@ class MMDiffPipeline(DiffusionPipeline):
             decode=EnergyDecode(self.vae, self.audio_vae, self.vocoder, self.latent_grid),
             prompts=[one for one in prompts for _ in range(len(tokens) // len(prompts))] or None,
         )
-
-    def _matched_schedulers(
-        self, modalities: Sequence[Modality], num_inference_steps: int, sigmas: Any, timesteps: Any
-    ) -> dict[Modality, MatchedScheduler]:
-        """One run of a scheduler for each modality, ready to step."""
-        noise_schedule = named_noise_schedule(self.config.noise_schedule)
-        own = {"video": self.scheduler, "audio": self.audio_scheduler or self.scheduler}
-        matched = {name: MatchedScheduler(own[name], noise_schedule) for name in modalities}
-        for one in matched.values():
-            one.set_timesteps(num_inference_steps, sigmas=sigmas, timesteps=timesteps)
-        return matched
-
-    def _denoise(
-        self,
-        state: LatentState,
-        denoiser: GuidedDenoiser,
-        schedulers: dict[Modality, MatchedScheduler],
-        generators: Sequence[torch.Generator],
-        step_end: StepCallback,
-    ) -> ClipLatents:
-        """The sampling loop: clean latents of unit variance, fp32, from a state whose latents are
-        unit noise."""
-        run = next(iter(schedulers.values()))
-        times = list(run.scheduler.timesteps)
-        self._num_timesteps, self._current_timestep = run.num_calls, times[0]
         sampler = Sampler(schedulers, state)
-        state = sampler.start
-        with self.progress_bar(total=run.num_calls) as progress_bar:
+        state, times = sampler.start, list(one.scheduler.timesteps)
+        self._num_timesteps, self._current_timestep = sampler.calls.stop, times[0]
+        with self.progress_bar(total=self._num_timesteps) as progress_bar:
             for index in sampler.calls:
                 if self._interrupt:
                     break
@@ -558,19 +561,19 @@ class MMDiffPipeline(DiffusionPipeline):
         return MMDiffPipelineOutput(frames, media.audio, clips_of(media, self.latent_grid))
 
     # what diffusers' users, and their callbacks, ask a pipeline about the call it is in
-
-    @property
-    def guidance_scale(self) -> float:
-        return self._guidance_scale
-
-    @property
-    def guidance_rescale(self) -> float:
-        return self._guidance_rescale
+    guidance_scale = property(attrgetter("_guidance_scale"))
+    guidance_rescale = property(attrgetter("_guidance_rescale"))
+    frame_consistency_scale = property(attrgetter("_frame_consistency_scale"))
+    modality_scale = property(attrgetter("_modality_scale"))
+    num_timesteps = property(attrgetter("_num_timesteps"))
+    current_timestep = property(attrgetter("_current_timestep"))
+    attention_kwargs = property(attrgetter("_attention_kwargs"))
+    interrupt = property(attrgetter("_interrupt"))
 
     @property
     def audio_guidance_scale(self) -> float:
-        own = self._audio_guidance_scale
-        return self._guidance_scale if own is None else own
+        own: float | None = self._audio_guidance_scale
+        return self.guidance_scale if own is None else own
 
     @property
     def do_classifier_free_guidance(self) -> bool:
@@ -579,36 +582,3 @@ class MMDiffPipeline(DiffusionPipeline):
             isinstance(guider, TextGuider) and any(map(guider.scale_of, MODALITIES))
             for guider in self._guiders()
         )
-
-    @property
-    def frame_consistency_scale(self) -> float:
-        return self._frame_consistency_scale
-
-    @property
-    def modality_scale(self) -> float:
-        return self._modality_scale
-
-    @property
-    def num_timesteps(self) -> int:
-        return self._num_timesteps
-
-    @property
-    def current_timestep(self) -> Tensor | None:
-        return self._current_timestep
-
-    @property
-    def attention_kwargs(self) -> dict[str, Any] | None:
-        return self._attention_kwargs
-
-    @property
-    def interrupt(self) -> bool:
-        return self._interrupt
-
-
-def _unit_noise(
-    shape: tuple[int, ...], generators: Sequence[torch.Generator], device: torch.device
-) -> Tensor:
-    noise: Tensor = randn_tensor(
-        shape, generator=list(generators), device=device, dtype=torch.float32
-    )
-    return noise

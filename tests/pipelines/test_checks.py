@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 
-from mmdiff.pipelines import checks
 from mmdiff.pipelines.pipeline import MMDiffPipeline
 from tests.pipelines.tiny import tiny_pipeline
 
@@ -178,8 +177,3 @@ def test_a_scheduler_that_cannot_be_matched_is_named() -> None:
     pipe.scheduler = IPNDMScheduler()
     with pytest.raises(ValueError, match="IPNDMScheduler"):
         pipe("red")
-
-
-@pytest.mark.parametrize(("num_frames", "expected"), [(1, ("video",)), (5, ("video", "audio"))])
-def test_default_modalities(num_frames: int, expected: tuple[str, ...]) -> None:
-    assert checks.legal_modalities(None, num_frames=num_frames) == expected

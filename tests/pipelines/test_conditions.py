@@ -250,8 +250,8 @@ BAD = {
     "extend and sound": (
         {"conditions": [mmdiff.Extend(FRAMES, after_seconds=1)], "modalities": "audio"},
         ValueError,
-        "modalities is ('audio',), and the clip of Extend has no sound; make it "
-        "modalities=('video',), or make the sound in a call before",
+        "modalities is ('audio',), and the clip of Extend has no audio; make it "
+        "modalities=('video',), or make the audio in a call before",
     ),
     "extend and first frame": (
         {"conditions": [mmdiff.Extend(FRAMES, after_seconds=1), mmdiff.FirstFrame(FRAMES[0])]},
