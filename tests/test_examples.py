@@ -38,3 +38,9 @@ def test_the_examples_make_clips_with_sound(tmp_path: Path, monkeypatch: pytest.
     seconds = min(second.num_samples, clip.num_samples)
     given, heard = (part.waveform.mean(0)[:seconds] for part in (clip, second))
     assert torch.corrcoef(torch.stack([given, heard]))[0, 1] > 0.95
+
+
+@pytest.mark.slow
+def test_a_third_modality_is_learned_without_an_edit_of_the_trunk():
+    main = runpy.run_path(str(EXAMPLES / "own_modality.py"))["main"]
+    assert main(60) < 0.7  # of the distance of a guess; 0.37 after 100 steps

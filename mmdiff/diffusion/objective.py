@@ -23,9 +23,6 @@ from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 
 Backbone = Callable[[ClipLatents, ClipLatents, Context], ClipLatents]
 
-# one level per row, broadcastable to the latents
-LEVEL_PATTERNS = {"video": "b -> b 1 1 1 1", "audio": "b -> b 1 1 1"}
-
 
 class DiffusionObjective:
     """Weighted mean squared error of the prediction, for every modality there is.
@@ -122,7 +119,7 @@ class DiffusionObjective:
 
     def total(self, losses: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
         """The losses, one number each or one per sample, and their weighted sum as "loss"."""
-        weighted = [self.modality_weights[name] * loss for name, loss in losses.items()]
+        weighted = [self.modality_weights.get(name, 1.0) * loss for name, loss in losses.items()]
         return {
             "loss": torch.stack(weighted).sum(0),
             **{f"loss/{name}": loss for name, loss in losses.items()},
@@ -155,8 +152,9 @@ class DiffusionObjective:
         for name in clean.modalities:
             uniform = torch.where(is_shared, shared, keyed_uniform(key, f"time/{name}"))
             uniform = least + (most - least) * uniform
-            time = shift_time(self.time_density.time(uniform), self.shifts[name])
-            levels[name] = rearrange(time.to(clean.device), LEVEL_PATTERNS[name])
+            time = shift_time(self.time_density.time(uniform), self.shifts.get(name, 1.0))
+            ones = " 1" * (_half(clean, name).ndim - 1)  # broadcastable to the latents
+            levels[name] = rearrange(time.to(clean.device), f"b -> b{ones}")
         return ClipLatents.of(levels)
 
     def _loss(
