@@ -1,7 +1,7 @@
 """Autoencoder: the one promise of everything that turns media into latents and back."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, FrozenDict
@@ -27,6 +27,8 @@ class Autoencoder(ModelMixin, ConfigMixin, AutoencoderMixin):
     latent_std: Tensor
     use_slicing = False
     _group_offload_block_modules = ["encoder", "decoder"]
+    # what a file may hold: `scale` divides by the one and subtracts the other
+    weight_bounds: ClassVar = {"latent_mean": (-1e6, 1e6), "latent_std": (1e-7, 1e6)}
 
     def add_scaling(self, latent_channels: int) -> None:
         """Register the scaling, neutral until measured; called by constructors."""

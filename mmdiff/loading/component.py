@@ -2,53 +2,31 @@
 
 diffusers and transformers take pickles, draw missing weights anew, leave out unexpected ones and
 unknown keys of a configuration, and build whatever sizes it asks for: all of it in silence. Here
-the model is built without memory (on the meta device, buffers too), and compared with what the
-headers of its weights say.
+the model is built without memory first, and compared with what the headers of its weights say.
 """
 
-import difflib
-import inspect
 import re
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers.configuration_utils import ConfigMixin
 from torch import nn
-from torch.nn.modules import module as torch_module
 
-from mmdiff.loading.json_file import HINT, CheckpointError, check_file, read_json
+from mmdiff.loading.empty_model import empty_model
+from mmdiff.loading.json_file import HINT, CheckpointError
 from mmdiff.loading.module_memory import align_weights
 from mmdiff.loading.safetensors_file import (
+    FLOATS,
     StoredTensor,
     check_values,
     stored_tensors,
     weight_files,
 )
+from mmdiff.loading.settings import read_settings, refused_faults
 
-BOOKKEEPING = ("_class_name", "_diffusers_version", "_name_or_path", "_commit_hash")
-OF_TRANSFORMERS = (
-    *("architectures", "model_type", "transformers_version", "dtype", "torch_dtype"),
-    # of text that is generated; released text encoders carry these, and no encoder reads them
-    *("decoder_start_token_id", "n_positions", "output_past", "task_specific_params"),
-)
-UNSAFE_SUFFIXES = (
-    *(".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".h5", ".msgpack"),
-    ".py",
-)
-LARGEST_SIZE = 2**20
-FAULTS_OF_A_CONFIG = (
-    *(TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError),
-    AssertionError,
-)
-
-
-class _TooManyPartsError(ValueError):
-    """A model under construction has far more parts than there are weights in its files."""
+FREE_ELEMENTS = 2**22  # of buffers, and of what transformers draws anew and nobody reads
 
 
 def saved_component(kind: Any, folder: str | PathLike[str]) -> Any:
@@ -59,7 +37,8 @@ def saved_component(kind: Any, folder: str | PathLike[str]) -> Any:
     Raises CheckpointError, before anything is built, for what `check_component` refuses.
     """
     check_component(Path(folder), kind)
-    component = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+    with refused_faults(Path(folder), kind.__name__):
+        component = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
     align_weights(component)
     return component
 
@@ -71,12 +50,13 @@ def check_component(
     variant: str | None = None,
     is_part: bool = False,
     root: Path | None = None,
-) -> None:
+) -> nn.Module:
     """Refuse the folder of a model whose files are damaged, unsafe, or do not fit together.
 
-    Refused are: what `check_settings` refuses, adapters, unknown config keys, sizes out of bounds,
-    missing, unexpected or wrongly shaped weights, NaN and infinity. It costs reading the weights
-    once; nothing of the model is held in memory.
+    Refused are: what `read_settings` refuses, adapters, unknown config keys, a model that the
+    weights cannot fill, missing, unexpected or wrongly shaped weights, anything but floats where
+    floats are meant, NaN and infinity. It costs reading the weights once; the model that comes
+    back holds none of them.
 
     kind     the model class of diffusers or transformers that is to be loaded
     is_part  of a larger model that others saved: further weights, other names of weights and
@@ -85,137 +65,49 @@ def check_component(
 
     Raises CheckpointError, which names the file, what is wrong and a hint.
     """
-    root = root or folder
-    check_settings(folder, root=root)
-    for path in sorted(folder.glob("adapter_*")):  # transformers would load it in silence
+    root, path = root or folder, folder / "config.json"
+    settings = read_settings(folder, root=root)
+    if path.name not in settings:
+        raise CheckpointError(f"{path} is missing. {HINT}")
+    for adapter in sorted(folder.glob("adapter_*")):  # transformers would load it in silence
         raise CheckpointError(
-            f"{path} is part of an adapter, which is not loaded from within a component. Remove "
+            f"{adapter} is part of an adapter, which is not loaded from within a component. Remove "
             "it, or merge it into the weights first."
         )
-    path = folder / "config.json"
-    config = read_json(path, root=root)
+    config = settings[path.name]
     name = "diffusion_pytorch_model" if issubclass(kind, ConfigMixin) else "model"
     files = weight_files(folder, variant, name=name, root=root)
     stored = stored_tensors(files)
+    model = empty_model(kind, path, config, num_tensors=len(stored), is_part=is_part)
+    _check_kinds(files[0], stored, model, is_quantized="quantization_config" in config)
     if not is_part:
-        check_bounds(path, config)
-        _check_counts(path, config, num_tensors=len(stored))
-        _check_weights(files[0], stored, _empty_model(kind, path, config, len(stored)))
-    check_values(files)
+        _check_weights(files[0], stored, model)
+    check_values(files, bounds=getattr(kind, "weight_bounds", None))
+    return model
 
 
-def check_settings(folder: Path, *, root: Path | None = None) -> None:
-    """Refuse a folder that is missing, holds pickles or code, links out of `root`, damaged JSON, or
-    a configuration that asks for code of its own; enough for a tokenizer. Raises CheckpointError.
-    """
-    root = root or folder
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder} is missing. {HINT}")
-    refuse_unsafe_files(folder)
-    for path in sorted(folder.iterdir()):
-        if not path.is_dir():
-            check_file(path, root)
-        if path.suffix == ".json" and "auto_map" in read_json(path, root=root):
-            raise CheckpointError(
-                f"{path} asks for code of its own (auto_map), which mmdiff never runs. {HINT}"
-            )
-
-
-def refuse_unsafe_files(folder: Path) -> None:
-    """CheckpointError if `folder` holds pickles or code, which loading must never touch."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in UNSAFE_SUFFIXES:
-            raise CheckpointError(
-                f"{path} is a {path.suffix} file, which can hold code; mmdiff loads weights from "
-                ".safetensors and settings from .json only. Remove it, or convert the weights "
-                "with save_pretrained."
-            )
-
-
-def check_bounds(path: Path, config: Mapping[str, Any]) -> None:
-    """CheckpointError where a whole number of a configuration is no size."""
-    for key, value in _integers(config):
-        if not -1 <= value <= LARGEST_SIZE:
-            raise CheckpointError(
-                f"{path}: {key} is {value}; it must be from 0 to {LARGEST_SIZE}. {HINT}"
-            )
-
-
-def check_config_keys(path: Path, config: Mapping[str, Any], known: set[str]) -> None:
-    """CheckpointError where a configuration has a key that is not one of `known`."""
-    for key in config:
-        if key in BOOKKEEPING or key in known:
-            continue
-        nearest = difflib.get_close_matches(key, known, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else "."
+def _check_kinds(
+    path: Path, stored: Mapping[str, StoredTensor], model: nn.Module, *, is_quantized: bool
+) -> None:
+    """Refuse a model of more elements than are stored, and others than floats for floats; both are
+    what quantized weights are, so a configuration has to say that it has them."""
+    num_stored = sum(tensor.num_elements for tensor in stored.values())
+    num_built = sum(one.numel() for one in (*model.parameters(), *model.buffers()))
+    if num_built > FREE_ELEMENTS + (8 if is_quantized else 1) * num_stored:
         raise CheckpointError(
-            f"{path}: unknown key {key!r}{hint} Remove it, or install the mmdiff that wrote it."
+            f"{path} holds {num_stored:,} numbers, and its config.json describes a model of "
+            f"{num_built:,}. {HINT}"
         )
-
-
-def _check_counts(path: Path, config: Mapping[str, Any], *, num_tensors: int) -> None:
-    """Refuse more layers, or stages of blocks, than the weights can fill."""
-    longest = max([1, *(len(value) for value in config.values() if isinstance(value, list))])
-    if longest > max(num_tensors, 1):
-        raise CheckpointError(
-            f"{path}: a list has {longest} entries, but the weights hold only {num_tensors} "
-            f"tensors. {HINT}"
+    expected = {**dict(model.named_buffers()), **dict(model.named_parameters())}
+    for name, tensor in stored.items():
+        is_index = name.endswith("_ids") or (
+            name in expected and not expected[name].is_floating_point()
         )
-    for key, value in _integers(config):
-        is_count = ("layers" in key or "blocks" in key) and not key.startswith("max_")
-        if is_count and value * longest > num_tensors:
+        if tensor.dtype not in FLOATS and not is_index and not is_quantized:
             raise CheckpointError(
-                f"{path}: {key} is {value}, but the weights hold only {num_tensors} tensors. {HINT}"
+                f"{path}: the weight {name} is stored as {tensor.dtype}; it must be one of "
+                f"{', '.join(FLOATS)}, unless config.json has a quantization_config. {HINT}"
             )
-
-
-def _integers(config: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
-    for key, value in config.items():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, int) and not isinstance(item, bool):
-                yield key, item
-
-
-def _empty_model(kind: Any, path: Path, config: dict[str, Any], num_tensors: int) -> nn.Module:
-    """The model that `config` describes, without memory for its weights."""
-    try:
-        if issubclass(kind, ConfigMixin):
-            check_config_keys(path, config, set(inspect.signature(kind.__init__).parameters))
-            build = kind.from_config
-        else:
-            check_config_keys(path, config, {*kind.config_class().to_dict(), *OF_TRANSFORMERS})
-            config, build = kind.config_class.from_dict(config), kind
-        with torch.device("meta"), _stopped_after(2 * num_tensors + 100):
-            model: nn.Module = build(config)
-            return model
-    except CheckpointError:
-        raise
-    except _TooManyPartsError as error:
-        raise CheckpointError(
-            f"{path} describes a model of far more weights than the {num_tensors} tensors "
-            f"beside it. {HINT}"
-        ) from error
-    except FAULTS_OF_A_CONFIG as error:
-        raise CheckpointError(f"{path} describes no {kind.__name__} ({error}). {HINT}") from error
-
-
-@contextmanager
-def _stopped_after(count: int) -> Iterator[None]:
-    """Stops building after `count` weights (some are registered twice): modules cost memory and
-    hours too, also without their weights."""
-    thread, num_registered = threading.get_ident(), 0
-
-    def counted(module: nn.Module, name: str, weight: nn.Parameter) -> None:
-        nonlocal num_registered
-        num_registered += threading.get_ident() == thread
-        if num_registered > count:
-            raise _TooManyPartsError
-
-    handle = torch_module.register_module_parameter_registration_hook(counted)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _check_weights(path: Path, stored: Mapping[str, StoredTensor], expected: nn.Module) -> None:

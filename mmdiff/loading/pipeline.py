@@ -1,31 +1,29 @@
-"""What diffusers accepts in silence when it loads, refused before anything is built."""
+"""A pipeline's folder: what diffusers accepts in silence is refused before anything is built."""
 
-import importlib
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.modeling_utils import ModelMixin
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mmdiff.loading.component import (
-    FAULTS_OF_A_CONFIG,
-    check_bounds,
-    check_component,
-    check_config_keys,
-    check_settings,
-    refuse_unsafe_files,
-)
+from mmdiff.loading.allowed import component_class
+from mmdiff.loading.component import check_component
 from mmdiff.loading.folder import pipeline_folder
 from mmdiff.loading.json_file import HINT, CheckpointError, read_json
+from mmdiff.loading.settings import (
+    BOOKKEEPING,
+    check_config_keys,
+    read_settings,
+    refuse_unsafe_files,
+    refused_faults,
+)
+from mmdiff.loading.tokenizer import check_tokenizer
 
 HUB_KEYWORDS = ("revision", "cache_dir", "token", "local_files_only")
-TRUSTED_LIBRARIES = ("diffusers", "transformers", "mmdiff")
-COMPONENTS = (ModelMixin, SchedulerMixin, PreTrainedModel, PreTrainedTokenizerBase)
+LARGEST_SETTING = 2**20  # frames, pixels, steps, scales
+MOST_TIMESTEPS = 2**16
 
 
 def prepare_loading(
@@ -54,10 +52,6 @@ def check_pipeline(
 ) -> None:
     """Read every file of a pipeline folder and refuse what is damaged, unsafe or does not fit.
 
-    Refused are: unreadable JSON, pickles and code, classes from anywhere but diffusers,
-    transformers and mmdiff, unknown config keys, sizes out of bounds, missing, unexpected or
-    wrongly shaped weights, NaN and infinity.
-
     folder    the pipeline folder, with a model_index.json
     pipeline  the class that wrote it
     given     components that the caller brings along, which are not read from the folder
@@ -76,58 +70,55 @@ def check_pipeline(
     check_config_keys(path, index, set(parameters))
     optional = pipeline._optional_components
     for name, parameter in parameters.items():
-        is_component = parameter.default is parameter.empty or name in optional
-        if not is_component or name in given:
+        if name in given:
             continue
-        if name in optional and index.get(name) in (None, [None, None]):
-            continue
-        kind = _component_class(folder, name, index.get(name))
-        _check_component(folder / name, kind, variant, root=folder)
+        if parameter.default is not parameter.empty and name not in optional:
+            _check_setting(path, name, index, default=parameter.default)
+        elif name not in optional or index.get(name) not in (None, [None, None]):
+            _check_entry(path, name, index.get(name), variant)
+    for name in BOOKKEEPING:
+        if not isinstance(index.get(name, ""), str):
+            raise CheckpointError(f"{path}: {name} is {index[name]!r}, not a text. {HINT}")
 
 
-def _component_class(folder: Path, name: str, entry: Any) -> type:
-    if (
-        not isinstance(entry, list)
-        or len(entry) != 2
-        or not all(isinstance(part, str) for part in entry)
-    ):
-        raise CheckpointError(
-            f"{folder / 'model_index.json'}: {name} is {entry!r}, not [library, class]. {HINT}"
-        )
-    library, class_name = entry
-    if library not in TRUSTED_LIBRARIES and not library.startswith("mmdiff."):
-        raise CheckpointError(
-            f"{folder / 'model_index.json'}: {name} is to be loaded from {library!r}; a "
-            f"checkpoint may only name {', '.join(TRUSTED_LIBRARIES)}. Build it yourself and "
-            f"pass it: from_pretrained(folder, {name}=...)."
-        )
-    try:
-        found = getattr(importlib.import_module(library), class_name)
-    except (ImportError, AttributeError):
-        raise CheckpointError(
-            f"{folder / 'model_index.json'}: {name} is a {library}.{class_name}, which is not "
-            "installed here. Install the version of mmdiff that wrote the checkpoint."
-        ) from None
-    if not isinstance(found, type) or not issubclass(found, COMPONENTS):
-        raise CheckpointError(
-            f"{folder / 'model_index.json'}: {name} is {library}.{class_name}, no component. {HINT}"
-        )
-    return found
-
-
-def _check_component(folder: Path, kind: type, variant: str | None, *, root: Path) -> None:
-    if issubclass(kind, torch.nn.Module):
+def _check_entry(path: Path, name: str, entry: Any, variant: str | None) -> None:
+    role, kind = component_class(path, name, entry)
+    folder, root = path.parent / name, path.parent
+    if role == "tokenizer":
+        check_tokenizer(folder, root=root)
+    elif role == "scheduler":
+        _check_scheduler(folder, kind, root=root)
+    else:
         check_component(folder, kind, variant=variant, root=root)
+
+
+def _check_scheduler(folder: Path, kind: Any, *, root: Path) -> None:
+    """Built, and asked for eight steps: some values fail only then."""
+    path = folder / "scheduler_config.json"
+    config = read_settings(folder, root=root).get(path.name)
+    if config is None:
+        raise CheckpointError(f"{path} is missing. {HINT}")
+    for key, value in config.items():
+        if isinstance(value, int) and abs(value) > MOST_TIMESTEPS:
+            raise CheckpointError(f"{path}: {key} is {value}; it must be at most {MOST_TIMESTEPS}")
+    with refused_faults(path, kind.__name__):
+        scheduler = kind.from_config(config)
+        shift = {"mu": 1.0} if scheduler.config.get("use_dynamic_shifting") else {}
+        scheduler.set_timesteps(8, **shift)
+
+
+def _check_setting(path: Path, name: str, index: Mapping[str, Any], *, default: Any) -> None:
+    """CheckpointError where a setting is of another type than its default, or is no number that a
+    clip can have."""
+    value = index.get(name, default)
+    if value is None and default is None:
         return
-    check_settings(folder, root=root)
-    if issubclass(kind, SchedulerMixin):
-        _check_scheduler(folder / "scheduler_config.json", kind, root=root)
-
-
-def _check_scheduler(path: Path, kind: Any, *, root: Path) -> None:
-    config = read_json(path, root=root)
-    check_bounds(path, config)
-    try:
-        kind.from_config(config)
-    except FAULTS_OF_A_CONFIG as error:
-        raise CheckpointError(f"{path} describes no {kind.__name__} ({error}). {HINT}") from error
+    legal: Any = (int, float) if isinstance(default, float | None) else type(default)
+    if not isinstance(value, legal) or isinstance(value, bool):
+        kind = "text" if isinstance(default, str) else "number"
+        raise CheckpointError(f"{path}: {name} is {value!r}; it must be a {kind}. {HINT}")
+    least = 1 if isinstance(default, int) or name == "frame_rate" else 0
+    if not isinstance(value, str) and not least <= value <= LARGEST_SETTING:
+        raise CheckpointError(
+            f"{path}: {name} is {value}; it must be from {least} to {LARGEST_SETTING}. {HINT}"
+        )

@@ -28,6 +28,10 @@ class StoredTensor:
     shape: tuple[int, ...]
     dtype: str
 
+    @property
+    def num_elements(self) -> int:
+        return math.prod(self.shape)
+
 
 def weight_files(folder: Path, variant: str | None, *, name: str, root: Path) -> list[Path]:
     """The safetensors files of one model: one, or the shards in `folder` that its index names.

@@ -31,6 +31,7 @@ from mmdiff.guidance.text_guiders import TextGuider
 from mmdiff.loading.finite import finite
 from mmdiff.loading.module_memory import align_weights
 from mmdiff.loading.pipeline import prepare_loading
+from mmdiff.loading.settings import refused_faults
 from mmdiff.pipelines import checks
 from mmdiff.pipelines.codec import EnergyDecode, MediaEncoder, decode_audio, decode_video, grid_of
 from mmdiff.pipelines.conditions import (
@@ -185,7 +186,8 @@ class MMDiffPipeline(DiffusionPipeline):
         Raises CheckpointError, which names the file and a hint.
         """
         folder, keywords = prepare_loading(cls, pretrained_model_name_or_path, keywords=kwargs)
-        return super().from_pretrained(str(folder), **keywords)
+        with refused_faults(folder, cls.__name__):
+            return super().from_pretrained(str(folder), **keywords)
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
         """As in diffusers."""

@@ -17,10 +17,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from mmdiff.loading.component import check_component, check_settings, saved_component
+from mmdiff.loading.allowed import TEXT_ENCODERS
+from mmdiff.loading.component import check_component, saved_component
 from mmdiff.loading.folder import named_folder
-from mmdiff.loading.json_file import CheckpointError, read_json
+from mmdiff.loading.json_file import CheckpointError
 from mmdiff.loading.module_memory import align_weights
+from mmdiff.loading.settings import read_settings, refused_faults
+from mmdiff.loading.tokenizer import check_tokenizer
 
 # what transformers hands out for classifying a whole text; tokens do not depend on it
 NOT_READ = ("pooler.",)
@@ -51,17 +54,17 @@ def saved_text_encoder(folder: str) -> tuple[PreTrainedTokenizerBase, PreTrained
     """
     tokenizer = saved_tokenizer(Path(folder) / "tokenizer")
     encoder = Path(folder) / "text_encoder"
-    check_settings(encoder)
     model: PreTrainedModel = saved_component(encoder_class(encoder), encoder)
     return tokenizer, model.float()
 
 
 def saved_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """CheckpointError for files that are damaged or ask for code."""
-    check_settings(folder)
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        str(folder), local_files_only=True
-    )
+    check_tokenizer(folder)
+    with refused_faults(folder, "tokenizer"):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True
+        )
     tokenizer.truncation_side = "right"  # the beginning of a caption is what is read
     return tokenizer
 
@@ -82,7 +85,7 @@ def pretrained_text_encoder(
     tokenizer, config = saved_tokenizer(tokenizer_folder), _text_config(folder)
     kind = encoder_class(folder)
     check_component(folder, kind, is_part=True)
-    with _without_report():
+    with _without_report(), refused_faults(folder, kind.__name__):
         model, found = kind.from_pretrained(
             str(folder),
             config=_plain(config),
@@ -120,29 +123,28 @@ def encoder_class(folder: Path) -> Any:
     """
     config = _text_config(folder)
     encoders, models = AutoModelForTextEncoding._model_mapping, AutoModel._model_mapping
-    if type(config) in encoders:
-        return encoders[type(config)]
-    if type(config) in models and not config.is_encoder_decoder:
-        return models[type(config)]
-    raise CheckpointError(
-        f"{folder / 'config.json'} is of a {config.model_type}, which transformers has no text "
-        "encoder for; possible are encoders (T5, UMT5, BERT, CLIP) and causal language models "
-        "(Gemma, Qwen, Llama)"
-    )
+    kind = encoders.get(type(config), None)
+    if kind is None and not config.is_encoder_decoder:
+        kind = models.get(type(config), None)
+    if kind is None or kind.__name__ not in TEXT_ENCODERS:
+        raise CheckpointError(
+            f"{folder / 'config.json'} is of a {config.model_type}, which mmdiff has no text "
+            "encoder for; possible are encoders (T5, UMT5, BERT, CLIP) and causal language models "
+            "(Gemma, Qwen, Llama)"
+        )
+    return kind
 
 
 def _text_config(folder: Path) -> PretrainedConfig:
     """That of the part that reads text."""
-    path = folder / "config.json"
-    if not path.is_file() or "model_type" not in read_json(path):
+    settings, path = read_settings(folder), folder / "config.json"
+    if "model_type" not in settings.get(path.name, ()):
         raise CheckpointError(
             f"{folder} holds no model of transformers (a config.json with a model_type), and no "
             "text_encoder/ with one"
         )
-    try:
+    with refused_faults(path, "model of transformers"):
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is no configuration of transformers ({error})") from error
     return getattr(config, "text_config", None) or config
 
 

@@ -130,7 +130,7 @@ def test_what_is_no_text_encoder_is_refused_by_name(tmp_path: Path) -> None:
         pretrained_text_encoder(str(folder))
 
     hf.BartConfig(d_model=8).save_pretrained(tmp_path / "bart")
-    with pytest.raises(CheckpointError, match="is of a bart, which transformers has no text encod"):
+    with pytest.raises(CheckpointError, match="is of a bart, which mmdiff has no text encoder"):
         encoder_class(tmp_path / "bart")
     with pytest.raises(CheckpointError, match=r"no folder .*brrt.* did you mean .*/b"):
         pretrained_text_encoder(str(tmp_path / "brrt"))
