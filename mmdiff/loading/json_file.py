@@ -11,7 +11,7 @@ from mmdiff.values.usage_error import shortened
 HINT = "Download or export the checkpoint again."
 LARGEST_JSON = 2**22  # bytes of a configuration; the longest released ones have about 2**20
 LARGEST_TOKENIZER = 2**26  # bytes of tokenizer.json; 256,000 entries need half of it
-MOST_OBJECTS = 2**20  # lists and objects in one file: 60 bytes each, before anything is in them
+MOST_OBJECTS = 3 * 2**18  # lists and objects in one file; Gemma's merges are 515,000 lists
 MOST_VALUES = 2**22
 LONGEST_MESSAGE = 1200
 

@@ -105,6 +105,7 @@ def _check_scheduler(folder: Path, kind: Any, *, root: Path) -> None:
         scheduler = kind.from_config(config)
         shift = {"mu": 1.0} if scheduler.config.get("use_dynamic_shifting") else {}
         scheduler.set_timesteps(8, **shift)
+        assert bool(torch.as_tensor(scheduler.timesteps).isfinite().all()), "its steps end nowhere"
 
 
 def _check_setting(path: Path, name: str, index: Mapping[str, Any], *, default: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from mmdiff.loading.allowed import is_tokenizer
 from mmdiff.loading.json_file import HINT, CheckpointError
-from mmdiff.loading.settings import read_settings
+from mmdiff.loading.settings import read_settings, refused_faults
 
 MOST_GROWTH = 64.0  # times; T5's normalizers and Metaspace together have 12
 MOST_STEPS = 64
@@ -55,12 +55,10 @@ def check_tokenizer(folder: Path, *, root: Path | None = None) -> None:
             f"{folder} holds no {' and no '.join(VOCABULARIES)}. Load the tokenizer with "
             "transformers once, and save it with save_pretrained."
         )
-    path = folder / "tokenizer_config.json"
-    for fault in _faults_of_config(settings.get(path.name, {})):
-        raise CheckpointError(f"{path}: {fault}. {HINT}")
-    for name in ("tokenizer.json", "vocab.json"):
-        if name in settings:
-            for fault in _faults(settings[name]):
+    faults = {"tokenizer_config.json": _faults_of_config, "tokenizer.json": _faults}
+    for name, find in {**faults, "vocab.json": _faults}.items():
+        with refused_faults(folder / name, "tokenizer"):
+            for fault in find(settings.get(name, {})):
                 raise CheckpointError(f"{folder / name}: {fault}. {HINT}")
 
 
@@ -68,6 +66,9 @@ def _faults_of_config(config: Mapping[str, Any]) -> Iterator[str]:
     name = config.get("tokenizer_class") or "TokenizersBackend"
     if not isinstance(name, str) or not is_tokenizer(name):
         yield f"tokenizer_class is {name!r}, which mmdiff does not know"
+    length = config.get("model_max_length", 1)
+    if not isinstance(length, int) or length < 1:
+        yield f"model_max_length is {length!r}; it must be a whole number from 1 on"
     for key in FILES_NAMED:
         if config.get(key) is not None:
             yield f"{key} names a file; those beside it are read"
@@ -156,16 +157,16 @@ def _longest_replacement(charsmap: str) -> float:
 
 
 def _tokens_of_template(step: Mapping[str, Any]) -> float:
-    """Of the empty text, and how often a text itself is repeated."""
-    template, special = step.get("single"), step.get("special_tokens")
-    if not isinstance(template, list) or not isinstance(special, dict):
-        return math.inf
-    count = 0.0
-    for piece in template:
-        name = piece.get("SpecialToken", {}).get("id") if isinstance(piece, dict) else None
-        entry = special.get(name) if isinstance(name, str) else None
-        count += len(entry.get("ids", ())) if isinstance(entry, dict) else 1
-    return count
+    """Of a text that is one token; KeyError for a token that is not explained, at which tokenizers
+    would end the process."""
+    return float(
+        sum(
+            len(step["special_tokens"][piece["SpecialToken"]["id"]]["ids"])
+            if "SpecialToken" in piece
+            else 1
+            for piece in step["single"]
+        )
+    )
 
 
 def pattern_fault(pattern: str) -> str | None:

@@ -49,6 +49,12 @@ def encode_prompts(
     padded = pad_sequence(rows, batch_first=True, padding_value=padding).to(
         execution_device(text_encoder)
     )
+    num_known = text_encoder.get_input_embeddings().num_embeddings
+    if (largest := int(padded.max())) >= num_known:
+        raise ValueError(
+            f"the tokenizer makes token {largest} of a prompt, and the text encoder knows "
+            f"{num_known} tokens: the two do not belong together"
+        )
     lengths = torch.tensor([len(row) for row in rows], device=padded.device)
     mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]  # b l
     tokens: Tensor = text_encoder(input_ids=padded, attention_mask=mask.long()).last_hidden_state

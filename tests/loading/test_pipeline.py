@@ -230,7 +230,11 @@ DAMAGES: list[tuple[str, Damage, str]] = [
         edit_json("model_index.json", vae=["os", "PathLike"]),
         "os.PathLike, which a checkpoint may not name",
     ),
-    ("antigravity", edit_json("model_index.json", vae=["antigravity", "X"]), "which a checkpoint may not name"),
+    (
+        "antigravity",
+        edit_json("model_index.json", vae=["antigravity", "X"]),
+        "which a checkpoint may not name",
+    ),
     (
         "no component",
         edit_json("model_index.json", vae=["mmdiff.autoencoders.mel", "LogMel"]),
@@ -251,7 +255,11 @@ DAMAGES: list[tuple[str, Damage, str]] = [
     ("infinite ratio", edit_json(CONFIG, ffn_ratio=float("inf")), "describes no"),
     ("nested json", replaced(CONFIG, b"[" * 100_000), "nested too deeply"),
     ("blocks", edit_json("vae/config.json", encoder_blocks=10**6), "at most 65536 can be built"),
-    ("a long list", edit_json("vae/config.json", encoder_widths=[8] * 10**5), "describes no VideoAutoencoder .*too many values"),
+    (
+        "a long list",
+        edit_json("vae/config.json", encoder_widths=[8] * 10**5),
+        "too many values",
+    ),
     ("bin only", only_bin, "can hold code"),
     (
         "target in a config",
