@@ -1,4 +1,4 @@
-"""The decoded samples of one stream, on the clock of the pictures."""
+"""The decoded samples of one stream, on the clock of the frames."""
 
 from fractions import Fraction
 
@@ -8,15 +8,13 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from mmdiff.media.clip import LARGEST_SAMPLE_RATE
-from mmdiff.media.limits import GIB, Limits
+from mmdiff.media.footage import LARGEST_SAMPLE_RATE, MOST_CHANNELS
+from mmdiff.media.limits import GIB, Limits, Span
 from mmdiff.media.mono import gains_of
 from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
-from mmdiff.media.span import Span
 
 LARGEST_FILLING = 2048  # one frame of the widest codec
 SMALLEST_CODED = 576  # samples of a frame: half of one of MPEG's
-MOST_CHANNELS = 8  # of a Clip
 MOST_SILENT_PACKETS = 2  # the last is the flush; a codec may take one to begin
 LARGEST_JITTER = Fraction(1, 30)  # seconds: stored times are rounded; more is a gap
 SLOWEST_SAMPLE_RATE = 1000
@@ -31,7 +29,6 @@ class DecodedSound:
     Takes from the stream what it needs at once: its fields are gone when the file is closed.
 
     is_entered  in the middle of the file: what lies before is not decoded
-    is_cut_off  whether the file states that it is longer than it is: its index may be missing
     """
 
     def __init__(
@@ -42,39 +39,38 @@ class DecodedSound:
         span: Span,
         limits: Limits,
         is_entered: bool = False,
-        is_cut_off: bool = False,
     ) -> None:
         self.name = name
         self.limits = limits
         self.sample_rate = stream.rate
         self.num_channels = stream.channels
+        self.layout = stream.layout.name if stream.channels > 2 else None
+        self.notes: list[str] = []
+        self._check_stream()
         self.span = span
-        self.time_base = stream.time_base or Fraction(1, max(stream.rate, 1))
+        self.time_base = stream.time_base or Fraction(1, stream.rate)
         self.stream_start: Fraction | None = None
         if stream.start_time is not None:
             self.stream_start = stream.start_time * self.time_base
-        self.stated_seconds = _stated_ticks(stream, is_cut_off) * self.time_base  # 0: unknown
+        self.stated_seconds = _stated_ticks(stream) * self.time_base  # 0: unknown
         self.is_entered = is_entered
         self.is_done = False
         self.num_packets = 0
         self.num_samples = 0
         self.first_seconds: Fraction | None = None  # of the first samples that came
-        self.notes: list[str] = []
-        self.layout = stream.layout.name if stream.channels > 2 else None
         self._is_lossy = not stream.codec_context.codec.lossless
         self._first_pts = 0
         self._num_passed = 0  # samples since the first that came: kept, or let go
         self._samples_a_tick = self.time_base * self.sample_rate
         self._most_jitter = round(LARGEST_JITTER * self.sample_rate)
-        self._window: tuple[Fraction | None, Fraction | None] = (None, None)
+        self._window: tuple[Fraction, Fraction | None] | None = None
         self._chunks: list[np.ndarray] = []
-        if not 1 <= self.num_channels <= MOST_CHANNELS:
-            text = f"has {self.num_channels} channels of sound; 1 to {MOST_CHANNELS} are read"
-            raise self._refusal(Reason.UNSUPPORTED, f"{text}: mix it down", "open")
-        if not SLOWEST_SAMPLE_RATE <= self.sample_rate <= LARGEST_SAMPLE_RATE:
-            text = f"is damaged: it states {self.sample_rate} samples a second of sound"
-            raise self._refusal(Reason.DAMAGED, f"{text}; encode it anew", "open")
-        self._check_layout()
+
+    @property
+    def begin_seconds(self) -> Fraction | None:
+        """When the span begins in a file without frames, on its clock; None: not known yet."""
+        start = self.stream_start if self.is_entered else self.first_seconds
+        return None if start is None else start + self.span.start_seconds
 
     @property
     def start_seconds(self) -> Fraction | None:
@@ -111,26 +107,30 @@ class DecodedSound:
         """
         self._check_size(round(self.span.seconds_of(length_seconds) * self.sample_rate), "open")
 
-    def keep_between(self, begin: Fraction | None, stop: Fraction | None) -> None:
-        """Let go of what lies outside, in seconds on the clock of the file; None: no bound."""
+    def keep_between(self, begin: Fraction, stop: Fraction | None) -> None:
+        """Let go of what lies outside, in seconds on the clock of the file; None: to the end."""
         self._window = (begin, stop)
 
     def add(self, frame: av.AudioFrame) -> None:
-        place = f"after {self.num_samples} samples"
+        position = f"after {self.num_samples} samples"
         if frame.is_corrupt:
-            raise self._refusal(Reason.DAMAGED, f"is damaged: its sound is corrupt {place}")
+            raise self._refusal(Reason.DAMAGED, f"is damaged: its sound is corrupt {position}")
         if frame.sample_rate != self.sample_rate or frame.layout.nb_channels != self.num_channels:
-            text = f"changes its sample rate or channels {place}; encode it anew"
+            text = f"changes its sample rate or channels {position}; encode it anew"
             raise self._refusal(Reason.UNSUPPORTED, text)
         if not frame.samples:
             return
         self._follow_time(frame)
-        begin, stop = self._window
-        if begin is not None and self._end_behind(frame.samples) <= begin:
-            self._num_passed += frame.samples
+        if self._window is None:
+            self._keep(_as_float(frame))
             return
-        self._keep(_as_float(frame))
-        self.is_done = stop is not None and self.end_seconds >= stop
+        begin, stop = self._window
+        end = self.end_seconds + Fraction(frame.samples, self.sample_rate)
+        if end > begin:
+            self._keep(_as_float(frame))
+            self.is_done = stop is not None and end >= stop
+        else:
+            self._num_passed += frame.samples
 
     def waveform(self, begin: Fraction, stop: Fraction | None = None) -> Tensor | None:
         """channels samples from `begin` to `stop`, in seconds on the clock of the file: silence in
@@ -140,9 +140,6 @@ class DecodedSound:
             return None
         waveform = np.concatenate(self._chunks, axis=1)[:, : self._length()]
         self._chunks = []
-        if not np.isfinite(waveform).all():
-            text = "is damaged: its sound holds NaN or infinity"
-            raise self._refusal(Reason.DAMAGED, text)
         offset = round((self.start_seconds - begin) * self.sample_rate)
         self._check_size(waveform.shape[1] + offset, "decode")
         shifted = waveform[:, max(-offset, 0) :]
@@ -156,6 +153,9 @@ class DecodedSound:
         """Stored floats over full scale are scaled down by their peak, and the overshoot of a lossy
         codec is clipped."""
         peak = float(np.abs(samples).max())
+        if not np.isfinite(peak):
+            text = "is damaged: its sound holds NaN or infinity"
+            raise self._refusal(Reason.DAMAGED, text)
         if peak <= 1:
             return samples
         if peak > LARGEST_PEAK:
@@ -167,8 +167,14 @@ class DecodedSound:
         self.notes.append(f"sound turned down from {peak:.3g} of full scale")
         return (samples / np.float32(peak)).clip(-1.0, 1.0)
 
-    def _check_layout(self) -> None:
+    def _check_stream(self) -> None:
         """Which channel is which must be known where there are more than two."""
+        if not 1 <= self.num_channels <= MOST_CHANNELS:
+            text = f"has {self.num_channels} channels of sound; 1 to {MOST_CHANNELS} are read"
+            raise self._refusal(Reason.UNSUPPORTED, f"{text}: mix it down", "open")
+        if not SLOWEST_SAMPLE_RATE <= self.sample_rate <= LARGEST_SAMPLE_RATE:
+            text = f"is damaged: it states {self.sample_rate} samples a second of sound"
+            raise self._refusal(Reason.DAMAGED, f"{text}; encode it anew", "open")
         if self.layout is None:
             return
         if self.layout.endswith("channels"):
@@ -189,14 +195,12 @@ class DecodedSound:
         came, stated = self._num_passed, round(self.stated_seconds * self.sample_rate)
         if self.is_entered and self.stream_start is not None:
             # Entered behind its end it gives nothing, and lacks nothing.
-            end = (self._window[0] or 0) if self.first_seconds is None else self.end_seconds
+            begin = self._window[0] if self._window else Fraction(0)
+            end = begin if self.first_seconds is None else self.end_seconds
             came = round((end - self.stream_start) * self.sample_rate)
         if came + LARGEST_FILLING < stated:
             text = f"is truncated: {came} of {stated} samples could be read"
             raise self._refusal(Reason.TRUNCATED, text)
-
-    def _end_behind(self, num_samples: int) -> Fraction:
-        return self.end_seconds + Fraction(num_samples, self.sample_rate)
 
     def _follow_time(self, frame: av.AudioFrame) -> None:
         """Samples follow each other; where the times leave a gap, there is silence."""
@@ -228,7 +232,6 @@ class DecodedSound:
         self._chunks.append(samples)
         self.num_samples += samples.shape[1]
         self._num_passed += samples.shape[1]
-        self._check_size(self.num_samples, "decode")
 
     def _check_size(self, num_samples: int, stage: Stage) -> None:
         num_bytes = 4 * num_samples * self.num_channels
@@ -254,13 +257,13 @@ def _as_float(frame: av.AudioFrame) -> np.ndarray:
     return ((samples.astype(np.float64) - zero) / full_scale).astype(np.float32)
 
 
-def _stated_ticks(stream: av.AudioStream, is_cut_off: bool) -> int:
+def _stated_ticks(stream: av.AudioStream) -> int:
     """In ticks of the stream; what stands there for a matroska or a WMV is the length of the whole
     file, and an AVI whose ticks are coded frames also counts empty ones."""
     kind, ticks = stream.container.format.name, stream.duration or 0
     if "matroska" in kind or kind == "asf":
         return 0
     is_coded = stream.time_base and stream.time_base * stream.rate >= SMALLEST_CODED
-    if kind == "avi" and is_coded and not is_cut_off:
+    if kind == "avi" and is_coded:
         return min(ticks, len(stream.index_entries) or ticks)
     return ticks

@@ -20,8 +20,6 @@ from mmdiff.media.atomic import past_stale
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, RejectedMedia, rejected
 
-BLOCK = 2**12  # bytes
-
 
 class MediaFile:
     """Reads of `stream`, until the deadline.
@@ -35,18 +33,15 @@ class MediaFile:
     def __init__(self, stream: BinaryIO, name: str, limits: Limits) -> None:
         self.name = name
         self.limits = limits
-        self.failure: RejectedMedia | None = None
+        self._failure: RejectedMedia | None = None
         self._stream = stream
         self._position = 0
-        self._read_blocks: set[int] = set()
         self._deadline = time.monotonic() + limits.max_seconds
         try:
             self.size = stream.seek(0, os.SEEK_END)
-            stream.seek(0)
         except (OSError, ValueError) as error:
-            raise rejected(
-                name, Reason.UNREADABLE, "open", f"cannot be read at any place: {error}"
-            ) from error
+            text = f"cannot be read at any place: {error}"
+            raise rejected(name, Reason.UNREADABLE, "open", text) from error
         if self.size == 0:
             raise rejected(name, Reason.EMPTY, "open", "is empty: it holds no bytes")
         if self.size > limits.max_file_bytes:
@@ -58,39 +53,34 @@ class MediaFile:
         """Until the deadline; not negative."""
         return max(self._deadline - time.monotonic(), 0.0)
 
-    @property
-    def blocks_read(self) -> frozenset[int]:
-        """The numbers of the blocks of `BLOCK` bytes of which something was read so far."""
-        return frozenset(self._read_blocks)
-
     def check(self) -> None:
         """Raise RejectedMedia where a read failed or the deadline is over."""
-        if self.failure is None and time.monotonic() > self._deadline:
+        if self._failure is None and time.monotonic() > self._deadline:
             text = f"takes longer than {self.limits.max_seconds:g} seconds; raise max_seconds"
-            self.failure = rejected(self.name, Reason.TOO_SLOW, "decode", text)
-        if self.failure is not None:
-            raise self.failure
+            self._failure = rejected(self.name, Reason.TOO_SLOW, "decode", text)
+        if self._failure is not None:
+            raise self._failure
 
     def read(self, size: int = -1) -> bytes:
-        if self.failure is not None:
-            return b""
         try:
             self.check()
             self._stream.seek(min(self._position, self.size))
             content = self._stream.read(size)
-            blocks = range(self._position // BLOCK, (self._position + len(content)) // BLOCK + 1)
-            self._read_blocks.update(blocks)
-            self._position += len(content)
-            return content
         except RejectedMedia:
             return b""
         except (OSError, ValueError) as error:
             text = f"could not be read: {error}"
-            self.failure = rejected(self.name, Reason.UNREADABLE, "decode", text)
+            self._failure = rejected(self.name, Reason.UNREADABLE, "decode", text)
             return b""
+        self._position += len(content)
+        return content
+
+    def read_at(self, position: int, size: int) -> bytes:
+        self.seek(position)
+        return self.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a place; behind the end there is nothing to read."""
+        """Move to a position; behind the end there is nothing to read."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
         self._position = max(base + offset, 0)
         return self._position
@@ -115,7 +105,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
     descriptor = past_stale(partial(os.open, path, flags))
     with os.fdopen(descriptor, "rb") as stream:
-        _check_regular(path, os.fstat(descriptor).st_mode)
+        _check_regular(path, os.fstat(descriptor).st_mode)  # it may be another one by now
         yield stream
 
 

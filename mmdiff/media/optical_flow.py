@@ -1,6 +1,4 @@
-"""Optical flow: where each pixel of a picture is in the next one, without learned weights."""
-
-from __future__ import annotations
+"""Optical flow: where each pixel of a frame is in the next one, without learned weights."""
 
 from typing import Literal
 
@@ -8,17 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-COARSEST = 12
-"""Shorter side, in pixels, that the pyramid ends above."""
-
-NUM_ITERATIONS = 6
-"""Of each level."""
-
-WINDOW = 2.0
-"""Pixels, standard deviation of the window in which motion is one, at every level."""
-
-DAMPING = 2e-4
-"""Squared contrast per pixel under which a place without structure keeps the coarser motion."""
+COARSEST = 12  # pixels of the shorter side that the pyramid ends above
+NUM_ITERATIONS = 6  # of each level
+WINDOW = 2.0  # pixels, standard deviation of the window in which motion is one, at every level
+DAMPING = 2e-4  # squared contrast a pixel under which flat parts keep the coarser motion
 
 
 def estimate_flow(first: Tensor, second: Tensor, *, levels_left_out: int = 0) -> Tensor:
@@ -29,10 +20,10 @@ def estimate_flow(first: Tensor, second: Tensor, *, levels_left_out: int = 0) ->
 
     Lucas-Kanade on windows, coarse to fine (Bouguet 2001, "Pyramidal implementation of the affine
     Lucas Kanade feature tracker"), all pixels at once. A step is taken only where it lowers the
-    difference in the window; so equal pictures have no flow at all, and nothing is made worse.
+    difference in the window; so equal frames have no flow at all, and nothing is made worse.
     No gradient goes through it.
 
-    Raises ValueError unless the pictures are of one size.
+    Raises ValueError unless the frames are of one size.
     """
     if first.shape != second.shape or first.ndim != 4:
         raise ValueError(
@@ -69,11 +60,11 @@ def _refine(flow: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Some iterations of damped least squares, in each window, of what is left of the motion."""
     warped = warp(second, flow, mode="bilinear")
     error = _windows((warped - first).square().sum(1))
-    told = _told(first)
-    around = _windows(told)
+    certainty = _certainty(first)
+    around = _windows(certainty)
     for _ in range(NUM_ITERATIONS):
-        # from where the picture tells the motion to where it does not: edges, flat parts
-        proposed = _windows(told * (flow + _step(first, warped).clamp(-1, 1))) / around
+        # from where the frame shows the motion to where it does not: edges, flat parts
+        proposed = _windows(certainty * (flow + _step(first, warped).clamp(-1, 1))) / around
         moved = warp(second, proposed, mode="bilinear")
         left = _windows((moved - first).square().sum(1))
         is_better = left < error
@@ -84,7 +75,7 @@ def _refine(flow: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 
 def _step(first: Tensor, warped: Tensor) -> Tensor:
-    """The motion b 2 h w that explains, to first order, what is between the two pictures."""
+    """The motion b 2 h w that explains, to first order, what is between the two frames."""
     x, y = _gradient((first + warped) / 2)
     by_time = warped - first
     xx, xy, yy, xt, yt = _products([(x, x), (x, y), (y, y), (x, by_time), (y, by_time)])
@@ -93,9 +84,9 @@ def _step(first: Tensor, warped: Tensor) -> Tensor:
     return torch.stack([xy * yt - yy * xt, xy * xt - xx * yt], dim=1) / determinant[:, None]
 
 
-def _told(picture: Tensor) -> Tensor:
-    """How well a picture tells motion in both directions, as its corners do: b 1 h w."""
-    x, y = _gradient(picture)
+def _certainty(frame: Tensor) -> Tensor:
+    """How well a frame shows motion in both directions, as its corners do: b 1 h w."""
+    x, y = _gradient(frame)
     xx, xy, yy = _products([(x, x), (x, y), (y, y)])
     return ((xx * yy - xy**2).clamp(min=0) / (xx + yy + DAMPING) + 1e-6)[:, None]
 
@@ -113,24 +104,24 @@ def _windows(values: Tensor) -> Tensor:
 
 
 def _bell(size: int, like: Tensor) -> Tensor:
-    """Gaussian weights of each place around each, which sum to 1: size size."""
-    place = torch.arange(size, device=like.device, dtype=like.dtype)
-    apart = (place[:, None] - place).abs() / WINDOW
+    """Gaussian weights of each position around each, which sum to 1: size size."""
+    position = torch.arange(size, device=like.device, dtype=like.dtype)
+    apart = (position[:, None] - position).abs() / WINDOW
     weights = torch.where(apart <= 3, (-apart.square() / 2).exp(), 0.0)
     return weights / weights.sum(1, keepdim=True)
 
 
-def _gradient(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Central differences along x and y, of the size of the pictures."""
-    padded = F.pad(pictures, (1, 1, 1, 1), mode="replicate")
+def _gradient(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Central differences along x and y, of the size of the frames."""
+    padded = F.pad(frames, (1, 1, 1, 1), mode="replicate")
     x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
     return x, y
 
 
-def _pyramid(pictures: Tensor) -> list[Tensor]:
-    """The pictures at full size, at a half, a quarter ...: finest first."""
-    levels = [pictures]
+def _pyramid(frames: Tensor) -> list[Tensor]:
+    """The frames at full size, at a half, a quarter ...: finest first."""
+    levels = [frames]
     while min(levels[-1].shape[-2:]) >= 2 * COARSEST:
         levels.append(F.avg_pool2d(levels[-1], 2))
     return levels

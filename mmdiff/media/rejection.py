@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Literal
 
 Stage = Literal["list", "open", "decode", "fit"]
 
@@ -78,8 +78,6 @@ class Rejection:
     stage    where it was seen: while listing, opening, decoding or fitting to the clip asked for
     message  one line that names the file, what is wrong and a hint; signs that do not print, such
              as a line break in a name, are escaped
-
-    Raises ValueError for an unknown stage.
     """
 
     file: str
@@ -88,8 +86,6 @@ class Rejection:
     message: str
 
     def __post_init__(self) -> None:
-        if self.stage not in get_args(Stage):
-            raise ValueError(f"stage is {self.stage!r}; it is one of {', '.join(get_args(Stage))}")
         object.__setattr__(self, "message", printable(self.message))
 
 

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmdiff.media.clip import Clip, exact_rate
+from mmdiff.media.footage import Footage, exact_rate
 
 ROWS_AT_ONCE = 512
 LARGEST_RATIO_PART = 1000  # rates such as 44101 : 16000 would need a filter of gigabytes
+
+Some = TypeVar("Some", bound=Footage)
 
 
 def resize(frames: Tensor, height: int, width: int) -> Tensor:
@@ -64,7 +67,7 @@ def pad(frames: Tensor, height: int, width: int) -> Tensor:
     return F.pad(frames, (0, 0, left, right, top, bottom))
 
 
-def change_fps(clip: Clip, fps: Fraction | float) -> Clip:
+def change_fps(clip: Some, fps: Fraction | float) -> Some:
     """Show the same pictures at `fps`: each new frame is the one on the screen at its moment. Sound
     is untouched."""
     rate = exact_rate(fps)
@@ -76,7 +79,7 @@ def change_fps(clip: Clip, fps: Fraction | float) -> Clip:
     return replace(clip, frames=clip.frames[[min(index, last) for index in indices]], fps=rate)
 
 
-def cut(clip: Clip, start_seconds: Fraction | float, duration_seconds: Fraction | float) -> Clip:
+def cut(clip: Some, start_seconds: Fraction | float, duration_seconds: Fraction | float) -> Some:
     """A part of the clip, picture and sound, to the nearest frame and sample.
 
     Raises ValueError where the clip does not reach that far.
@@ -115,14 +118,6 @@ def resample_waveform(waveform: Tensor, sample_rate: int, new_sample_rate: int) 
     from torchaudio.functional import resample  # half a second to import
 
     return resample(waveform, ratio.numerator, ratio.denominator).clamp(-1.0, 1.0)
-
-
-def change_sample_rate(clip: Clip, sample_rate: int) -> Clip:
-    """The same clip with its sound at `sample_rate`; a clip without sound is returned as it is."""
-    if clip.waveform is None or clip.sample_rate is None:
-        return clip
-    waveform = resample_waveform(clip.waveform, clip.sample_rate, sample_rate)
-    return replace(clip, waveform=waveform, sample_rate=sample_rate)
 
 
 def _scaled(pixels: Tensor, height: int, width: int) -> Tensor:

@@ -6,15 +6,10 @@ from functools import lru_cache
 
 import av
 import numpy as np
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorTrc,
-    Interpolation,
-    VideoReformatter,
-)
+from av.buffer import Buffer
+from av.filter import Graph
+from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
 
-from mmdiff.media.deinterlacer import Deinterlacer
-from mmdiff.media.orientation import UPRIGHT, orientation_of
 from mmdiff.media.rejection import Reason, rejected
 from mmdiff.media.transparency import ON_WHITE, on_white
 
@@ -31,6 +26,7 @@ WIDE: dict[int, str] = {
     ColorPrimaries.SMPTE432: "Display P3",
 }
 UNREAD_SIDE_DATA = {"SPHERICAL": "spherical", "STEREO3D": "stereoscopic"}
+ONE = 1 << 16  # in the fixed point of a display matrix
 
 
 class ShownFrames:
@@ -47,7 +43,7 @@ class ShownFrames:
         self._aspect = Fraction(stream.sample_aspect_ratio or 1)
         self._deinterlacer: Deinterlacer | None = None
         self._reformatter = VideoReformatter()  # one for all frames: setting it up costs the most
-        self._orientation = UPRIGHT
+        self._matrix = (1, 0, 0, 1)
         self._options: dict[str, object] = {}
         self._has_alpha = False
         tags = {name.lower(): value for name, value in stream.metadata.items()}
@@ -61,16 +57,15 @@ class ShownFrames:
         return self._deinterlacer is not None
 
     def begin(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """Height and width of what is shown, before the turn, by the first frame.
+        """Height and width of what is shown, by the first frame.
 
         Raises RejectedMedia for a turn by anything but quarters.
         """
-        orientation = orientation_of(frame)
-        if orientation is None:
-            angle = frame.rotation
-            text = f"is stored turned by {angle} degrees, no multiple of 90; save it upright"
-            raise rejected(self.name, Reason.ROTATED, "decode", text)
-        self._orientation = orientation
+        matrix = display_matrix(frame)
+        if matrix is None:
+            text = f"is stored turned by {frame.rotation} degrees, no multiple of 90"
+            raise rejected(self.name, Reason.ROTATED, "decode", f"{text}; save it upright")
+        self._matrix = matrix
         self._has_alpha = frame.format.has_palette or any(
             component.is_alpha for component in frame.format.components
         )
@@ -82,9 +77,9 @@ class ShownFrames:
             shape = f"{self._aspect.numerator}:{self._aspect.denominator}"
             self._note(f"square pixels from {shape}")
         for data, what in UNREAD_SIDE_DATA.items():
-            if _holds(frame, data):
+            if side_data(frame, data) is not None:
                 self._note(f"{what} picture used as it is stored")
-        return frame.height, width
+        return (frame.height, width) if matrix[0] else (width, frame.height)
 
     def push(self, frame: av.VideoFrame | None) -> list[np.ndarray]:
         """The pixels that are done,  height width 3  each; None: no more frames will come."""
@@ -96,12 +91,16 @@ class ShownFrames:
         return [] if frame is None else [self._pixels(frame)]
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
-        pixels = self._reformatter.reformat(frame, **self._options).to_ndarray()  # type: ignore[arg-type]
+        shown = self._reformatter.reformat(frame, **self._options)  # type: ignore[arg-type]
+        plane, depth = shown.planes[0], 4 if self._has_alpha else 3
+        # a view, without the padding behind each row: a copy would cost as much as the conversion
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(shown.height, plane.line_size)
+        pixels = rows[:, : shown.width * depth].reshape(shown.height, shown.width, depth)
         if self._has_alpha:
             pixels, is_transparent = on_white(pixels)
             if is_transparent:
                 self._note(ON_WHITE)
-        return self._orientation.upright(pixels)
+        return turned(pixels, self._matrix)
 
     def _choose_colours(self, frame: av.VideoFrame) -> None:
         """Of the curves and primaries that differ from BT.709 by more than players care about.
@@ -111,29 +110,82 @@ class ShownFrames:
         """
         curve, primaries = frame.color_trc, frame.color_primaries
         what = HDR.get(curve) or OTHER_CURVES.get(curve) or WIDE.get(primaries)
-        if what is not None:
-            self._options |= {
-                "dst_color_trc": ColorTrc.BT709,
-                "dst_color_primaries": ColorPrimaries.BT709,
-            }
-            colours = (frame.format.name, frame.colorspace, frame.color_range, curve, primaries)
-            size = (frame.width, frame.height, self._aspect, self._options["format"])
-            self._reformatter = _colour_reformatter(*colours, *size)
-            self._note(f"BT.709 from {what}" + (", highlights clipped" if curve in HDR else ""))
+        if what is None:
+            return
+        self._options |= {
+            "dst_color_trc": ColorTrc.BT709,
+            "dst_color_primaries": ColorPrimaries.BT709,
+        }
+        colours = (frame.format.name, frame.colorspace, frame.color_range, curve, primaries)
+        size = (frame.width, frame.height, self._aspect, self._options["format"])
+        self._reformatter = _colour_reformatter(*colours, *size)
+        self._note(f"BT.709 from {what}" + (", highlights clipped" if curve in HDR else ""))
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
 
 
+class Deinterlacer:
+    """FFmpeg's bwdif: takes frames in the order of time and gives one for each, a frame later: a
+    field is put between those of its neighbours in time. Progressive ones stay as they are."""
+
+    def __init__(self, frame: av.VideoFrame, time_base: Fraction) -> None:
+        self._graph = Graph()
+        self._graph.threads = 1
+        source = self._graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+        )
+        bwdif = self._graph.add("bwdif", "mode=send_frame:deint=interlaced")
+        sink = self._graph.add("buffersink")
+        source.link_to(bwdif)
+        bwdif.link_to(sink)
+        self._graph.configure()
+
+    def push(self, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
+        """The frames that are done; None: no more will come."""
+        self._graph.vpush(frame)
+        done = []
+        while True:
+            try:
+                done.append(self._graph.vpull())
+            except (av.BlockingIOError, av.EOFError):
+                return done
+
+
+def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
+    """How a phone's video is turned for the screen: a b c d, each -1, 0 or 1; None where it is
+    turned by anything but quarters, mirrored or not.
+
+    A stored pixel right of another by (1, 0) and below it by (0, 1) is on the screen at (a, b) and
+    (c, d), with x to the right and y down (ISO/IEC 14496-12, 6.2.2).
+    """
+    data = side_data(frame, "DISPLAYMATRIX")
+    if data is None:
+        return None if frame.rotation else (1, 0, 0, 1)
+    a, b, _, c, d, _, _, _, _ = (int(entry) for entry in np.frombuffer(bytes(data), np.int32))
+    if {abs(a), abs(b), abs(c), abs(d)} != {0, ONE} or abs(a) != abs(d) or abs(a) == abs(b):
+        return None
+    return a // ONE, b // ONE, c // ONE, d // ONE
+
+
+def turned(pixels: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+    """A view of stored pixels,  height width 3,  as `matrix` shows them."""
+    a, b, c, d = matrix
+    if a == 0:  # rows become columns: stored (x, y) at (y, x)
+        return np.swapaxes(pixels, 0, 1)[::b, ::c]
+    return pixels[::d, ::a]
+
+
+def side_data(frame: av.VideoFrame, name: str) -> Buffer | None:
+    try:
+        data = frame.side_data.get(name)
+    except ValueError:  # side data that this PyAV has no name for: it cannot look up any
+        return None
+    return data if isinstance(data, Buffer) else None
+
+
 @lru_cache(maxsize=4)
 def _colour_reformatter(*_: object) -> VideoReformatter:
     """One for all files of the same kind: its table of colours takes seconds to make."""
     return VideoReformatter()
-
-
-def _holds(frame: av.VideoFrame, side_data: str) -> bool:
-    try:
-        return frame.side_data.get(side_data) is not None
-    except ValueError:  # side data that this PyAV has no name for: it cannot look up any
-        return False

@@ -11,17 +11,10 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from mmdiff.media.atomic import write_files
 from mmdiff.media.redaction import concealed, without_folders
 
 LONGEST_COMMENT_PROMPT = 2000
-_SURROGATE = re.compile("[\ud800-\udfff]")
 PACKAGES = ("mmdiff", "torch", "torchaudio", "diffusers", "transformers", "av")
-
-
-def sidecar_path(clip_path: str | PathLike[str]) -> Path:
-    """`clip.mp4` -> `clip.json`."""
-    return Path(clip_path).with_suffix(".json")
 
 
 def clip_facts(*, prompt: str, seed: int | None, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,24 +44,6 @@ def clip_comment(*, prompt: str, seed: int | None, settings: Mapping[str, Any]) 
     return json.dumps(facts, allow_nan=False)
 
 
-def write_sidecar(
-    clip_path: str | PathLike[str],
-    *,
-    prompt: str,
-    seed: int | None,
-    settings: Mapping[str, Any],
-    overwrite: bool = True,
-) -> Path:
-    """Write the facts of a clip beside it; the path of the JSON is returned.
-
-    Raises ValueError where a setting is no plain value, OSError for a path that cannot be written.
-    """
-    target = sidecar_path(clip_path)
-    content = encode_sidecar(clip_path, prompt=prompt, seed=seed, settings=settings)
-    write_files({target: content}, overwrite=overwrite)
-    return target
-
-
 def encode_sidecar(
     clip_path: str | PathLike[str], *, prompt: str, seed: int | None, settings: Mapping[str, Any]
 ) -> bytes:
@@ -79,21 +54,9 @@ def encode_sidecar(
     facts = clip_facts(prompt=prompt, seed=seed, settings=settings)
     named = {"clip": Path(clip_path).name, **facts}
     text = json.dumps(named, indent=2, ensure_ascii=False, allow_nan=False)
-    # half a surrogate pair is no UTF-8; JSON has a spelling for it that reads back the same
-    text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    # one of a pair of surrogates is no UTF-8; JSON has a spelling for it that reads back the same
+    text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
     return (text + "\n").encode()
-
-
-def read_sidecar(clip_path: str | PathLike[str]) -> dict[str, Any]:
-    """What `write_sidecar` wrote. Raises ValueError naming a damaged file."""
-    path = sidecar_path(clip_path)
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(facts, dict):
-        raise ValueError(f"{path} is no sidecar: it holds a {type(facts).__name__}")
-    return facts
 
 
 def installed_versions() -> dict[str, str]:
@@ -115,26 +78,21 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, str):
         return concealed(without_folders(value))
     if isinstance(value, PathLike):
-        return concealed(without_folders(Path(fspath(value)).as_posix()))
+        return _plain(Path(fspath(value)).as_posix(), name)
     if isinstance(value, Fraction):
         return str(value)
-    if isinstance(value, Mapping):
-        return _with_plain_keys(value, name)
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{name}[{index}]") for index, item in enumerate(value)]
-    raise ValueError(
-        f"{name} is a {type(value).__name__}; a sidecar holds numbers, strings, lists and "
-        "mappings: convert it"
-    )
-
-
-def _with_plain_keys(values: Mapping[Any, Any], name: str) -> dict[str, Any]:
-    """Keys that were different stay so: those that lost the same folders are numbered."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"{name} is a {type(value).__name__}; a sidecar holds numbers, strings, lists and "
+            "mappings: convert it"
+        )
     plain: dict[str, Any] = {}
-    for key, item in values.items():
-        short, count = concealed(without_folders(str(key))), 1
+    for key, item in value.items():
+        short, count = _plain(str(key), name), 1
         unique = short
-        while unique in plain:
+        while unique in plain:  # keys that lost the same folders stay different
             count += 1
             unique = f"{short} ({count})"
         plain[unique] = _plain(item, f"{name}.{unique}")

@@ -13,13 +13,8 @@ WINDOW_SECONDS = 0.04
 # From black over violet and orange to pale yellow, even in lightness.
 COLORS = np.array(
     [
-        (9, 8, 18),
-        (44, 20, 84),
-        (113, 31, 129),
-        (183, 55, 121),
-        (241, 105, 93),
-        (254, 176, 120),
-        (252, 253, 191),
+        *((9, 8, 18), (44, 20, 84), (113, 31, 129), (183, 55, 121)),
+        *((241, 105, 93), (254, 176, 120), (252, 253, 191)),
     ],
     dtype=np.float64,
 )
@@ -35,10 +30,8 @@ def spectrum_picture(waveform: Tensor, sample_rate: int, *, height: int, width: 
     num_bins = decibels.shape[0]
     hertz = np.array([hertz_of_row(row + 0.5, sample_rate, height=height) for row in range(height)])
     bins = np.clip(hertz / (sample_rate / 2) * (num_bins - 1), 0, num_bins - 1)
-    low = np.minimum(bins.astype(int), num_bins - 2)
-    part = (bins - low)[:, None]
-    rows = decibels[low] * (1 - part) + decibels[low + 1] * part
-    return _color(1 + rows / RANGE_DB)
+    brightness = np.clip(1 + _between(decibels, bins) / RANGE_DB, 0, 1)
+    return np.round(_between(COLORS, brightness * (len(COLORS) - 1))).astype(np.uint8)
 
 
 def hertz_of_row(row: float, sample_rate: int, *, height: int) -> float:
@@ -56,9 +49,7 @@ def _decibels(waveform: Tensor, sample_rate: int, *, num_columns: int) -> np.nda
     """bins columns, 0 dB for a sine at full scale; column i is centred on its share of the time."""
     num_fft = 2 ** round(math.log2(WINDOW_SECONDS * sample_rate))
     num_samples = waveform.shape[1]
-    mode = (
-        "reflect" if num_samples > num_fft // 2 else "constant"
-    )  # a hard end would look like a click
+    mode = "reflect" if num_samples > num_fft // 2 else "constant"  # a hard end looks like a click
     padded = torch.nn.functional.pad(waveform, (num_fft // 2, num_fft // 2), mode=mode)
     centres = (torch.arange(num_columns) + 0.5) * num_samples / num_columns
     indices = centres.long()[:, None] + torch.arange(num_fft)
@@ -70,8 +61,8 @@ def _decibels(waveform: Tensor, sample_rate: int, *, num_columns: int) -> np.nda
     return rearrange(decibels, "columns bins -> bins columns").numpy().astype(np.float64)
 
 
-def _color(brightness: np.ndarray) -> np.ndarray:
-    position = np.clip(brightness, 0, 1) * (len(COLORS) - 1)
-    low = np.minimum(position.astype(int), len(COLORS) - 2)
-    part = (position - low)[..., None]
-    return np.round(COLORS[low] * (1 - part) + COLORS[low + 1] * part).astype(np.uint8)
+def _between(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Rows of `values` at positions between them, linearly."""
+    low = np.minimum(positions.astype(int), len(values) - 2)
+    part = (positions - low)[..., None]
+    return values[low] * (1 - part) + values[low + 1] * part

@@ -23,7 +23,8 @@ from mmdiff.apps.train import start as start_training
 from mmdiff.data.latent_cache import LatentCache
 from mmdiff.loading.folder import pipeline_folder
 from mmdiff.media.atomic import check_writable
-from mmdiff.media.clip import Clip, exact_rate
+from mmdiff.media.clip import Clip
+from mmdiff.media.footage import exact_rate
 from mmdiff.media.resample import pad, resize
 from mmdiff.media.sidecar import write_sidecar
 from mmdiff.media.storyboard import save_storyboard

@@ -5,7 +5,8 @@ from fractions import Fraction
 import pytest
 import torch
 
-from mmdiff.media.clip import Clip, exact_rate
+from mmdiff.media.clip import Clip
+from mmdiff.media.footage import exact_rate
 
 FRAMES = torch.zeros(4, 8, 6, 3, dtype=torch.uint8)
 WAVEFORM = torch.zeros(1, 4000)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmdiff.media.clip import Clip
-from mmdiff.media.decoded_clip import CONTAINERS
+from mmdiff.media.decoder import CONTAINERS
 from mmdiff.media.reader import decode_clip
 from mmdiff.media.rejection import Reason, Rejection
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmdiff.media.clip import Clip
-from mmdiff.media.reader import decode_clip, read_clip
+from mmdiff.media.reader import decode_clip
 from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 from tests.media.odd_files import OddFile, Truth
 
@@ -125,13 +125,13 @@ def test_v1_a_stream_of_bytes_gives_what_the_file_gives(odd_corpus):
 def test_v1_reading_one_file_raises_where_the_gate_refuses(odd_corpus):
     for file in odd_corpus.values():
         if file.truth is not None:
-            assert read_clip(file.path).duration_seconds > 0
+            assert Clip.load(file.path).duration_seconds > 0
         elif file.reasons[0] in (Reason.MISSING, Reason.UNREADABLE):
             with pytest.raises(OSError):
-                read_clip(file.path)
+                Clip.load(file.path)
         else:
             with pytest.raises(RejectedMedia) as caught:
-                read_clip(file.path)
+                Clip.load(file.path)
             assert caught.value.rejection.reason in file.reasons
 
 

@@ -10,7 +10,6 @@ from PIL import Image
 
 from mmdiff.media import notebook
 from mmdiff.media.clip import Clip
-from mmdiff.media.reader import read_clip
 
 
 def _embedded(clip, tmp_path):
@@ -26,7 +25,7 @@ def _embedded(clip, tmp_path):
 def test_a_clip_plays_in_a_notebook_with_its_sound(small_clip, tmp_path):
     clip = small_clip()
     element, kind, path = _embedded(clip, tmp_path)
-    again = read_clip(path)
+    again = Clip.load(path)
     assert (element, kind) == ("video", "video/mp4")
     assert (again.shape, again.sample_rate) == (clip.shape, clip.sample_rate)
     assert "controls" in clip._repr_html_()
@@ -36,11 +35,11 @@ def test_sound_alone_and_a_still_show_themselves(small_clip, tmp_path):
     sound = Clip(waveform=small_clip().waveform, sample_rate=16_000)
     element, kind, path = _embedded(sound, tmp_path)
     assert (element, kind) == ("audio", "audio/wav")
-    assert read_clip(path).num_samples == sound.num_samples
+    assert Clip.load(path).num_samples == sound.num_samples
     still = small_clip(1, sample_rate=None)
     element, kind, path = _embedded(still, tmp_path)
     assert (element, kind) == ("img", "image/png")
-    assert torch.equal(read_clip(path).frames, still.frames)
+    assert torch.equal(Clip.load(path).frames, still.frames)
 
 
 @pytest.mark.parametrize(

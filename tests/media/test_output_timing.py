@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mmdiff.media.clip import Clip
-from mmdiff.media.mp4 import AAC_FRAME
+from mmdiff.media.movie import AAC_FRAME
 
 RATES = {
     "23.976": Fraction(24000, 1001),

@@ -12,7 +12,7 @@ from mmdiff.media.storyboard import (
     LONGEST_CAPTION,
     PLOT_WIDTH,
     TOP,
-    _caption_lines,
+    caption_lines,
     save_storyboard,
     storyboard,
 )
@@ -80,9 +80,9 @@ def test_i2_any_caption_is_bounded(small_clip, tmp_path, caption):
 
 
 def test_i2_a_caption_that_is_cut_says_so():
-    assert _caption_lines("a b " * 10**6)[-1].endswith(" ...")
-    assert _caption_lines("a" + " " * LONGEST_CAPTION + "b") == ["a ..."]
-    assert _caption_lines("a b") == ["a b"] and _caption_lines("") == []
+    assert caption_lines("a b " * 10**6)[-1].endswith(" ...")
+    assert caption_lines("a" + " " * LONGEST_CAPTION + "b") == ["a ..."]
+    assert caption_lines("a b") == ["a b"] and caption_lines("") == []
 
 
 def test_it_is_saved_as_a_png(small_clip, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from mmdiff.media.clip import Clip
-from mmdiff.media.mp4 import AAC_FRAME, encode_mp4
+from mmdiff.media.movie import AAC_FRAME, encode_movie
 from mmdiff.media.resample import resample_waveform
 from mmdiff.media.suffixes import OUTPUT_SUFFIXES
 from mmdiff.media.writer import encode_video
@@ -114,7 +114,7 @@ def test_d1_bytes_do_not_depend_on_what_memory_held(small_clip, num_frames):
     clip, contents = small_clip(num_frames), set()
     for index in range(40):
         rubbish = [torch.randn(100 + 37 * index) for _ in range(50)]
-        contents.add(encode_mp4(clip))
+        contents.add(encode_movie(clip, ".mp4"))
         del rubbish
     assert len(contents) == 1
 
