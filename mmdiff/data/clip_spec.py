@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
-from mmdiff.media.clip import exact_rate
+from mmdiff.media.footage import exact_rate
 from mmdiff.values.checks import check_number, check_sizes
 from mmdiff.values.shapes import ClipShape
 

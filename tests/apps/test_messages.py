@@ -26,7 +26,7 @@ from mmdiff.media.atomic import check_writable
 from mmdiff.media.clip import Clip
 from mmdiff.media.footage import exact_rate
 from mmdiff.media.resample import pad, resize
-from mmdiff.media.sidecar import write_sidecar
+from mmdiff.media.sidecar import encode_sidecar
 from mmdiff.media.storyboard import save_storyboard
 from mmdiff.media.writer import encode_video
 from mmdiff.text.encoder import encode_prompts
@@ -108,7 +108,7 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         ["/tmp/a.mp4", "it is a PNG: a.png"],
     ),
     "odd setting": (
-        lambda: write_sidecar("/tmp/a.mp4", prompt="", seed=0, settings={"a": object()}),
+        lambda: encode_sidecar("a.mp4", prompt="", seed=0, settings={"a": object()}),
         ["settings.a is a object", "numbers, strings, lists and mappings", "convert it"],
     ),
     "resize to nothing": (lambda: resize(FRAMES, 0, 8), ["size is 0 x 8", "at least 1 x 1"]),

@@ -13,7 +13,7 @@ from mmdiff.data.sources.folder import ClipFolder
 from mmdiff.media.clip import Clip
 from mmdiff.media.limits import Limits
 from mmdiff.media.rejection import Reason, Rejection
-from tests.media.odd_files import pings, scene, write_media
+from tests.media.corpus import pings, scene, write_media
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmdiff.media.clip import Clip
-from tests.media.odd_files import OddFile, make_corpus
+from tests.media.corpus import CorpusFile, make_corpus
 
 
 def _small_clip(
@@ -48,7 +48,7 @@ def psnr():
 
 
 @pytest.fixture(scope="session")
-def odd_corpus(tmp_path_factory) -> dict[str, OddFile]:
-    """Odd files by name, each with what must become of it."""
-    files = make_corpus(tmp_path_factory.mktemp("odd"))
+def corpus(tmp_path_factory) -> dict[str, CorpusFile]:
+    """Files by name, each with what must become of it."""
+    files = make_corpus(tmp_path_factory.mktemp("corpus"))
     return {file.name: file for file in files}

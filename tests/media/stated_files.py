@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from mmdiff.media.rejection import Reason
-from tests.media.odd_files import FPS, RATE, patch, pings, png_of_nothing, scene, write_media
+from tests.media.corpus import FPS, RATE, patch, pings, png_of_nothing, scene, write_media
 
 COUNT = 12
 EXACT = {"codec": "ffv1", "pix_fmt": "bgr0"}

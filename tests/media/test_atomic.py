@@ -53,10 +53,11 @@ def test_o2_a_missing_folder_is_named_before_any_work(tmp_path):
 
 
 KILLED_WHILE_WRITING = """
-import os, pathlib, signal, sys, time
+import json, os, pathlib, signal, sys, time
 import torch
+from mmdiff.media.atomic import write_files
 from mmdiff.media.clip import Clip
-from mmdiff.media.sidecar import read_sidecar, write_sidecar
+from mmdiff.media.sidecar import encode_sidecar
 
 torch.set_num_threads(1)
 folder = pathlib.Path(sys.argv[1])
@@ -65,7 +66,8 @@ clip = Clip(frames, 16, torch.rand(1, 5000), 16000)
 def write_all(target):
     for suffix in (".mp4", ".wav"):
         clip.save(target.with_suffix(suffix))
-    write_sidecar(target, prompt="a" * 10_000, seed=0, settings={})
+    sidecar = encode_sidecar(target, prompt="a" * 10_000, seed=0, settings={})
+    write_files({target.with_suffix(".json"): sidecar})
 
 write_all(folder / "first")  # loads the codecs
 start = time.monotonic()
@@ -88,7 +90,8 @@ for point in range(30):
             found += 1
             assert Clip.load(target.with_suffix(suffix)).num_samples == clip.num_samples
     if target.with_suffix(".json").exists():
-        assert read_sidecar(target)["prompt"] == "a" * 10_000
+        facts = json.loads(target.with_suffix(".json").read_text())
+        assert facts["prompt"] == "a" * 10_000
 print("found", found)
 """
 

@@ -1,7 +1,6 @@
 """A clip in a notebook, and what Python shows of it."""
 
 import base64
-import io
 import re
 
 import pytest
@@ -60,17 +59,3 @@ def test_what_a_page_cannot_hold_is_drawn_and_said(
     assert (element, kind) == ("img", "image/png")
     assert Image.open(path).size == clip.storyboard().size
     assert why in clip._repr_html_()
-
-
-def test_a_clip_is_short_in_words_and_gives_its_frames(small_clip):
-    clip = small_clip(33)
-    assert repr(clip) == f"Clip({clip})"
-    assert str(clip).startswith("33 frames of 64 x 64 at 16/s, ")
-    assert clip.frame(-1).tobytes() == clip.frames[32].numpy().tobytes()
-    with pytest.raises(IndexError, match=r"frame 33 .*possible is 0 to 32"):
-        clip.frame(33)
-    with pytest.raises(IndexError, match="none: no picture"):
-        Clip(waveform=clip.waveform, sample_rate=16_000).frame(0)
-    file = io.BytesIO()
-    clip.storyboard("a caption").save(file, format="PNG")
-    assert Image.open(file).width > 1000

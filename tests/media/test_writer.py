@@ -1,4 +1,3 @@
-import io
 import os
 import resource
 import tempfile
@@ -11,94 +10,20 @@ import torch
 from PIL import Image
 
 from mmdiff.media.clip import Clip
-from mmdiff.media.movie import AAC_FRAME, encode_movie
-from mmdiff.media.resample import resample_waveform
 from mmdiff.media.suffixes import OUTPUT_SUFFIXES
 from mmdiff.media.writer import encode_video
 
-RATES = [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 60, Fraction(25, 2), 16]
 NOBODY = 65534
-SAMPLE_RATES = [16_000, 24_000, 44_100, 48_000]
 
 
-@pytest.mark.parametrize("fps", RATES)
-@pytest.mark.parametrize("sample_rate", SAMPLE_RATES)
-def test_o3_o5_an_mp4_read_again_is_the_clip(small_clip, psnr, tmp_path, fps, sample_rate):
-    clip = small_clip(fps=Fraction(fps), sample_rate=sample_rate)
-    clip.save(tmp_path / "clip.mp4")
-    again = Clip.load(tmp_path / "clip.mp4")
-    assert again.shape == clip.shape
-    assert again.fps == clip.fps
-    assert again.sample_rate == clip.sample_rate
-    assert again.waveform.shape[0] == 1
-    assert abs(again.num_samples - clip.num_samples) <= AAC_FRAME
-    assert psnr(again.frames, clip.frames) >= 30
-    shared = min(again.num_samples, clip.num_samples)
-    error = again.waveform[:, :shared] - clip.waveform[:, :shared]
-    assert error.square().mean() < 1e-2 * clip.waveform.square().mean()
-
-
-@pytest.mark.parametrize("suffix", [".mov", ".webm"])
-@pytest.mark.parametrize("fps", [16, Fraction(30000, 1001)])
-def test_every_movie_keeps_frames_rate_and_the_place_of_the_sound(
-    small_clip, psnr, tmp_path, suffix, fps
-):
-    clip = small_clip(fps=Fraction(fps), sample_rate=48_000)
-    clip.save(tmp_path / f"clip{suffix}")
-    again = Clip.load(tmp_path / f"clip{suffix}")
-    assert (again.shape, again.fps, again.sample_rate) == (clip.shape, clip.fps, 48_000)
-    assert psnr(again.frames, clip.frames) >= 30
-    shared = min(again.num_samples, clip.num_samples)
-    assert abs(again.num_samples - clip.num_samples) <= AAC_FRAME
-    error = again.waveform[:, :shared] - clip.waveform[:, :shared]
-    assert error.square().mean() < 1e-2 * clip.waveform.square().mean()
-
-
-def test_a_webm_takes_the_rate_of_the_bundled_model(small_clip, tmp_path):
-    clip = small_clip(sample_rate=16_000)
-    clip.save(tmp_path / "clip.webm")
-    again = Clip.load(tmp_path / "clip.webm")  # Opus is always decoded at 48,000
-    wanted = resample_waveform(clip.waveform, 16_000, again.sample_rate)
-    shared = min(again.num_samples, wanted.shape[1])
-    error = again.waveform[:, :shared] - wanted[:, :shared]
-    assert error.square().mean() < 1e-2 * wanted.square().mean()
-
-
-@pytest.mark.parametrize("num_frames", [1, 2, 3])
-@pytest.mark.parametrize(("height", "width"), [(2, 2), (8, 130), (64, 96)])
-def test_o5_short_and_small_clips_keep_their_frames(
-    small_clip, tmp_path, num_frames, height, width
-):
-    clip = small_clip(num_frames, height=height, width=width, sample_rate=None)
-    clip.save(tmp_path / "clip.mp4")
-    again = Clip.load(tmp_path / "clip.mp4")
-    assert (again.shape, again.fps, again.waveform) == (clip.shape, clip.fps, None)
-
-
-def test_o5_sound_alone_and_stereo_survive_an_mp4(small_clip, tmp_path):
-    stereo = small_clip(channels=2)
-    sound = Clip(waveform=stereo.waveform, sample_rate=stereo.sample_rate)
-    sound.save(tmp_path / "sound.mp4")
-    again = Clip.load(tmp_path / "sound.mp4")
-    assert again.frames is None
-    assert again.waveform.shape == sound.waveform.shape
-    loudness = again.waveform.square().mean(dim=1).sqrt()
-    assert loudness[1] / loudness[0] == pytest.approx(0.5, rel=0.05)
-
-
-def test_silence_stays_silent(tmp_path):
-    Clip(waveform=torch.zeros(1, 16_000), sample_rate=16_000).save(tmp_path / "silence.mp4")
-    assert Clip.load(tmp_path / "silence.mp4").waveform.abs().max() < 1e-3
-
-
-@pytest.mark.parametrize(
-    "color", [(255, 255, 255), (0, 0, 0), (220, 40, 30), (30, 200, 60), (40, 60, 230)]
-)
-def test_flat_colors_survive_an_mp4(tmp_path, color):
-    frames = torch.tensor(color, dtype=torch.uint8).expand(2, 32, 32, 3).contiguous()
-    Clip(frames).save(tmp_path / "flat.mp4")
-    again = Clip.load(tmp_path / "flat.mp4").frames
-    assert (again.int() - frames.int()).abs().max() <= 4
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 13), (9, 2047)])
+def test_o4_pictures_take_any_size(tmp_path, suffix, height, width):
+    for num_frames in (1, 3):  # of one color: Pillow joins equal frames of a gif
+        frames = torch.full((num_frames, height, width, 3), 90, dtype=torch.uint8)
+        Clip(frames, 16).save(tmp_path / f"clip{suffix}")
+        with Image.open(tmp_path / f"clip{suffix}") as image:
+            assert image.size == (width if suffix == ".gif" else num_frames * width, height)
 
 
 @pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
@@ -106,17 +31,6 @@ def test_d1_equal_clips_give_equal_bytes(small_clip, tmp_path, suffix):
     for name in ("one", "two"):
         small_clip().save(tmp_path / f"{name}{suffix}")
     assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
-
-
-@pytest.mark.parametrize("num_frames", [33, 64])
-def test_d1_bytes_do_not_depend_on_what_memory_held(small_clip, num_frames):
-    """One in twenty was another file, while x264 looked for macroblocks that are referred to."""
-    clip, contents = small_clip(num_frames), set()
-    for index in range(40):
-        rubbish = [torch.randn(100 + 37 * index) for _ in range(50)]
-        contents.add(encode_movie(clip, ".mp4"))
-        del rubbish
-    assert len(contents) == 1
 
 
 def test_o5_a_wav_is_exact_to_sixteen_bits(small_clip, tmp_path):
@@ -290,12 +204,3 @@ def test_encode_video_refuses_what_diffusers_lets_through(small_clip, tmp_path):
     with pytest.raises(ValueError, match=r"no frames"):
         encode_video([], 16, path)
     assert not path.exists()
-
-
-def test_the_file_holds_no_time_of_day(small_clip, tmp_path):
-    import av
-
-    small_clip(2).save(tmp_path / "clip.mp4")
-    with av.open(io.BytesIO((tmp_path / "clip.mp4").read_bytes())) as container:
-        assert "creation_time" not in container.metadata
-        assert all("creation_time" not in stream.metadata for stream in container.streams)

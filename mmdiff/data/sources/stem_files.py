@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmdiff.media.named_kinds import UNREAD_SUFFIXES
+from mmdiff.media.container import UNREAD_SUFFIXES
 from mmdiff.media.still import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (

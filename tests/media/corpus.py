@@ -1,4 +1,4 @@
-"""A corpus of odd media files, each with what must become of it, made by PyAV alone."""
+"""A corpus of media files, good and bad, each with what must become of it, made by PyAV alone."""
 
 import io
 import os
@@ -36,7 +36,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class OddFile:
+class CorpusFile:
     """A file and what must become of it: its truth, or the reasons to refuse it."""
 
     path: Path
@@ -182,21 +182,21 @@ def patch(data: bytes, box: bytes, offset: int, content: bytes) -> bytes:
 
 @dataclass
 class Corpus:
-    """Collects odd files in one folder."""
+    """Collects files in one folder."""
 
     folder: Path
-    files: list[OddFile] = field(default_factory=list)
+    files: list[CorpusFile] = field(default_factory=list)
 
     def accept(self, name: str, truth: Truth) -> Path:
         path = self.folder / name
-        self.files.append(OddFile(path, truth, name=name))
+        self.files.append(CorpusFile(path, truth, name=name))
         return path
 
     def refuse(self, name: str, *reasons: Reason, content: bytes | None = None) -> Path:
         path = self.folder / name
         if content is not None:
             path.write_bytes(content)
-        self.files.append(OddFile(path, None, reasons, name=name))
+        self.files.append(CorpusFile(path, None, reasons, name=name))
         return path
 
     def good(self, name: str, truth: Truth | None = None, **settings: object) -> Path:
@@ -211,19 +211,19 @@ class Corpus:
         return path
 
 
-def make_corpus(folder: Path) -> list[OddFile]:
+def make_corpus(folder: Path) -> list[CorpusFile]:
     corpus = Corpus(folder)
     base = corpus.good("plain.mp4")
     _containers_and_codecs(corpus)
     _cut_off(corpus)
     _no_media(corpus, base.read_bytes())
     _no_files(corpus, base)
-    _odd_streams(corpus)
-    _odd_times(corpus)
-    _odd_pictures(corpus)
-    _odd_sound(corpus)
+    _streams(corpus)
+    _times(corpus)
+    _pictures(corpus)
+    _sound(corpus)
     _lying_headers(corpus, base.read_bytes())
-    _odd_names(corpus, base)
+    _names(corpus, base)
     _images(corpus)
     return corpus.files
 
@@ -330,7 +330,7 @@ def _no_files(corpus: Corpus, good: Path) -> None:
         locked.chmod(0)
 
 
-def _odd_streams(corpus: Corpus) -> None:
+def _streams(corpus: Corpus) -> None:
     corpus.good("silent_movie.mp4", waves=())
     corpus.good("sound_only.mp4", Truth(waveform=pings()), frames=None)
     two = (pings(), 0.1 * pings())
@@ -367,7 +367,7 @@ def _write_two_sizes(path: Path, frames: np.ndarray) -> None:
                     output.mux(packet)
 
 
-def _odd_times(corpus: Corpus) -> None:
+def _times(corpus: Corpus) -> None:
     pcm = {"sound_codec": "pcm_s16le", "sound_format": "s16"}
     late = np.pad(pings(), ((0, 0), (RATE // 2, 0)))
     corpus.good("late_sound.mkv", Truth(scene(), late), sound_start=0.5, **pcm)
@@ -404,7 +404,7 @@ def _trim_by_edit_list(path: Path) -> None:
     path.write_bytes(patch(data, b"elst", 8, content))
 
 
-def _odd_pictures(corpus: Corpus) -> None:
+def _pictures(corpus: Corpus) -> None:
     exact = {"codec": "png", "pix_fmt": "rgb24", "waves": ()}
     for height, width in ((1, 64), (64, 1), (1, 1), (47, 63), (2, 2), (33, 200)):
         corpus.good(f"size_{height}_{width}.mov", frames=scene(height=height, width=width), **exact)
@@ -423,7 +423,7 @@ def _odd_pictures(corpus: Corpus) -> None:
     write_media(path, frames=scene(), turn=lambda stream: stream.set_display_rotation(30))
 
 
-def _odd_sound(corpus: Corpus) -> None:
+def _sound(corpus: Corpus) -> None:
     pcm = {"sound_codec": "pcm_s16le", "sound_format": "s16"}
     for rate in (8000, 44_100, 96_000):
         wave = pings(rate=rate)
@@ -464,7 +464,7 @@ def _lying_headers(corpus: Corpus, good: bytes) -> None:
     corpus.refuse("one_hour.mkv", Reason.TRUNCATED, content=one_hour)
 
 
-def _odd_names(corpus: Corpus, good: Path) -> None:
+def _names(corpus: Corpus, good: Path) -> None:
     truth = Truth(scene(), pings())
     for name in ("café 日本.mp4", "two  spaces .mp4", "line\nbreak.mp4", "-i.mp4", "100%d.mp4"):
         corpus.accept(name, truth).write_bytes(good.read_bytes())
