@@ -139,8 +139,8 @@ def _check_waveform(waveform: Tensor, sample_rate: int | None) -> None:
         raise ValueError(f"waveform has shape {got}; it must be {shape}{turned}")
     if not isinstance(sample_rate, int) or not 0 < sample_rate <= LARGEST_SAMPLE_RATE:
         raise ValueError(
-            f"sample_rate is {sample_rate!r}; a waveform needs one, a whole number from 1 to "
-            f"{LARGEST_SAMPLE_RATE} such as 16000"
+            f"sample_rate is {sample_rate!r}; a waveform needs one, a positive int such as 16000, at "
+            f"most {LARGEST_SAMPLE_RATE}"
         )
     peak = float(waveform.abs().max())
     if not isfinite(peak):
