@@ -128,20 +128,24 @@ def _check_frames(frames: Tensor) -> None:
 
 
 def _check_waveform(waveform: Tensor, sample_rate: int | None) -> None:
-    shape = f"(channels, samples), at most {MOST_CHANNELS} channels, or None for no sound"
+    shape = "(channels, samples), or None for no sound"
     if not isinstance(waveform, Tensor):
         raise TypeError(f"waveform is a {type(waveform).__name__}; it must be a tensor: {shape}")
     if waveform.dtype != torch.float32:
         raise ValueError(f"waveform is {waveform.dtype}; it must be torch.float32 in [-1, 1]")
-    if waveform.ndim != 2 or waveform.numel() == 0 or len(waveform) > MOST_CHANNELS:
-        turned = ": is it the wrong way round?" if len(waveform) > MOST_CHANNELS else ""
-        got = tuple(waveform.shape)
-        raise ValueError(f"waveform has shape {got}; it must be {shape}{turned}")
-    if not isinstance(sample_rate, int) or not 0 < sample_rate <= LARGEST_SAMPLE_RATE:
+    if waveform.ndim != 2 or waveform.numel() == 0:
+        raise ValueError(f"waveform has shape {tuple(waveform.shape)}; it must be {shape}")
+    if len(waveform) > MOST_CHANNELS:
         raise ValueError(
-            f"sample_rate is {sample_rate!r}; a waveform needs one, a positive int such as 16000, at "
-            f"most {LARGEST_SAMPLE_RATE}"
+            f"waveform has {len(waveform)} channels, at most {MOST_CHANNELS} are possible; "
+            f"it must be {shape}: is it the wrong way round?"
         )
+    if not isinstance(sample_rate, int) or sample_rate <= 0:
+        raise ValueError(
+            f"sample_rate is {sample_rate!r}; a waveform needs one, a positive int such as 16000"
+        )
+    if sample_rate > LARGEST_SAMPLE_RATE:
+        raise ValueError(f"sample_rate is {sample_rate}; at most {LARGEST_SAMPLE_RATE} is possible")
     peak = float(waveform.abs().max())
     if not isfinite(peak):
         raise ValueError("waveform holds NaN or infinity; a sound is finite numbers in [-1, 1]")
