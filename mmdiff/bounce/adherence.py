@@ -1,4 +1,4 @@
-"""Adherence: of the attributes that a prompt names, how many the clip shows."""
+"""Adherence: of what a prompt names, how much the judge reads in the clip."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from mmdiff.bounce.bounce import Bounce
+from mmdiff.bounce.bounce import SILENT, Bounce
 from mmdiff.bounce.judge import Reading
 from mmdiff.evaluation.result import Figure, Result, percent_figure
+from mmdiff.evaluation.sync import sync
 
 TRIPLE = ("color", "shape", "motion")
 OBJECT = ("color", "shape", "size")
+# percent right, for prompts whose triple occurs in training
 WANTED: Mapping[str, float] = {
     "background": 98.0,
     "color": 97.0,
@@ -20,11 +22,8 @@ WANTED: Mapping[str, float] = {
     "motion": 93.0,
     "sound": 95.0,
 }
-"""Percent right, for prompts whose triple occurs in training."""
-
 WANTED_HELD_OUT: Mapping[str, float] = {", ".join(TRIPLE): 80.0}
-Pair = tuple[Bounce, Reading]
-"""What a clip was asked to be, and what the judge read in it."""
+Pair = tuple[Bounce, Reading]  # what a clip was asked to be, and what the judge read in it
 
 
 def agree(event: Bounce, reading: Reading, names: Iterable[str] = WANTED) -> bool:
@@ -70,3 +69,16 @@ def kept_figures(pairs: Sequence[Pair], *, wanted: float) -> list[Figure]:
         replace(background, wanted=wanted),
         *each,
     ]
+
+
+def impact_sync(
+    pairs: Sequence[Pair], name: str = "sync", title: str = "Sync: impact to nearest onset"
+) -> Result:
+    """Of the clips that were asked for pings."""
+    return sync(
+        [reading.impacts for _, reading in pairs],
+        [reading.onsets for _, reading in pairs],
+        has_sound=[event.sound != SILENT for event, _ in pairs],
+        name=name,
+        title=title,
+    )

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from mmdiff.bounce.bounce import BACKGROUNDS
 
-EDGE = 2
-"""Pixels at the edges, which the object covers a small part of."""
+EDGE = 2  # pixels at the edges, which the object covers a small part of
 
 
 class BackgroundClassifier(nn.Module):

@@ -39,10 +39,10 @@ SPEEDS: dict[str, float] = {"slowly": 0.45, "quickly": 0.9}
 GRAVITIES: dict[str, float] = {"slowly": 1.2, "quickly": 3.6}
 NO_SPEED, SILENT = "not at all", "no sound"
 PITCHES: dict[str, float] = {"a low ping": 330.0, "a middle ping": 660.0, "a high ping": 1320.0}
-TRIANGLE_HEIGHT = 3**0.5 / 2
-"""Height of an equilateral triangle over its side."""
+TRIANGLE_HEIGHT = 3**0.5 / 2  # height of an equilateral triangle over its side
 
-# The order of the values is part of what a seed stands for: `Bounce.random` draws an index.
+# Every attribute of a caption and its values. Their order is part of what a seed stands for:
+# `Bounce.random` draws an index.
 CHOICES: dict[str, tuple[str, ...]] = {
     "size": tuple(HALF_EXTENTS),
     "color": tuple(COLORS),
@@ -52,7 +52,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "speed": (*SPEEDS, NO_SPEED),
     "sound": (*PITCHES, SILENT),
 }
-"""Every attribute of a caption and its values."""
 
 
 def is_held_out(color: str, shape: str, motion: str) -> bool:

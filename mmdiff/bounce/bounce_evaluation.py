@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmdiff.bounce.adherence import WANTED, WANTED_HELD_OUT, Pair, adherence
+from mmdiff.bounce.adherence import WANTED, WANTED_HELD_OUT, Pair, adherence, impact_sync
 from mmdiff.bounce.bounce import SILENT, Bounce
 from mmdiff.bounce.caption import caption
 from mmdiff.bounce.dataset import BounceDataset, random_prompts
@@ -18,14 +18,11 @@ from mmdiff.bounce.rebuilt import rebuilt_frames, rebuilt_waveforms
 from mmdiff.evaluation.evaluation import Evaluation, EvaluationRun
 from mmdiff.evaluation.reconstruction import video_reconstruction
 from mmdiff.evaluation.result import Figure, Result, quantile
-from mmdiff.evaluation.sync import distances, sync
+from mmdiff.evaluation.sync import distances
 from mmdiff.values.shapes import ClipShape
 
-WANTED_ONSET, WANTED_PITCH, WANTED_SILENCE = 10.0, 1.0, -60.0
-"""Milliseconds, percent, dBFS."""
-
-UNSEEN_SEED = 1_000_003
-"""Added to the seed of the prompts: clips that no training run has drawn."""
+WANTED_ONSET, WANTED_PITCH, WANTED_SILENCE = 10.0, 1.0, -60.0  # milliseconds, percent, dBFS
+UNSEEN_SEED = 1_000_003  # added to the seed of the prompts: clips that no training run has drawn
 
 
 class BounceEvaluation(Evaluation):
@@ -54,7 +51,7 @@ class BounceEvaluation(Evaluation):
             events = random_prompts(self.num_seen, self.prompt_seed, held_out=False)
             pairs = _read(run, "seen", events)
             yield adherence("adherence", "Adherence, seen triples", pairs, wanted=WANTED)
-            yield _sync(pairs, "sync", "Sync: impact to nearest onset")
+            yield impact_sync(pairs)
         if self.num_held_out:
             events = random_prompts(self.num_held_out, self.prompt_seed, held_out=True)
             pairs, title = _read(run, "held out", events), "Adherence, held-out triples"
@@ -67,7 +64,7 @@ class BounceEvaluation(Evaluation):
             sizes = {"num_frames": frames, "height": height, "width": width}
             pairs = _read(run, title, events, **sizes)
             yield adherence(f"adherence_{name}", f"Adherence, {title} (not trained on)", pairs)
-            found = _sync(pairs, f"sync_{name}", f"Sync, {title}")
+            found = impact_sync(pairs, f"sync_{name}", f"Sync, {title}")
             yield replace(found, figures=tuple(replace(f, wanted=None) for f in found.figures))
 
     def _reconstruction(self, run: EvaluationRun) -> Iterator[Result]:
@@ -137,13 +134,3 @@ def _read(run: EvaluationRun, label: str, events: Sequence[Bounce], **settings: 
         clips = run.make(prompts, run.seeds(first, len(batch)), settings)
         pairs += [(event, judge(clip)) for event, clip in zip(batch, clips, strict=True)]
     return pairs
-
-
-def _sync(pairs: Sequence[Pair], name: str, title: str) -> Result:
-    return sync(
-        [reading.impacts for _, reading in pairs],
-        [reading.onsets for _, reading in pairs],
-        has_sound=[event.sound != SILENT for event, _ in pairs],
-        name=name,
-        title=title,
-    )

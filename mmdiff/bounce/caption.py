@@ -10,69 +10,41 @@ from torch import Generator
 
 from mmdiff.bounce.bounce import SILENT, STILL, Bounce
 
+# of all draws, those that name every attribute in other words; the rest leave some out
 CANONICAL_SHARE, COMPLETE_SHARE = 0.35, 0.2
-"""Of all draws, those that name every attribute in other words; the rest leave some out."""
-
+# how often a caption that leaves some out names each attribute
 KEEP = {"size": 0.6, "color": 0.85, "shape": 0.9, "motion": 0.7}
 KEEP |= {"speed": 0.7, "background": 0.6, "sound": 0.6}
-"""How often a caption that leaves some out names each attribute."""
-
+# of the captions that leave some out, those that name each attribute as seldom as `KEEP_BRIEF`:
+# what one writes beside an image or a sound that shows the rest
 BRIEF_SHARE = 0.5
-"""Of the captions that leave some out, those that name each attribute as seldom as `KEEP_BRIEF`:
-what one writes beside an image or a sound that tells the rest."""
-
 KEEP_BRIEF = 0.3
 
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "small": ("small", "little", "tiny"),
-    "large": ("large", "big", "huge"),
-    "red": ("red",),
-    "green": ("green",),
-    "blue": ("blue",),
-    "yellow": ("yellow",),
-    "white": ("white",),
-    "purple": ("purple", "violet"),
-    "orange": ("orange",),
-    "cyan": ("cyan", "turquoise"),
-    "circle": ("circle", "disc", "ball"),
-    "square": ("square", "box"),
-    "triangle": ("triangle",),
-    "black": ("black",),
-    "gray": ("gray", "grey"),
-    "navy": ("navy", "dark blue"),
-    "brown": ("brown",),
+OTHER_WORDS: dict[str, tuple[str, ...]] = {
+    "small": ("little", "tiny"),
+    "large": ("big", "huge"),
+    "purple": ("violet",),
+    "cyan": ("turquoise",),
+    "circle": ("disc", "ball"),
+    "square": ("box",),
+    "gray": ("grey",),
+    "navy": ("dark blue",),
     "bouncing left and right": (
-        "bouncing left and right",
         "bouncing from side to side",
         "moving left and right",
         "bouncing sideways",
     ),
-    "bouncing up and down": (
-        "bouncing up and down",
-        "moving up and down",
-        "bouncing vertically",
-    ),
-    "bouncing diagonally": (
-        "bouncing diagonally",
-        "moving diagonally",
-        "bouncing off all walls",
-    ),
-    "falling and bouncing": (
-        "falling and bouncing",
-        "falling",
-        "dropping to the floor",
-        "falling down and bouncing back",
-    ),
-    "standing still": ("standing still", "not moving", "at rest"),
-    "slowly": ("slowly", "at low speed", "lazily"),
-    "quickly": ("quickly", "fast", "at high speed"),
-    "not at all": ("",),
-    "a low ping": ("a low ping", "low pings", "a deep ping", "low-pitched pings"),
-    "a middle ping": ("a middle ping", "middle pings", "a medium ping", "medium-pitched pings"),
-    "a high ping": ("a high ping", "high pings", "a bright ping", "high-pitched pings"),
-    "no sound": ("no sound", "silence", "no sound at all"),
+    "bouncing up and down": ("moving up and down", "bouncing vertically"),
+    "bouncing diagonally": ("moving diagonally", "bouncing off all walls"),
+    "falling and bouncing": ("falling", "dropping to the floor", "falling down and bouncing back"),
+    "standing still": ("not moving", "at rest"),
+    "slowly": ("at low speed", "lazily"),
+    "quickly": ("fast", "at high speed"),
+    "a low ping": ("low pings", "a deep ping", "low-pitched pings"),
+    "a middle ping": ("middle pings", "a medium ping", "medium-pitched pings"),
+    "a high ping": ("high pings", "a bright ping", "high-pitched pings"),
+    "no sound": ("silence", "no sound at all"),
 }
-
 BACKGROUND_PHRASES = (
     "on a {} background",
     "on {}",
@@ -81,6 +53,7 @@ BACKGROUND_PHRASES = (
 )
 SOUND_ENDINGS = (" at each bounce", " at every bounce", " at each impact", "")
 NOUNS = ("object", "shape", "thing")
+# the words between two slots are kept only where both slots are filled
 TEMPLATES = (
     "{subject} {motion} {background}, {sound}",
     "{background}, {subject} {motion}, {sound}",
@@ -91,7 +64,11 @@ TEMPLATES = (
     "a video of {subject} {background}, {motion}, {sound}",
     "{subject} {motion}, {sound}, {background}",
 )
-"""The words between two slots are kept only where both slots are filled."""
+
+
+def synonyms(value: str) -> tuple[str, ...]:
+    """How captions may name the value of an attribute."""
+    return (value, *OTHER_WORDS.get(value, ()))
 
 
 def caption(event: Bounce, generator: Generator | None = None) -> str:
@@ -112,9 +89,9 @@ def caption(event: Bounce, generator: Generator | None = None) -> str:
     slots |= {"background": "", "sound": ""}
     if "background" in kept:
         phrase = _pick(BACKGROUND_PHRASES, draws)
-        slots["background"] = phrase.format(_pick(SYNONYMS[event.background], draws))
+        slots["background"] = phrase.format(_pick(synonyms(event.background), draws))
     if "sound" in kept:
-        slots["sound"] = _pick(SYNONYMS[event.sound], draws)
+        slots["sound"] = _pick(synonyms(event.sound), draws)
         if event.sound != SILENT:
             slots["sound"] += _pick(SOUND_ENDINGS, draws)
     return _fill(template, slots)
@@ -133,9 +110,9 @@ def _subject(event: Bounce, kept: set[str], draws: Iterator[float]) -> str:
     if not kept & {"size", "color", "shape", "motion"}:
         return ""
     words = [
-        _pick(SYNONYMS[getattr(event, name)], draws) for name in ("size", "color") if name in kept
+        _pick(synonyms(getattr(event, name)), draws) for name in ("size", "color") if name in kept
     ]
-    words.append(_pick(SYNONYMS[event.shape] if "shape" in kept else NOUNS, draws))
+    words.append(_pick(synonyms(event.shape) if "shape" in kept else NOUNS, draws))
     article = "an" if words[0][0] in "aeiou" else "a"
     return " ".join([article, *words])
 
@@ -143,10 +120,10 @@ def _subject(event: Bounce, kept: set[str], draws: Iterator[float]) -> str:
 def _motion(event: Bounce, kept: set[str], draws: Iterator[float]) -> str:
     if "motion" not in kept:
         return ""
-    motion = _pick(SYNONYMS[event.motion], draws)
+    motion = _pick(synonyms(event.motion), draws)
     if "speed" not in kept or event.motion == STILL:
         return motion
-    speed = _pick(SYNONYMS[event.speed], draws)
+    speed = _pick(synonyms(event.speed), draws)
     is_first = speed.endswith("ly") and next(draws) < 0.3
     return f"{speed} {motion}" if is_first else f"{motion} {speed}"
 

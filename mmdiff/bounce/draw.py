@@ -12,9 +12,7 @@ from mmdiff.bounce.bounce import BACKGROUNDS, COLORS, HALF_EXTENTS, PITCHES, TRI
 from mmdiff.media.clip import Clip
 from mmdiff.values.shapes import ClipShape
 
-TIME_CONSTANT_SECONDS = 0.08
-"""In this time a ping falls to 1/e of its amplitude."""
-
+TIME_CONSTANT_SECONDS = 0.08  # in this time a ping falls to 1/e of its amplitude
 PING_SECONDS = 10 * TIME_CONSTANT_SECONDS
 LOUDEST, SOFTEST = 0.5, 0.2
 

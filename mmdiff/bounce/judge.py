@@ -6,21 +6,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
-from mmdiff.bounce.bounce import BACKGROUNDS, COLORS, TRIANGLE_HEIGHT
+from mmdiff.bounce.bounce import BACKGROUNDS, COLORS
 from mmdiff.bounce.listening import listen
-from mmdiff.bounce.outline import CENTROIDS, Outline, read_outline
+from mmdiff.bounce.outline import read_outline
 from mmdiff.bounce.tracking import Track, track
-from mmdiff.bounce.trajectory import Trajectory, read_trajectory
+from mmdiff.bounce.trajectory import read_trajectory
 from mmdiff.media.clip import Clip
 
-LEAST_SEEN = 0.5
-"""Share of the frames in which the object must be seen for its motion to be read."""
-
-LEAST_FRAMES = 5
-"""Fewer do not show a motion."""
+LEAST_SEEN = 0.5  # share of the frames in which the object must be seen for its motion to be read
+LEAST_FRAMES = 5  # fewer do not show a motion
 
 
 @dataclass(frozen=True)
@@ -68,22 +64,8 @@ def judge(clip: Clip) -> Reading:
     )
     if seen.sum() < LEAST_FRAMES or seen.float().mean() < LEAST_SEEN:
         return reading
-    found = _trajectory(followed, outline, fps=float(clip.fps))
+    found = read_trajectory(followed, outline, fps=float(clip.fps))
     return replace(reading, motion=found.motion, speed=found.speed, impacts=found.impacts)
-
-
-def _trajectory(followed: Track, outline: Outline, *, fps: float) -> Trajectory:
-    seen = followed.is_seen
-    height, width = followed.coverage.shape[1:]
-    half = outline.half_extent * min(height, width)
-    half_height = half * (TRIANGLE_HEIGHT if outline.shape == "triangle" else 1.0)
-    box_y = followed.y - CENTROIDS[outline.shape] * half
-    return read_trajectory(
-        followed.x[seen].double() / width,
-        box_y[seen].double() / height,
-        times=torch.nonzero(seen)[:, 0].double() / fps,
-        half_extents=(half / width, half_height / height),
-    )
 
 
 def _vote(followed: Track) -> str:

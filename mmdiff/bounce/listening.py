@@ -14,17 +14,11 @@ from mmdiff.bounce.bounce import PITCHES, SILENT
 
 STEP_SECONDS = 0.001
 WINDOW_SECONDS = 0.008
-LEAST_RISE = 0.03
-"""Full scale: a smaller rise of the root mean square level is no onset."""
-
-RISE_SHARE = 0.3
-"""Of the strongest rise of the clip: a smaller one is no onset."""
-
+LEAST_RISE = 0.03  # full scale: a smaller rise of the root mean square level is no onset
+RISE_SHARE = 0.3  # of the strongest rise of the clip: a smaller one is no onset
 LEAST_GAP_SECONDS = 0.06
 PITCH_SECONDS = 0.1
-LEAST_TONE = 0.3
-"""Share of a ping's energy that must lie around its pitch."""
-
+LEAST_TONE = 0.3  # share of a ping's energy that must lie around its pitch
 LOWEST_HZ, HIGHEST_HZ = 150.0, 3000.0
 
 

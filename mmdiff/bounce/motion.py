@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RESTITUTION = 0.85
-"""Part of its speed that a falling object keeps at an impact."""
+RESTITUTION = 0.85  # part of its speed that a falling object keeps at an impact
 
+# frame sizes/s: a falling object that is slower than this at an impact stays on the floor
 RESTING_SPEED = 0.2
-"""Frame sizes/s: a falling object that is slower than this at an impact stays on the floor."""
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,12 @@ from mmdiff.bounce.bounce import CHOICES, HALF_EXTENTS, TRIANGLE_HEIGHT
 from mmdiff.bounce.draw import signed_distance
 from mmdiff.bounce.tracking import Track
 
+# area over the squared half extent
 AREAS = {"circle": torch.pi, "square": 4.0, "triangle": 2 * TRIANGLE_HEIGHT}
-"""Area over the squared half extent."""
 
+# how far the centroid lies below the centre of the box, in half extents
 CENTROIDS = {"circle": 0.0, "square": 0.0, "triangle": TRIANGLE_HEIGHT / 3}
-"""How far the centroid lies below the centre of the box, in half extents."""
-
-TRUST = 8
-"""A frame's vote weighs its best overlap to this power: sharp frames outvote torn ones."""
+TRUST = 8  # a frame's vote weighs its best overlap to this power: sharp frames outvote torn ones
 
 
 @dataclass(frozen=True)
@@ -47,18 +45,15 @@ def read_outline(track: Track) -> Outline:
             for name, half in zip(names, halves, strict=True)
         ]
     )
-    away = _is_away_from_walls(track, halves[0])
-    votes = overlaps.amax(0) ** TRUST * torch.where(away, 1.0, 0.1)
+    x, y, reach = track.x[seen], track.y[seen], 1.3 * halves[0]
+    is_away_from_walls = (x > reach) & (width - x > reach) & (y > reach) & (height - y > reach)
+    votes = overlaps.amax(0) ** TRUST * torch.where(is_away_from_walls, 1.0, 0.1)
     shares = (overlaps * votes).sum(-1) / votes.sum()
     best = int(shares.argmax())
     half_extent = _weighted_median(halves[best], votes) / min(height, width)
     threshold = (HALF_EXTENTS["small"] * HALF_EXTENTS["large"]) ** 0.5
-    return Outline(
-        shape=names[best],
-        size="small" if half_extent < threshold else "large",
-        half_extent=half_extent,
-        overlap=float(shares[best]),
-    )
+    size = "small" if half_extent < threshold else "large"
+    return Outline(names[best], size, half_extent, overlap=float(shares[best]))
 
 
 def _overlap(
@@ -70,13 +65,6 @@ def _overlap(
     both = reduce(torch.minimum(coverage, ideal), "f h w -> f", "sum")
     either = reduce(torch.maximum(coverage, ideal), "f h w -> f", "sum")
     return both / either.clamp(min=1)
-
-
-def _is_away_from_walls(track: Track, half: Tensor) -> Tensor:
-    height, width = track.coverage.shape[1:]
-    x, y = track.x[track.is_seen], track.y[track.is_seen]
-    reach = 1.3 * half
-    return (x > reach) & (width - x > reach) & (y > reach) & (height - y > reach)
 
 
 def _weighted_median(values: Tensor, weights: Tensor) -> float:

@@ -10,15 +10,14 @@ from mmdiff.bounce.tracking import track
 from mmdiff.evaluation.result import Figure, percent_figure, quantile
 from mmdiff.media.clip import Clip
 
+# a centroid is read no finer than this: what stands still has no step to compare with
 LEAST_STEP_PIXELS = 0.5
-"""A centroid is read no finer than this: what stands still has no step to compare with."""
 
+# of full scale: a step of -60 dB is no click, however quiet the sound around it
 LEAST_STEP_SAMPLES = 1e-3
-"""Of full scale: a step of -60 dB is no click, however quiet the sound around it."""
 
+# how much sound on each side of a seam tells its usual step: three periods of a low ping
 AROUND_SECONDS = 0.01
-"""How much sound on each side of a seam tells its usual step: three periods of a low ping."""
-
 WANTED_JUMP, WANTED_CLICK = 1.5, 3.0
 
 

@@ -10,14 +10,11 @@ from torch import Tensor
 
 from mmdiff.bounce.bounce import HALF_EXTENTS
 
-LEAST_CONTRAST = 35.0
-"""sRGB distance; an object nearer to its background than this is not seen."""
+LEAST_CONTRAST = 35.0  # sRGB distance; an object nearer to its background than this is not seen
+FAINT = 0.15  # coverage below this is taken for noise
 
-FAINT = 0.15
-"""Coverage below this is taken for noise."""
-
+# of the squared shorter side. True objects have 0.021 (small triangle) to 0.13 (large square)
 SMALLEST_AREA, LARGEST_AREA = 0.006, 0.3
-"""Of the squared shorter side. True objects have 0.021 (small triangle) to 0.13 (large square)."""
 
 
 @dataclass(frozen=True)

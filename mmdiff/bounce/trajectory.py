@@ -16,25 +16,19 @@ from mmdiff.bounce.bounce import (
     SIDEWAYS,
     SPEEDS,
     STILL,
+    TRIANGLE_HEIGHT,
     UPRIGHT,
 )
 from mmdiff.bounce.motion import fall, glide
+from mmdiff.bounce.outline import CENTROIDS, Outline
+from mmdiff.bounce.tracking import Track
 
-MOVING = 0.08
-"""Of the frame size: an axis along which the object's track spreads less stands still."""
-
-NEAR_WALL = 0.12
-"""Of the frame size: how near a turn must lie to a wall to be an impact."""
-
-LEAST_KINK = 0.3
-"""Frame sizes/s: how much the speed must change at an impact."""
-
-SIDE_SECONDS = 0.2
-"""How much of the track on each side of a turn tells when it was."""
-
+MOVING = 0.08  # of the frame size: an axis along which the object's track spreads less stands still
+NEAR_WALL = 0.12  # of the frame size: how near a turn must lie to a wall to be an impact
+LEAST_KINK = 0.3  # frame sizes/s: how much the speed must change at an impact
+SIDE_SECONDS = 0.2  # how much of the track on each side of a turn tells when it was
 GRID = 41
-Fit = tuple[float, float]
-"""Error, and the rate (speed or gravity) that has it."""
+Fit = tuple[float, float]  # error, and the rate (speed or gravity) that has it
 
 
 @dataclass(frozen=True)
@@ -46,14 +40,17 @@ class Trajectory:
     impacts: tuple[float, ...]
 
 
-def read_trajectory(
-    x: Tensor, y: Tensor, *, times: Tensor, half_extents: tuple[float, float]
-) -> Trajectory:
-    """Read the track `x`, `y` (fractions of the frame) of the centre of the object's box.
-
-    `times` in seconds need not be regular: frames without the object are left out of all three.
-    """
-    half_x, half_y = half_extents
+def read_trajectory(followed: Track, outline: Outline, *, fps: float) -> Trajectory:
+    """Read the track of the centre of the object's box, from the frames that show the object."""
+    seen = followed.is_seen
+    height, width = followed.coverage.shape[1:]
+    half = outline.half_extent * min(height, width)
+    half_height = half * (TRIANGLE_HEIGHT if outline.shape == "triangle" else 1.0)
+    box_y = followed.y - CENTROIDS[outline.shape] * half
+    # from here on in fractions of the frame and in seconds
+    x, y = followed.x[seen].double() / width, box_y[seen].double() / height
+    half_x, half_y = half / width, half_height / height
+    times = torch.nonzero(seen)[:, 0].double() / fps
     is_x, is_y = _spread(x) > MOVING, _spread(y) > MOVING
     if not is_x and not is_y:
         return Trajectory(STILL, NO_SPEED, ())

@@ -10,21 +10,15 @@ from torch.nn import functional as F
 
 from mmdiff.media.optical_flow import estimate_flow
 
-STEP_SECONDS, WINDOW_SECONDS = 0.005, 0.02
-"""Of the spectra that onsets are read from."""
+STEP_SECONDS, WINDOW_SECONDS = 0.005, 0.02  # of the spectra that onsets are read from
+LEAST_FLUX = 0.02  # mean rise of log(1 + 100 magnitude) from step to step; less is no onset
 
-LEAST_FLUX = 0.02
-"""Mean rise of log(1 + 100 magnitude) from step to step; less is no onset."""
-
+# change of velocity from frame to frame; less is within the error of the estimated motion
 LEAST_TURN_PIXELS = 0.5
-"""Change of velocity from frame to frame; less is within the error of the estimated motion."""
 
+# what is weaker than this part of the strongest event, or not as much stronger than usual, is none
 OF_STRONGEST, OF_MEDIAN = 0.2, 3.0
-"""What is weaker than this part of the strongest event, or not as much stronger than usual, is
-none."""
-
-NEAR_SECONDS = 0.06
-"""Events nearer to a stronger one than this are part of it."""
+NEAR_SECONDS = 0.06  # events nearer to a stronger one than this are part of it
 
 
 def motion_events(frames: Tensor, frame_rate: float) -> list[float]:

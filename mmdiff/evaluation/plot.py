@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from mmdiff.media.atomic import atomic_write
 
 COLORS = ("#425bd6", "#d6633f", "#3a9a6b", "#9a4fb8", "#b8902c", "#3b9db5", "#c24b79", "#6b7280")
-STYLES = ("-", "--", ":")
-"""After all colors, the next curves go round again in the next style."""
+STYLES = ("-", "--", ":")  # after all colors, the next curves go round again in the next style
 
 
 def save_curves(

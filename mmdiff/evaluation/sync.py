@@ -8,14 +8,9 @@ import torch
 
 from mmdiff.evaluation.result import Figure, Result, percent_figure, quantile
 
-WANTED_MEDIAN, WANTED_NINETIETH = 40.0, 125.0
-"""Milliseconds."""
-
-WITHIN_SECONDS = 0.062
-"""One frame of 16 a second."""
-
-Seconds = Sequence[float]
-"""When things happen in one clip."""
+WANTED_MEDIAN, WANTED_NINETIETH = 40.0, 125.0  # milliseconds
+WITHIN_SECONDS = 0.062  # one frame of 16 a second
+Seconds = Sequence[float]  # when things happen in one clip
 
 
 def distances(events: Seconds, others: Seconds) -> list[float]:
@@ -29,7 +24,7 @@ def sync(
     *,
     has_sound: Sequence[bool],
     name: str = "sync",
-    title: str = "Sync: impact to nearest onset",
+    title: str = "Sync",
 ) -> Result:
     """Distances over all visible impacts of all clips that should have sound.
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from mmdiff.bounce.adherence import attribute_figures
+from mmdiff.bounce.studies.guided import BASELINE, Variant
 from mmdiff.bounce.studies.study import Stage, Study, read
 from mmdiff.bounce.studies.truth import Made, Truth
-from mmdiff.bounce.studies.variants import BASELINE, Variant
 from mmdiff.evaluation.plot import save_bars
 from mmdiff.evaluation.result import Figure, Result, mean
 from mmdiff.guidance.energy import Energy, EnergyInput
@@ -19,11 +19,12 @@ from mmdiff.values.latents import ClipLatents
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """Clean latents of a batch, and the seconds they took."""
+class Measured:
+    """Of the clips of one variant: each energy clip by clip, percent of the attributes right, and
+    the seconds that all took to sample."""
 
-    truths: Sequence[Truth]
-    latents: ClipLatents
+    energies: Mapping[str, list[float]]
+    adherence: float
     seconds: float
 
 
@@ -45,23 +46,22 @@ class EnergyStudy(Study):
     def results(self, stage: Stage) -> Iterator[Result]:
         truths = stage.truths(at_most=self.num_clips)
         down: dict[str, float] = {}
-        base = sampled(stage, truths, Variant())
-        right = adherence_of(stage, base)
+        base = measured(stage, truths, Variant(), self.energies)
         for name, energy in self.energies.items():
-            led = sampled(stage, truths, Variant(guiders=[energy]))
+            led = measured(stage, truths, Variant(guiders=[energy]), {name: energy})
             is_read = [truth.is_sounding or name not in self.sounding for truth in truths]
             before, after = (
-                mean([value for value, read in zip(values, is_read, strict=True) if read])
-                for values in (energies_of(stage, energy, made) for made in (base, led))
+                mean([value for value, is_one in zip(values, is_read, strict=True) if is_one])
+                for values in (base.energies[name], led.energies[name])
             )
             down[name] = 100 * (before - after) / abs(before) if before else float("nan")
-            count, ratio = sum(is_read), seconds_of(led) / seconds_of(base)
+            count, ratio = sum(is_read), led.seconds / base.seconds
             figures = (
                 Figure("its own measure, without", before, count=count),
                 Figure("its own measure, with", after, better="lower", count=count),
                 Figure("down by", down[name], "%", self.wanted_down, count=count),
-                Figure("adherence, without", right, "%", count=len(truths)),
-                Figure("adherence, with", adherence_of(stage, led), "%", count=len(truths)),
+                Figure("adherence, without", base.adherence, "%", count=len(truths)),
+                Figure("adherence, with", led.adherence, "%", count=len(truths)),
                 Figure(f"time over {BASELINE}", ratio, "", better="lower"),
             )
             yield Result(f"energy_{name}", f"Energy: {name}", figures)
@@ -69,42 +69,28 @@ class EnergyStudy(Study):
         save_bars({"own measure, % down": down}, path, title=title)
 
 
-def sampled(stage: Stage, truths: Sequence[Truth], variant: Variant) -> list[Sampled]:
-    """Clean latents of all truths' prompts, batch by batch."""
-    run, found = stage.run, list[Sampled]()
+def measured(
+    stage: Stage, truths: Sequence[Truth], variant: Variant, energies: Mapping[str, Energy]
+) -> Measured:
+    """Sample the prompts with what the variant adds, and measure the clean latents."""
+    run, pipe, seconds = stage.run, stage.run.pipe, 0.0
+    arguments = {**run.arguments, "guidance": variant.all_guiders(), "output_type": "latent"}
+    decode = EnergyDecode(pipe.vae, pipe.audio_vae, pipe.vocoder, pipe.latent_grid)
+    values: dict[str, list[float]] = {name: [] for name in energies}
+    made: list[Made] = []
     for first, batch in run.batches("energies", truths):
         generators = [torch.Generator().manual_seed(s) for s in run.seeds(first, len(batch))]
-        arguments = {**run.arguments, "guidance": variant.all_guiders(), "output_type": "latent"}
         prompts = [truth.prompt for truth in batch]
         began = time.perf_counter()
-        out = run.pipe(prompt=prompts, generator=generators, **arguments)
-        seconds = time.perf_counter() - began
-        found.append(Sampled(batch, ClipLatents(out.frames, out.audio), seconds))
-    return found
-
-
-def seconds_of(made: Sequence[Sampled]) -> float:
-    return sum(batch.seconds for batch in made)
-
-
-@torch.no_grad()
-def energies_of(stage: Stage, energy: Energy, made: Sequence[Sampled]) -> list[float]:
-    """The energy of each finished clip."""
-    pipe = stage.run.pipe
-    decode = EnergyDecode(pipe.vae, pipe.audio_vae, pipe.vocoder, pipe.latent_grid)
-    found: list[float] = []
-    for batch in made:
-        finished = batch.latents.map(lambda latents: torch.zeros_like(latents[:, :1]))  # time 0
-        prompts = [truth.prompt for truth in batch.truths]
-        found += energy.energy(batch.latents, EnergyInput(finished, decode, prompts)).tolist()
-    return found
-
-
-@torch.no_grad()
-def adherence_of(stage: Stage, made: Sequence[Sampled]) -> float:
-    """Percent right, in the mean over the attributes."""
-    pipe, found = stage.run.pipe, list[Made]()
-    for batch in made:
-        media = pipe.decode_latents(batch.latents, stage.shape.num_frames)
-        found += read(batch.truths, clips_of(media, pipe.latent_grid))
-    return mean([figure.value for figure in attribute_figures([one.pair for one in found])])
+        out = pipe(prompt=prompts, generator=generators, **arguments)
+        seconds += time.perf_counter() - began
+        latents = ClipLatents(out.frames, out.audio)
+        finished = latents.map(lambda one: torch.zeros_like(one[:, :1]))  # time 0
+        with torch.no_grad():
+            for name, energy in energies.items():
+                found = energy.energy(latents, EnergyInput(finished, decode, prompts))
+                values[name] += found.tolist()
+            media = pipe.decode_latents(latents, stage.shape.num_frames)
+        made += read(batch, clips_of(media, pipe.latent_grid))
+    right = [figure.value for figure in attribute_figures([one.pair for one in made])]
+    return Measured(values, mean(right), seconds)

@@ -1,42 +1,60 @@
-"""What each variant of guidance brings and costs: from text to clip, and from video to sound."""
+"""What each variant of guidance brings and costs: from text to clip, and from video to sound.
 
-from collections.abc import Iterator, Mapping, Sequence
+Equal prompts and seeds, one variant after the other in every batch, so that their times compare.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from mmdiff.bounce.adherence import Pair, attribute_figures
-from mmdiff.bounce.bounce import SILENT, STILL
+from mmdiff.bounce.adherence import Pair, attribute_figures, impact_sync
+from mmdiff.bounce.bounce import STILL
 from mmdiff.bounce.studies.cross_modal import given_video
-from mmdiff.bounce.studies.study import Stage, Study
-from mmdiff.bounce.studies.truth import Asked, Made, Truth
-from mmdiff.bounce.studies.variants import BASELINE, Measured, Variant, side_by_side
+from mmdiff.bounce.studies.study import Stage, Study, read
+from mmdiff.bounce.studies.truth import Ask, Asked, Made, Truth
 from mmdiff.bounce.tracking import track
 from mmdiff.evaluation.consistency import flicker, motion_range, warp_error
 from mmdiff.evaluation.plot import save_bars
 from mmdiff.evaluation.result import Figure, Result, mean
-from mmdiff.evaluation.sync import clip_precision, recall, sync
+from mmdiff.evaluation.sync import clip_precision, recall
+from mmdiff.guidance.backbone_guiders import ModalityGuidance
+from mmdiff.guidance.frame_consistency import FrameConsistency
 
-WARP, FLICKER, RANGE = "warp error", "flicker", "motion range"
-SECONDS = "time a clip"
+BASELINE = "classifier-free alone"
+RANGE, SECONDS = "motion range", "time a clip"
+PIXELS = {"warp error": warp_error, "flicker": flicker}
 UNITS = {
-    WARP: "of 255",
-    FLICKER: "of 255",
+    "warp error": "of 255",
+    "flicker": "of 255",
     "adherence": "%",
     RANGE: "widths",
     "sync, 90th percentile": "ms",
     SECONDS: "s",
 }
-Means = Mapping[str, float]
-"""Over the clips, under the names of `UNITS`."""
+T = TypeVar("T")
+Means = Mapping[str, float]  # over the clips, under the names of `UNITS`
 
 
-@dataclass(frozen=True)
-class Steadiness:
-    """Of one clip. `motion_range` is in widths of the clip."""
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What is added to classifier-free guidance at the checkpoint's own scales.
 
-    pair: Pair
-    warp_error: float
-    flicker: float
-    motion_range: float
+    is_bound: whether the study's bounds are held against it; the others are for information.
+    """
+
+    guiders: Sequence[Any] = ()
+    is_bound: bool = False
+
+    def all_guiders(self) -> list[Any]:
+        """What the variant adds; and nothing else, whatever the checkpoint does by default."""
+        absent = [
+            guider(0.0)
+            for guider in (FrameConsistency, ModalityGuidance)
+            if not any(isinstance(one, guider) for one in self.guiders)
+        ]
+        return [*self.guiders, *absent]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +77,7 @@ class GuidedClips(Study):
         truths = stage.truths()
         rebuilt = stage.rebuilt(truths)
         # what the autoencoder leaves of true clips, and guidance can do nothing about
-        least = {
-            WARP: mean([warp_error(frames) for frames in rebuilt]),
-            FLICKER: mean([flicker(frames) for frames in rebuilt]),
-        }
+        least = {name: mean([measure(one) for one in rebuilt]) for name, measure in PIXELS.items()}
         for share in self.step_shares:
             steps = max(1, round(share * stage.run.pipe.config.default_num_inference_steps))
             yield from self.at(steps, stage, truths, least)
@@ -72,10 +87,10 @@ class GuidedClips(Study):
     ) -> Iterator[Result]:
         """The tables at one number of steps."""
         label = f"guidance, {steps} steps"
-        found = side_by_side(
+        found, seconds = side_by_side(
             stage, label, truths, ask, self.variants, steadiness, num_inference_steps=steps
         )
-        means = {name: summed_up(measured) for name, measured in found.items()}
+        means = {name: summed_up(found[name], seconds[name]) for name in found}
         for name, mine in means.items():
             figures = [Figure(measure, value, UNITS[measure]) for measure, value in mine.items()]
             if name == BASELINE:
@@ -97,47 +112,23 @@ class GuidedClips(Study):
 
     def changes(self, mine: Means, base: Means, least: Means, name: str) -> list[Figure]:
         """What a variant lost or won against the baseline."""
-        down = [percent_lost(mine, base, measure) for measure in least]
-        bounds = (
-            Figure("warp error or flicker down", max(down), "%", self.wanted_steadier),
-            Figure(
-                "adherence lost",
-                base["adherence"] - mine["adherence"],
-                "points",
-                self.wanted_adherence_lost,
-                "lower",
-            ),
-            Figure(
-                "motion range lost",
-                percent_lost(mine, base, RANGE),
-                "%",
-                self.wanted_range_lost,
-                "lower",
-            ),
-            Figure(
-                "time over classifier-free",
-                mine[SECONDS] / base[SECONDS],
-                "",
-                self.wanted_cost,
-                "lower",
-            ),
-        )
-        is_bound = self.variants[name].is_bound
-        return [
-            *(
-                Figure(f"{measure} down", lost, "%")
-                for measure, lost in zip(least, down, strict=True)
-            ),
-            *(
-                Figure(
-                    f"{measure} above the autoencoder's, down",
-                    percent_of_excess_lost(mine, base, least, measure),
-                    "%",
-                )
-                for measure in least
-            ),
-            *(bound if is_bound else replace(bound, wanted=None) for bound in bounds),
+        lost = {measure: percent_lost(mine, base, measure) for measure in (*least, RANGE)}
+        points, ratio = base["adherence"] - mine["adherence"], mine[SECONDS] / base[SECONDS]
+        steadier = max(lost[measure] for measure in least)
+        figures = [Figure(f"{measure} down", lost[measure], "%") for measure in least]
+        for measure in least:
+            # of what the baseline has more than true clips that the autoencoder rebuilt
+            excess = base[measure] - least[measure]
+            fallen = 100 * (base[measure] - mine[measure]) / excess if excess > 0 else math.nan
+            figures.append(Figure(f"{measure} above the autoencoder's, down", fallen, "%"))
+        bounds = [
+            Figure("warp error or flicker down", steadier, "%", self.wanted_steadier),
+            Figure("adherence lost", points, "points", self.wanted_adherence_lost, "lower"),
+            Figure("motion range lost", lost[RANGE], "%", self.wanted_range_lost, "lower"),
+            Figure("time over classifier-free", ratio, "", self.wanted_cost, "lower"),
         ]
+        is_bound = self.variants[name].is_bound
+        return figures + [bound if is_bound else replace(bound, wanted=None) for bound in bounds]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,60 +140,75 @@ class GuidedSounds(Study):
     def results(self, stage: Stage) -> Iterator[Result]:
         truths = stage.truths(is_sounding=True)
         label = "picture to sound, guided"
-        found = side_by_side(stage, label, truths, given_video, self.variants, onsets)
+        found, seconds = side_by_side(
+            stage, label, truths, given_video, self.variants, lambda made: made.reading.onsets
+        )
         seen, every = [t.seen_impacts for t in truths], [t.impacts for t in truths]
         figures: list[Figure] = []
-        for name, measured in found.items():
-            ratio = measured.seconds_a_clip / found[BASELINE].seconds_a_clip
+        for name, onsets in found.items():
+            ratio = seconds[name] / seconds[BASELINE]
             figures += [
-                recall(f"{name}: impacts with a ping within 62 ms", seen, measured.of_each),
-                clip_precision(f"{name}: no ping elsewhere", measured.of_each, every),
+                recall(f"{name}: impacts with a ping within 62 ms", seen, onsets),
+                clip_precision(f"{name}: no ping elsewhere", onsets, every),
                 Figure(f"{name}: time over {BASELINE}", ratio, "", better="lower"),
             ]
         yield Result("guided_sounds", "Picture to sound by guidance", tuple(figures))
 
 
-def summed_up(measured: Measured[Steadiness]) -> Means:
-    """Means over the clips, under the names of `UNITS`."""
-    found = measured.of_each
-    pairs = [one.pair for one in found]
-    in_time = sync(
-        [reading.impacts for _, reading in pairs],
-        [reading.onsets for _, reading in pairs],
-        has_sound=[event.sound != SILENT for event, _ in pairs],
-    )
-    values = (
-        mean([one.warp_error for one in found]),
-        mean([one.flicker for one in found]),
-        mean([figure.value for figure in attribute_figures(pairs)]),
-        mean([one.motion_range for one in found if one.pair[0].motion != STILL]),
-        in_time.value("90th percentile"),
-        measured.seconds_a_clip,
-    )
-    return dict(zip(UNITS, values, strict=True))
+def side_by_side(
+    stage: Stage,
+    label: str,
+    truths: Sequence[Truth],
+    ask: Ask,
+    variants: Mapping[str, Variant],
+    measure: Callable[[Made], T],
+    **settings: Any,
+) -> tuple[dict[str, list[T]], dict[str, float]]:
+    """What is measured of each clip, and seconds a clip, by name: the baseline, then the variants.
+
+    settings: arguments of the pipeline.
+    """
+    guiders = {name: v.all_guiders() for name, v in {BASELINE: Variant(), **variants}.items()}
+    found: dict[str, list[T]] = {name: [] for name in guiders}
+    seconds = dict.fromkeys(guiders, 0.0)
+    names = list(guiders)
+    # what is loaded or compiled at the first call is so now, outside the times
+    stage.make_batch(truths[:1], ask, guidance=guiders[BASELINE], **settings)
+    for first, batch in stage.run.batches(label, truths):
+        shift = first // stage.run.batch_size % len(names)  # none is always the first of its batch
+        for name in names[shift:] + names[:shift]:
+            began = time.perf_counter()
+            clips = stage.make_batch(batch, ask, first=first, guidance=guiders[name], **settings)
+            seconds[name] += (time.perf_counter() - began) / len(truths)
+            found[name] += map(measure, read(batch, clips))
+    return found, seconds
 
 
-def steadiness(made: Made) -> Steadiness:
-    followed = track(made.frames)
-    seen = followed.is_seen
-    moved = motion_range(followed.x[seen], followed.y[seen]) / made.clip.shape[2]
-    return Steadiness(made.pair, warp_error(made.frames), flicker(made.frames), moved)
+def steadiness(made: Made) -> tuple[Pair, Means]:
+    """What was asked and read, and the measures of one clip; `RANGE` is in its widths."""
+    values = {name: measure(made.frames) for name, measure in PIXELS.items()}
+    if made.truth.event.motion != STILL:
+        followed = track(made.frames)
+        x, y = followed.x[followed.is_seen], followed.y[followed.is_seen]
+        values[RANGE] = motion_range(x, y) / made.clip.shape[2]
+    return made.pair, values
 
 
-def onsets(made: Made) -> tuple[float, ...]:
-    return made.reading.onsets
+def summed_up(found: Sequence[tuple[Pair, Means]], seconds: float) -> Means:
+    pairs = [pair for pair, _ in found]
+    means = {
+        name: mean([values[name] for _, values in found if name in values])
+        for name in (*PIXELS, RANGE)
+    }
+    means["adherence"] = mean([figure.value for figure in attribute_figures(pairs)])
+    means["sync, 90th percentile"] = impact_sync(pairs).value("90th percentile")
+    means[SECONDS] = seconds
+    return {name: means[name] for name in UNITS}
 
 
 def percent_lost(mine: Means, base: Means, name: str) -> float:
     """Percent of the baseline's."""
-    return 100 * (1 - mine[name] / base[name]) if base[name] else float("nan")
-
-
-def percent_of_excess_lost(mine: Means, base: Means, least: Means, name: str) -> float:
-    """Percent of what the baseline has more than true clips that the autoencoder rebuilt: the part
-    that guidance can take away."""
-    excess = base[name] - least[name]
-    return 100 * (base[name] - mine[name]) / excess if excess > 0 else float("nan")
+    return 100 * (1 - mine[name] / base[name]) if base[name] else math.nan
 
 
 def ask(truth: Truth) -> Asked:

@@ -18,8 +18,7 @@ from mmdiff.evaluation.sync import WITHIN_SECONDS, Seconds, clip_precision, dist
 from mmdiff.media.clip import Clip
 
 CONSISTENT = (*OBJECT, "background", "motion")
-CELL = 8
-"""Pixels that one latent of the bundled autoencoder stands for, each way."""
+CELL = 8  # pixels that one latent of the bundled autoencoder stands for, each way
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,8 @@ from mmdiff.bounce.studies.truth import Asked, Made, Truth
 from mmdiff.evaluation.plot import save_curves
 from mmdiff.evaluation.result import Figure, Result, mean
 
+# percent of the attributes right, clip by clip, by sampler and number of steps
 Scores = dict[str, dict[int, list[float]]]
-"""Percent of the attributes right, clip by clip, by sampler and number of steps."""
-
 TOGETHER = "mean of the attributes"
 
 

@@ -17,6 +17,7 @@ from mmdiff.bounce.studies.truth import Ask, Made, Truth, draw_truths
 from mmdiff.evaluation.evaluation import Evaluation, EvaluationRun
 from mmdiff.evaluation.result import Figure, Result
 from mmdiff.media.clip import Clip
+from mmdiff.values.checks import check_sizes
 from mmdiff.values.shapes import ClipShape
 from mmdiff.values.usage_error import UsageError, nearest
 
@@ -119,21 +120,15 @@ class Studies(Evaluation):
         prompt_seed: int = 2024,
         only: Sequence[str] | None = None,
     ) -> None:
-        for name in only or ():
-            if name not in studies:
-                near = nearest(name, list(studies))
-                raise UsageError(
-                    f"evaluation.only names {name}; the studies are {', '.join(studies)}",
-                    key="evaluation.only",
-                    nearest=f"evaluation.only=[{near}]" if near else "",
-                )
-        if num_clips < 1:
+        check_sizes(num_clips=num_clips)
+        chosen = list(studies if only is None else only)
+        for name in set(chosen) - set(studies):
+            near = nearest(name, list(studies))
             raise UsageError(
-                f"evaluation.num_clips is {num_clips}; a row needs 1 clip or more",
-                key="evaluation.num_clips",
-                nearest="evaluation.num_clips=1",
+                f"evaluation.only names {name}; the studies are {', '.join(studies)}",
+                key="evaluation.only",
+                nearest=f"evaluation.only=[{near}]" if near else "",
             )
-        chosen = studies if only is None else only
         self.studies = {name: studies[name] for name in chosen}
         self.num_clips, self.prompt_seed = num_clips, prompt_seed
 

@@ -5,8 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mmdiff.bounce.studies.guided import UNITS, GuidedClips, GuidedSounds
-from mmdiff.bounce.studies.variants import BASELINE, Variant
+from mmdiff.bounce.studies.guided import (
+    BASELINE,
+    UNITS,
+    GuidedClips,
+    GuidedSounds,
+    Variant,
+    side_by_side,
+)
+from mmdiff.bounce.studies.truth import Asked
 from mmdiff.guidance.backbone_guiders import ModalityGuidance
 from mmdiff.guidance.frame_consistency import FrameConsistency
 from tests.bounce.studies.stages import answered_stage
@@ -79,3 +86,32 @@ def test_sounds_that_guidance_brings_into_time_are_found(tmp_path):
     name = "impacts with a ping within 62 ms"
     assert result.value(f"on: {name}") > 95
     assert result.value(f"{BASELINE}: {name}") < 50
+
+
+def test_every_variant_sees_every_clip_in_turn(tmp_path):
+    variants = {
+        "a": Variant(guiders=[FrameConsistency(1.5)]),
+        "b": Variant(guiders=[ModalityGuidance(2.0)]),
+    }
+    stage = answered_stage(lambda truth, asked: truth.clip, tmp_path, num_clips=20)
+    truths = stage.truths()
+    found, seconds = side_by_side(
+        stage,
+        "x",
+        truths,
+        lambda truth: Asked(truth.prompt),
+        variants,
+        lambda made: made.truth,
+        num_inference_steps=3,
+    )
+    assert list(found) == [BASELINE, "a", "b"]
+    assert all(measured == truths for measured in found.values())
+    assert seconds.keys() == found.keys()
+    on = []
+    for call in stage.calls:
+        scales = {type(guider).__name__: guider.scale for guider in call["guidance"]}
+        assert set(scales) == {"FrameConsistency", "ModalityGuidance"}
+        on.append("".join(name[0] for name, scale in scales.items() if scale > 0))
+        assert call["num_inference_steps"] == 3
+    assert on[0] == ""  # the call that loads
+    assert on[1:7] == ["", "F", "M", "F", "M", ""]  # another is first in the next batch
