@@ -276,7 +276,7 @@ def _rebuilt_frames(pipe: Any, samples: Sequence[Sample]) -> Tensor:
 
 
 def _rebuilt_waveforms(pipe: Any, samples: Sequence[Sample]) -> Tensor:
-    return rebuilt_waveforms(pipe, [replace(one, frames=None) for one in samples])
+    return rebuilt_waveforms(pipe, torch.cat([_sound(one) for one in samples]))
 
 
 def _backbone(transformer: Any) -> Any:

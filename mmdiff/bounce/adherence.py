@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from mmdiff.bounce.bounce import SILENT, Bounce
+from mmdiff.bounce.bounce import Bounce
 from mmdiff.bounce.judge import Reading
 from mmdiff.evaluation.result import Figure, Result, percent_figure
 from mmdiff.evaluation.sync import sync
@@ -78,7 +78,7 @@ def impact_sync(
     return sync(
         [reading.impacts for _, reading in pairs],
         [reading.onsets for _, reading in pairs],
-        has_sound=[event.sound != SILENT for event, _ in pairs],
+        has_sound=[not event.is_silent for event, _ in pairs],
         name=name,
         title=title,
     )

@@ -129,6 +129,10 @@ class Bounce:
         return is_held_out(self.color, self.shape, self.motion)
 
     @property
+    def is_silent(self) -> bool:
+        return self.sound == SILENT
+
+    @property
     def key(self) -> str:
         """One line that `from_key` turns back into an equal event."""
         return "|".join(str(value) for value in astuple(self))

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from mmdiff.bounce.adherence import WANTED, WANTED_HELD_OUT, Pair, adherence, impact_sync
-from mmdiff.bounce.bounce import SILENT, Bounce
+from mmdiff.bounce.bounce import Bounce
 from mmdiff.bounce.caption import caption
 from mmdiff.bounce.dataset import BounceDataset, random_prompts
+from mmdiff.bounce.draw import draw_frames, draw_waveform
 from mmdiff.bounce.judge import judge
 from mmdiff.bounce.listening import Heard, listen
 from mmdiff.bounce.rebuilt import rebuilt_frames, rebuilt_waveforms
@@ -71,24 +72,24 @@ class BounceEvaluation(Evaluation):
         grid = run.pipe.latent_grid
         shape = ClipShape(frame_rate=grid.frame_rate, sample_rate=grid.sample_rate)
         seed = self.prompt_seed + UNSEEN_SEED
-        clips = BounceDataset(self.num_reconstructed, seed, split="all", shape=shape)
+        clips = BounceDataset(self.num_reconstructed, seed, split="all")
         before: list[Tensor] = []
         after: list[Tensor] = []
         heard: list[tuple[Heard, Heard]] = []
         silences: list[Tensor] = []
         for _, rows in run.batches("reconstruction", range(len(clips))):
-            samples = [clips[row] for row in rows]
-            frames = [sample.frames for sample in samples if sample.frames is not None]
+            events = [clips.event(row) for row in rows]
+            frames = torch.stack([draw_frames(event, shape) for event in events])
+            sounds = torch.cat([draw_waveform(event, shape) for event in events])
             before += frames
-            after += rebuilt_frames(run.pipe, torch.stack(frames))
-            waveforms = rebuilt_waveforms(run.pipe, samples)
-            for row, sample, waveform in zip(rows, samples, waveforms, strict=True):
-                assert sample.waveform is not None
-                if clips.event(row).sound == SILENT:
-                    silences.append(waveform)
+            after += rebuilt_frames(run.pipe, frames)
+            made = rebuilt_waveforms(run.pipe, sounds)
+            for event, one, other in zip(events, sounds, made, strict=True):
+                if event.is_silent:
+                    silences.append(other)
                 else:
-                    true = listen(sample.waveform, grid.sample_rate)
-                    heard.append((true, listen(waveform, grid.sample_rate)))
+                    both = listen(one[None], grid.sample_rate), listen(other, grid.sample_rate)
+                    heard.append(both)
         yield video_reconstruction(before, after)
         if heard:
             yield audio_reconstruction(heard, silences)

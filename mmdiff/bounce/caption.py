@@ -8,7 +8,7 @@ from string import Formatter
 import torch
 from torch import Generator
 
-from mmdiff.bounce.bounce import SILENT, STILL, Bounce
+from mmdiff.bounce.bounce import STILL, Bounce
 
 # of all draws, those that name every attribute in other words; the rest leave some out
 CANONICAL_SHARE, COMPLETE_SHARE = 0.35, 0.2
@@ -92,14 +92,14 @@ def caption(event: Bounce, generator: Generator | None = None) -> str:
         slots["background"] = phrase.format(_pick(synonyms(event.background), draws))
     if "sound" in kept:
         slots["sound"] = _pick(synonyms(event.sound), draws)
-        if event.sound != SILENT:
+        if not event.is_silent:
             slots["sound"] += _pick(SOUND_ENDINGS, draws)
     return _fill(template, slots)
 
 
 def _canonical(event: Bounce) -> str:
     speed = "" if event.motion == STILL else f" {event.speed}"
-    ending = "" if event.sound == SILENT else " at each bounce"
+    ending = "" if event.is_silent else " at each bounce"
     return (
         f"a {event.size} {event.color} {event.shape} {event.motion}{speed} "
         f"on a {event.background} background, {event.sound}{ending}"

@@ -53,7 +53,7 @@ class Extension(Study):
             true_clips = [draw(one.truth.event, longer) for one in made]
         parts = [Clip(frames=one.frames[new], fps=one.clip.fps) for one in made]
         readings = [(one.truth.event, judge(part)) for one, part in zip(made, parts, strict=True)]
-        sounding = [one.clip for one in made if one.truth.is_sounding]
+        sounding = [one.clip for one in made if not one.truth.event.is_silent]
         (motion,) = attribute_figures([one.pair for one in made], ("motion",))
         jump, click = "jump at the seam", "sample step at the seam"
         return [

@@ -49,7 +49,7 @@ class EnergyStudy(Study):
         base = measured(stage, truths, Variant(), self.energies)
         for name, energy in self.energies.items():
             led = measured(stage, truths, Variant(guiders=[energy]), {name: energy})
-            is_read = [truth.is_sounding or name not in self.sounding for truth in truths]
+            is_read = [not (truth.event.is_silent and name in self.sounding) for truth in truths]
             before, after = (
                 mean([value for value, is_one in zip(values, is_read, strict=True) if is_one])
                 for values in (base.energies[name], led.energies[name])

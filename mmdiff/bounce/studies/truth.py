@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mmdiff.bounce.adherence import Pair
-from mmdiff.bounce.bounce import SILENT, STILL, Bounce
+from mmdiff.bounce.bounce import STILL, Bounce
 from mmdiff.bounce.caption import caption
 from mmdiff.bounce.dataset import random_prompts
 from mmdiff.bounce.draw import draw
@@ -39,12 +39,8 @@ class Truth:
     def prompt_of_motion(self) -> str:
         """What happens, and not what it looks like."""
         speed = "" if self.event.motion == STILL else f" {self.event.speed}"
-        ending = " at each bounce" if self.is_sounding else ""
+        ending = "" if self.event.is_silent else " at each bounce"
         return f"an object {self.event.motion}{speed}, {self.event.sound}{ending}"
-
-    @property
-    def is_sounding(self) -> bool:
-        return self.event.sound != SILENT
 
     @property
     def frames(self) -> Tensor:
@@ -112,5 +108,5 @@ def draw_truths(
 ) -> list[Truth]:
     """The first `count` events of the prompts of this seed (with pings only, if asked), drawn."""
     events = random_prompts(3 * count + 20, seed, held_out=False)  # enough of them have pings
-    chosen = [event for event in events if event.sound != SILENT or not is_sounding][:count]
+    chosen = [event for event in events if not (event.is_silent and is_sounding)][:count]
     return [Truth(event, draw(event, shape)) for event in chosen]
