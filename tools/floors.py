@@ -36,7 +36,7 @@ FENCES = {
     "gradio": ("apps",),
     "diffusers.pipelines": ("pipelines",),
     "diffusers.DiffusionPipeline": ("pipelines",),
-    "diffusers.schedulers": ("diffusion/scheduler_families.py", "pipelines", "loading", "apps"),
+    "diffusers.schedulers": ("diffusion/scheduler.py", "pipelines", "loading", "apps"),
 }
 
 MODULE_NAMES = {"utils", "helpers", "common", "misc", "core"}

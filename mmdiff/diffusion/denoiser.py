@@ -38,39 +38,39 @@ class Denoiser:
         """The expected clean latents, in fp32.
 
         latents: alpha(time) x_0 + sigma(time) eps.
-        time: level of each token, broadcastable; given tokens are at 0.
+        time: t of each token, broadcastable; conditioned tokens are at 0.
         """
         if self.parameterization == "noise":
             latents, time = self._with_some_signal(latents, time)
         dtype = getattr(self.backbone, "dtype", torch.float32)
-        with self._caches_told(latents.batch_size):
+        with self._cache_context(latents.batch_size):
             prediction = self.backbone(
                 latents.to(dtype), time.to(torch.float32), context.to(dtype), ablation=ablation
             )
-        clean = {}
-        for name in latents.modalities:
-            predicted, noisy, level = prediction.get(name), latents.get(name), time.get(name)
-            if predicted is None or noisy is None or level is None:
-                raise ValueError(f"no latents, time or prediction of {name}; all three are needed")
-            clean[name] = to_clean(
-                predicted.float(),
-                noisy.float(),
-                time=level.float(),
-                schedule=self.noise_schedule,
-                parameterization=self.parameterization,
-            )
-        return ClipLatents.of(clean)
+        predicted, times = dict(prediction.halves), dict(time.halves)
+        return ClipLatents.of(
+            {
+                name: to_clean(
+                    predicted[name].float(),
+                    noisy.float(),
+                    time=times[name].float(),
+                    schedule=self.noise_schedule,
+                    parameterization=self.parameterization,
+                )
+                for name, noisy in latents.halves
+            }
+        )
 
-    def _caches_told(self, rows: int) -> AbstractContextManager[None]:
+    def _cache_context(self, rows: int) -> AbstractContextManager[None]:
         """Diffusers' caches ask in which run of the denoiser they are; all guiders share one call.
-        Guiders begin and end to have a say: what is remembered of other rows is dropped then."""
+        Within their intervals guiders change the rows: what is cached of other rows is dropped."""
         if not isinstance(self.backbone, CacheMixin):
             return nullcontext()
         if rows != self._rows:
             self.backbone._reset_stateful_cache()
             self._rows = rows
-        told: AbstractContextManager[None] = self.backbone.cache_context("denoising")
-        return told
+        context: AbstractContextManager[None] = self.backbone.cache_context("denoising")
+        return context
 
     def _with_some_signal(
         self, latents: ClipLatents, time: ClipLatents

@@ -78,30 +78,6 @@ def to_clean(
     return (slope_of_sigma * noisy - sigma * prediction) / determinant
 
 
-def to_noise(
-    prediction: Tensor,
-    noisy: Tensor,
-    *,
-    time: Tensor,
-    schedule: NoiseSchedule,
-    parameterization: Parameterization,
-) -> Tensor:
-    """The noise that belongs to a prediction at `noisy`.
-
-    From "clean" it is undetermined where sigma is 0 (time 0): not finite there.
-    """
-    alpha, sigma = schedule.alpha(time), schedule.sigma(time)
-    if parameterization == "noise":
-        return prediction
-    if parameterization == "clean":
-        return (noisy - alpha * prediction) / sigma
-    if parameterization == "v":
-        return (sigma * noisy + alpha * prediction) / (alpha**2 + sigma**2)
-    slope_of_alpha, slope_of_sigma = schedule.derivative(time)
-    determinant = slope_of_sigma * alpha - slope_of_alpha * sigma
-    return (alpha * prediction - slope_of_alpha * noisy) / determinant
-
-
 def error_gain(
     time: Tensor, *, schedule: NoiseSchedule, parameterization: Parameterization
 ) -> Tensor:

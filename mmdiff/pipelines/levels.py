@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
-from mmdiff.diffusion.scheduler_families import FLOW, TABLED, VARIANCE_EXPLODING
+from mmdiff.diffusion.scheduler import FLOW, TABLED, VARIANCE_EXPLODING
 
 MAX_STEPS = 1000
 LARGEST_SIGMA = 10_000.0  # of schedulers whose noise is added to a signal of full strength

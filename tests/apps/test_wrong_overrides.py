@@ -12,7 +12,7 @@ from mmdiff.apps.run import run_call
 
 SCHEDULERS = (
     "ddim, ddpm, deis, dpmpp_2m, dpmpp_2s, dpmpp_sde, euler, euler_ancestral, "
-    "flow_match_euler, flow_match_heun, flow_match_lcm, heun, lcm, lms, pndm, sa_solver, tcd, unipc"
+    "flow_match_euler, flow_match_heun, flow_match_lcm, heun, lcm, sa_solver, tcd, unipc"
 )
 PROJECTED_TAKES = (
     "guidance_scale, audio_guidance_scale, eta, norm_threshold, momentum, interval, schedule"

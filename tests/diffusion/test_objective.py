@@ -7,8 +7,7 @@ from mmdiff.diffusion.noise import NoiseKey
 from mmdiff.diffusion.noise_schedule import Cosine
 from mmdiff.diffusion.objective import DiffusionObjective
 from mmdiff.diffusion.parameterization import to_prediction
-from mmdiff.diffusion.timesteps import LogitNormalDensity, shift_time
-from mmdiff.diffusion.weighting import MinSNR
+from mmdiff.diffusion.timesteps import LogitNormalDensity, MinSNR, shift_time
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents
@@ -177,10 +176,10 @@ def test_bf16_prediction_gives_fp32_loss_and_gradient() -> None:
     assert weight.grad != 0
 
 
-def test_wrong_arguments_teach() -> None:
-    with pytest.raises(ValueError, match=r"names 2 samples and the batch has 4"):
-        DiffusionObjective()(Recorder(), LatentState(CLIP), CONTEXT, NoiseKey(0, 0, (1, 2)))
+def test_arguments_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shifts names \['sound'\]"):
         DiffusionObjective(shifts={"sound": 1.0})
+    with pytest.raises(ValueError, match=r"shifts.audio is 0"):
+        DiffusionObjective(shifts={"audio": 0})
     with pytest.raises(ValueError, match=r"shared_time_probability is 2"):
         DiffusionObjective(shared_time_probability=2)

@@ -1,6 +1,6 @@
 """Every scheduler, with every schedule and parameterization, against a Gaussian in closed form."""
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +20,6 @@ from diffusers import (
     SASolverScheduler,
     UniPCMultistepScheduler,
 )
-from diffusers.schedulers.scheduling_lms_discrete import LMSDiscreteScheduler
 from torch import Tensor
 
 from mmdiff.diffusion.denoiser import Denoiser
@@ -32,8 +31,8 @@ from mmdiff.values.latents import ClipLatents
 from tests.diffusion.gaussian import CONTEXT, DEVIATIONS, LATENTS, MEANS, GaussianBackbone
 from tests.diffusion.loop import draw_noise, sample
 
-NAMES = ("flow", "cosine", "linear")
-KINDS = get_args(Parameterization)
+# each schedule and each parameterization once: that the checkpoint does not matter is a law below
+CHECKPOINTS = [("flow", "velocity"), ("cosine", "v"), ("linear", "noise"), ("flow", "clean")]
 
 # name: scheduler, steps, what is allowed: error of the mean (in standard deviations) and of the
 # standard deviation (relative), both measured against the noise it starts from
@@ -63,15 +62,6 @@ DETERMINISTIC: dict[str, tuple[Any, int, float, float]] = {
         25,
         0.002,
         0.03,
-    ),
-    "lms": (LMSDiscreteScheduler(), 25, 0.012, 0.004),
-    "lms, karras": (LMSDiscreteScheduler(use_karras_sigmas=True), 50, 0.012, 0.004),
-    "pndm": (PNDMScheduler(skip_prk_steps=True), 25, 0.02, 0.004),
-    "pndm, 30 steps of 1000": (
-        PNDMScheduler(skip_prk_steps=True, timestep_spacing="trailing", set_alpha_to_one=True),
-        30,
-        0.012,
-        0.004,
     ),
     "2S, flow": (DPMSolverSinglestepScheduler(use_flow_sigmas=True), 25, 0.003, 0.018),
     "3S, flow": (
@@ -122,8 +112,7 @@ def errors(name: str, result: ClipLatents, noise: ClipLatents) -> tuple[float, f
     return abs(float(mean)), abs(float(got.std() / (DEVIATIONS[name] * start.std()) - 1))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name, kind", CHECKPOINTS)
 @pytest.mark.parametrize("label", [*DETERMINISTIC, *STOCHASTIC])
 def test_every_scheduler_finds_mean_and_deviation(
     label: str, name: str, kind: Parameterization
@@ -201,7 +190,7 @@ def test_a_flow_checkpoint_is_sampled_as_in_diffusers(scheduler: Any) -> None:
     assert torch.allclose(ours, native(scheduler, 10, start, predict=predict), atol=2e-5)
 
 
-def test_a_run_leaves_the_scheduler_alone_and_halves_can_share_it() -> None:
+def test_a_run_leaves_the_scheduler_alone_and_modalities_can_share_it() -> None:
     scheduler = UniPCMultistepScheduler()
     before = dict(scheduler.config)
     run(scheduler, 5, Flow(), "velocity")
@@ -217,7 +206,7 @@ def test_steps_of_second_order_schedulers() -> None:
     assert matched.times[-1] == 0
 
 
-def test_each_half_has_its_own_shift() -> None:
+def test_each_modality_has_its_own_shift() -> None:
     plain, shifted = (
         MatchedScheduler(FlowMatchEulerDiscreteScheduler(shift=shift), Flow())
         for shift in (1.0, 3.0)
@@ -239,35 +228,28 @@ def test_levels_can_be_given() -> None:
         MatchedScheduler(DDIMScheduler(), Flow()).set_timesteps(2, sigmas=[0.8, 0.4])
 
 
-def test_unknown_schedulers_teach() -> None:
-    with pytest.raises(ValueError, match=r"IPNDMScheduler.*FlowMatchEulerDiscreteScheduler"):
-        MatchedScheduler(IPNDMScheduler(), Flow())
-    with pytest.raises(ValueError, match=r"num_inference_steps is 0"):
-        MatchedScheduler(DDIMScheduler(), Flow()).set_timesteps(0)
-
-
-class DPMSolverSDEScheduler:
-    """As the one of diffusers is called, which needs torchsde."""
+def test_unknown_schedulers_are_refused() -> None:
+    for scheduler in (IPNDMScheduler(), PNDMScheduler()):
+        with pytest.raises(ValueError, match=r"PNDMScheduler.*FlowMatchEulerDiscreteScheduler"):
+            MatchedScheduler(scheduler, Flow())
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "cure"),
+    ("scheduler", "hint"),
     [
         (FlowMatchEulerDiscreteScheduler(invert_sigmas=True), "invert_sigmas=True.*to False"),
         (FlowMatchEulerDiscreteScheduler(stochastic_sampling=True), "Take FlowMatchLCMScheduler"),
-        (PNDMScheduler(), "skip_prk_steps=False.*to True"),
         (SASolverScheduler(algorithm_type="noise_prediction"), "to 'data_prediction'"),
         (
             DPMSolverSinglestepScheduler(algorithm_type="sde-dpmsolver++"),
             "Take DPMSolverMultistepScheduler",
         ),
-        (DPMSolverSDEScheduler(), "Take DPMSolverMultistepScheduler"),
         (DDPMScheduler(variance_type="learned"), "to 'fixed_small'"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_would_go_wrong_is_refused_with_the_cure(scheduler: Any, cure: str) -> None:
-    with pytest.raises(ValueError, match=cure):
+def test_what_would_go_wrong_is_refused_with_a_hint(scheduler: Any, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
         MatchedScheduler(scheduler, Flow())
 
 

@@ -1,15 +1,21 @@
+from typing import get_args
+
 import pytest
 import torch
 
-from mmdiff.diffusion.noise_schedule import Flow
+from mmdiff.diffusion.noise_schedule import Cosine, Flow, Linear, NoiseSchedule
+from mmdiff.diffusion.parameterization import Parameterization, error_gain
 from mmdiff.diffusion.timesteps import (
     LogitNormalDensity,
+    MinSNR,
+    NoWeighting,
     TimeDensity,
     UniformDensity,
     shift_time,
 )
 
 QUANTILES = torch.linspace(0, 1, 1001)
+ALL_TIMES = torch.linspace(0, 1, 51, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("density", [UniformDensity(), LogitNormalDensity()], ids=repr)
@@ -41,6 +47,30 @@ def test_shift_scales_the_ratio_of_flow() -> None:
     assert torch.allclose(shifted, plain - 2 * torch.log(torch.tensor(3.0, dtype=torch.float64)))
 
 
-def test_bad_shift_teaches() -> None:
-    with pytest.raises(ValueError, match=r"shift is 0.*above 0"):
-        shift_time(QUANTILES, 0)
+@pytest.mark.parametrize("schedule", [Flow(), Cosine(), Linear()], ids=repr)
+@pytest.mark.parametrize("kind", get_args(Parameterization))
+def test_min_snr_is_one_loss_on_the_clean_signal(
+    schedule: NoiseSchedule, kind: Parameterization
+) -> None:
+    where = {"schedule": schedule, "parameterization": kind}
+    weight = MinSNR(gamma=5.0).weight(ALL_TIMES, **where)
+    assert weight.isfinite().all()
+    assert (weight >= 0).all()
+    inner = slice(1, -1)
+    on_clean = weight * error_gain(ALL_TIMES, **where)
+    expected = schedule.log_snr(ALL_TIMES).exp().clamp(max=5.0)
+    assert torch.allclose(on_clean[inner], expected[inner], rtol=1e-5)
+
+
+def test_min_snr_formula_of_the_paper() -> None:
+    snr = Cosine().log_snr(ALL_TIMES[1:-1]).exp()
+    where = {"schedule": Cosine()}
+    noise = MinSNR().weight(ALL_TIMES[1:-1], **where, parameterization="noise")
+    v = MinSNR().weight(ALL_TIMES[1:-1], **where, parameterization="v")
+    assert torch.allclose(noise, snr.clamp(max=5) / snr)
+    assert torch.allclose(v, snr.clamp(max=5) / (snr + 1))
+
+
+def test_no_weighting_is_one() -> None:
+    weight = NoWeighting().weight(ALL_TIMES, schedule=Flow(), parameterization="velocity")
+    assert torch.equal(weight, torch.ones_like(ALL_TIMES))
