@@ -8,7 +8,7 @@ from diffusers.models.cache_utils import CacheMixin
 from torch import Tensor, nn
 
 from mmdiff.diffusion.noise_schedule import NoiseSchedule
-from mmdiff.diffusion.parameterization import Parameterization, check_parameterization, to_clean
+from mmdiff.diffusion.parameterization import Parameterization, to_clean
 from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents
 
@@ -26,7 +26,6 @@ class Denoiser:
         noise_schedule: NoiseSchedule,
         parameterization: Parameterization,
     ) -> None:
-        check_parameterization(parameterization)
         self.backbone = backbone
         self.noise_schedule = noise_schedule
         self.parameterization = parameterization
@@ -43,7 +42,8 @@ class Denoiser:
         if self.parameterization == "noise":
             latents, time = self._with_some_signal(latents, time)
         dtype = getattr(self.backbone, "dtype", torch.float32)
-        with self._cache_context(latents.batch_size):
+        cached = isinstance(self.backbone, CacheMixin)
+        with self._cache_context(latents.batch_size) if cached else nullcontext():
             prediction = self.backbone(
                 latents.to(dtype), time.to(torch.float32), context.to(dtype), ablation=ablation
             )
@@ -64,8 +64,7 @@ class Denoiser:
     def _cache_context(self, rows: int) -> AbstractContextManager[None]:
         """Diffusers' caches ask in which run of the denoiser they are; all guiders share one call.
         Within their intervals guiders change the rows: what is cached of other rows is dropped."""
-        if not isinstance(self.backbone, CacheMixin):
-            return nullcontext()
+        assert isinstance(self.backbone, CacheMixin)
         if rows != self._rows:
             self.backbone._reset_stateful_cache()
             self._rows = rows

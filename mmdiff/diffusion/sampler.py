@@ -35,7 +35,15 @@ class Sampler:
 
     def __init__(self, schedulers: Mapping[Modality, MatchedScheduler], state: LatentState) -> None:
         self.schedulers = schedulers
-        noise, num_calls = state.latents, _num_calls(schedulers, state.latents)
+        noise = state.latents
+        counts = {name: schedulers[name].num_calls for name in noise.modalities}
+        if len(set(counts.values())) > 1:
+            raise ValueError(
+                f"the schedulers call the model {counts} times; all modalities are denoised in one "
+                "call, so take schedulers of one class and equal num_inference_steps (Heun calls "
+                "about twice)"
+            )
+        num_calls = next(iter(counts.values()))
         held, masks, release, begins = {}, {}, {}, []
         for name, drawn in noise.halves:
             mask, given, scheduler = state.mask.get(name), state.given.get(name), schedulers[name]
@@ -114,16 +122,6 @@ class Sampler:
             assert release is not None
             halves[name] = torch.where(release >= call, held.to(halves[name]), halves[name])
         return ClipLatents.of(halves)
-
-
-def _num_calls(schedulers: Mapping[Modality, MatchedScheduler], latents: ClipLatents) -> int:
-    calls = {name: schedulers[name].num_calls for name in latents.modalities}
-    if len(set(calls.values())) > 1:
-        raise ValueError(
-            f"the schedulers call the model {calls} times; all halves are denoised in one call, so "
-            "take schedulers of one kind and equal num_inference_steps (Heun calls about twice)"
-        )
-    return next(iter(calls.values()))
 
 
 def _snap(levels: Tensor, scheduler: MatchedScheduler) -> tuple[Tensor, Tensor]:

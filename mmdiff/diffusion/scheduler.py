@@ -93,6 +93,9 @@ class MatchedScheduler:
         if hasattr(self.scheduler, "is_scale_input_called"):
             self.scheduler.is_scale_input_called = True  # else it warns: we scale
         self.noise_schedule = noise_schedule
+        self.num_calls = 0
+        """How often the backbone is called by a whole run: the number of steps, or about twice that
+        for Heun."""
         self.times: list[float] = []
         self._arguments: dict[str, Any] = {}
         self._levels = torch.empty(0, 2, dtype=torch.float64)
@@ -117,7 +120,7 @@ class MatchedScheduler:
         if num_inference_steps is not None and not given.keys() & {"sigmas", "timesteps"}:
             given["num_inference_steps"] = num_inference_steps
         self._arguments = given
-        self._restart(0)
+        self.begin(0)
         if float(self.scheduler.timesteps.min()) < 0:
             raise ValueError(
                 f"{name} makes {len(self.scheduler.timesteps)} timesteps of {given}, the last "
@@ -130,6 +133,7 @@ class MatchedScheduler:
             self._levels[-1] = torch.tensor([1.0, 0.0])
         log_snr = 2 * (self._levels[:, 0].log() - self._levels[:, 1].log())
         self.times = self.noise_schedule.time_of(log_snr).tolist()
+        self.num_calls = len(self.times) - 1
         theirs = torch.hypot(self._levels[:, 0], self._levels[:, 1]).tolist()
         self._scales = [
             self._spread(time) / spread for time, spread in zip(self.times, theirs, strict=True)
@@ -138,14 +142,9 @@ class MatchedScheduler:
     def begin(self, index: int) -> None:
         """Makes the run start at call `index`, one of `resting_calls`, with no history; must
         precede every such run. The sample to go on from is then one at `times[index]`."""
-        assert index in self.resting_calls, f"{index} is none of {self.resting_calls}"
-        self._restart(index)
-
-    @property
-    def num_calls(self) -> int:
-        """How often the backbone is called by a whole run: the number of steps, or about twice
-        that for Heun."""
-        return len(self._scales) - 1
+        self.scheduler.set_timesteps(**self._arguments)
+        if hasattr(self.scheduler, "set_begin_index"):
+            self.scheduler.set_begin_index(index)
 
     @property
     def resting_calls(self) -> list[int]:
@@ -194,11 +193,6 @@ class MatchedScheduler:
             output, timesteps[index], theirs, return_dict=False, **arguments
         )[0]
         return result * self._scales[index + 1]
-
-    def _restart(self, index: int) -> None:
-        self.scheduler.set_timesteps(**self._arguments)
-        if hasattr(self.scheduler, "set_begin_index"):
-            self.scheduler.set_begin_index(index)
 
     def _spread(self, time: float) -> float:
         """Standard deviation of our x_t where the clean signal has 1."""

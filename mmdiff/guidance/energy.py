@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mmdiff.guidance.guider import Schedule, check_scales, check_times, over_time, own_scale
+from mmdiff.guidance.guider import Schedule, check_guidance, over_time
 from mmdiff.values.latents import ClipLatents, Modality
 from mmdiff.values.shapes import LatentGrid
 
@@ -86,8 +86,7 @@ class Energy(ABC):
     schedule: Schedule = field(default="constant", kw_only=True)
 
     def __post_init__(self) -> None:
-        check_scales(scale=self.scale, audio_scale=self.audio_scale)
-        check_times(self.interval, self.schedule)
+        check_guidance(self)
 
     @property
     @abstractmethod
@@ -106,8 +105,9 @@ class Energy(ABC):
         """v with its schedule, 0 where it does not guide; of the shape of `time`."""
         if modality not in self.modalities:
             return torch.zeros_like(time)
-        factor = over_time(time, self.interval, self.schedule)
-        return own_scale(modality, self.scale, self.audio_scale) * factor
+        own = self.audio_scale if modality == "audio" else None
+        scale = self.scale if own is None else own
+        return scale * over_time(time, self.interval, self.schedule)
 
     def slope(self, clean: ClipLatents, inputs: EnergyInput) -> ClipLatents:
         """What to subtract from the clean estimate: v(t) r(t) std(x) g / rms(g), g = grad E(x).

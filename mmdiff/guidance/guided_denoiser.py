@@ -72,20 +72,17 @@ class GuidedDenoiser:
             for index, weight in weights.items()
             if any(bool(one.any()) for one in weight.values())
         }
-        estimates = _estimates([conditional, *perturbed.values()], latents, time)
-        clean = guided = estimates[conditional.key]
-        for index, prediction in perturbed.items():
-            other, noisy, times = (
-                dict(one.halves) for one in (estimates[prediction.key], latents, time)
-            )
-            terms = {}
+        clean, *others = _estimates([conditional, *perturbed.values()], latents, time)
+        noisy, times, guided = dict(latents.halves), dict(time.halves), clean
+        for index, other in zip(perturbed, others, strict=True):
+            away, terms = dict(other.halves), {}
             for name, estimate in clean.halves:
                 memory = self._memories.setdefault((index, name), {})
                 step = StepContext(
                     noisy[name], times[name], self._calls, self.noise_schedule, memory
                 )
                 terms[name] = guiders[index].term(
-                    estimate, other[name], weight=weights[index][name], step=step
+                    estimate, away[name], weight=weights[index][name], step=step
                 )
             guided = guided.zip(ClipLatents.of(terms), torch.add)
         for energy in self.guiders:
@@ -98,20 +95,24 @@ class GuidedDenoiser:
 
 def _estimates(
     predictions: Sequence[Prediction], latents: ClipLatents, time: ClipLatents
-) -> dict[tuple[object, ...], ClipLatents]:
-    """By their key, one clean estimate each: all of one denoiser from one call."""
-    distinct = {prediction.key: prediction for prediction in predictions}
+) -> list[ClipLatents]:
+    """Their clean estimates: all of one denoiser from one call, equal predictions from one pass."""
+    keys = [
+        (id(one.denoiser), id(one.context), one.without_time, one.without_view, one.without_blocks)
+        for one in predictions
+    ]
+    distinct = dict(zip(keys, predictions, strict=True))
     estimates: dict[tuple[object, ...], ClipLatents] = {}
     for denoiser in {id(one.denoiser): one.denoiser for one in predictions}.values():
-        own = [one for one in distinct.values() if one.denoiser is denoiser]
+        own = {key: one for key, one in distinct.items() if one.denoiser is denoiser}
         clean = denoiser(
             latents.repeat(len(own)),
             time.repeat(len(own)),
-            Context.cat([one.context for one in own]),
-            ablation=_ablation(own, rows=latents.batch_size),
+            Context.cat([one.context for one in own.values()]),
+            ablation=_ablation(list(own.values()), rows=latents.batch_size),
         )
-        estimates |= zip([one.key for one in own], clean.chunk(len(own)), strict=True)
-    return estimates
+        estimates |= zip(own, clean.chunk(len(own)), strict=True)
+    return [estimates[key] for key in keys]
 
 
 def _ablation(predictions: Sequence[Prediction], *, rows: int) -> Ablation | None:

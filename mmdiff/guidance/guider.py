@@ -38,12 +38,6 @@ class Prediction:
     without_view: bool = False
     without_blocks: tuple[int, ...] = ()
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal for predictions that share a pass."""
-        cuts = self.without_time, self.without_view, self.without_blocks
-        return id(self.denoiser), id(self.context), cuts
-
 
 @dataclass(frozen=True)
 class StepContext:
@@ -85,7 +79,7 @@ class Guider(ABC):
     schedule: Schedule = field(default="constant", kw_only=True)
 
     def __post_init__(self) -> None:
-        check_times(self.interval, self.schedule)
+        check_guidance(self)
 
     @abstractmethod
     def scale_of(self, modality: Modality) -> float:
@@ -124,17 +118,9 @@ class DifferenceGuider(Guider, ABC):
     scale: float = 1.0
     audio_scale: float | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_scales(scale=self.scale, audio_scale=self.audio_scale)
-
     def scale_of(self, modality: Modality) -> float:
-        return own_scale(modality, self.scale, self.audio_scale)
-
-
-def own_scale(modality: Modality, scale: float, audio_scale: float | None) -> float:
-    """The audio takes the scale of the video where it has none of its own."""
-    return audio_scale if modality == "audio" and audio_scale is not None else scale
+        own = self.audio_scale if modality == "audio" else None
+        return self.scale if own is None else own
 
 
 def over_time(time: Tensor, interval: tuple[float, float], schedule: Schedule) -> Tensor:
@@ -157,16 +143,14 @@ def over_time(time: Tensor, interval: tuple[float, float], schedule: Schedule) -
     return torch.where(is_active, factor, 0.0)
 
 
-def check_scales(**scales: float | None) -> None:
-    """Raise unless each is a number from 0 to MAX_SCALE; scales of the audio may be None."""
-    for name, scale in scales.items():
-        if scale is not None or not name.startswith("audio_"):
-            check_number(name, scale, lowest=0, highest=MAX_SCALE)
-
-
-def check_times(interval: Any, schedule: Any) -> None:
-    """Raise ValueError unless `interval` is two times, the earlier first, and there is such a
-    schedule."""
+def check_guidance(guider: Any) -> None:
+    """Raise unless the scales of a guider or energy are numbers from 0 to MAX_SCALE (None for the
+    audio is that of the video), its interval is two times, and there is such a schedule."""
+    for name in ("scale", "guidance_scale"):
+        scale, own = getattr(guider, name, 0.0), getattr(guider, f"audio_{name}", None)
+        check_number(name, scale, lowest=0, highest=MAX_SCALE)
+        check_number(f"audio_{name}", scale if own is None else own, lowest=0, highest=MAX_SCALE)
+    interval, schedule = guider.interval, guider.schedule
     times = list(interval) if isinstance(interval, (list, tuple)) else []
     are_numbers = all(isinstance(time, (int, float)) for time in times)
     if len(times) != 2 or not are_numbers or not 0 <= times[0] <= times[1] <= 1:

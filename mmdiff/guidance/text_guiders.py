@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mmdiff.guidance.guider import Guider, Prediction, StepContext, check_scales, own_scale
+from mmdiff.guidance.guider import Guider, Prediction, StepContext
 from mmdiff.values.checks import check_fractions, check_number, check_sizes
 from mmdiff.values.context import Context
 from mmdiff.values.latents import Modality
@@ -28,14 +28,9 @@ class TextGuider(Guider, ABC):
     guidance_scale: float = 4.0
     audio_guidance_scale: float | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_scales(
-            guidance_scale=self.guidance_scale, audio_guidance_scale=self.audio_guidance_scale
-        )
-
     def scale_of(self, modality: Modality) -> float:
-        return own_scale(modality, self.guidance_scale, self.audio_guidance_scale) - 1
+        own = self.audio_guidance_scale if modality == "audio" else None
+        return (self.guidance_scale if own is None else own) - 1
 
     def perturbed(self, conditional: Prediction, negative_context: Context | None) -> Prediction:
         if negative_context is None:  # a callback turned guidance on in the middle of a run

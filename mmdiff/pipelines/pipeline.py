@@ -20,6 +20,7 @@ from mmdiff.autoencoders.vocoder import Vocoder
 from mmdiff.backbone.transformer import DiffusionTransformer
 from mmdiff.diffusion.denoiser import Denoiser
 from mmdiff.diffusion.noise_schedule import named_noise_schedule
+from mmdiff.diffusion.parameterization import check_parameterization
 from mmdiff.diffusion.sampler import Sampler
 from mmdiff.diffusion.scheduler import MatchedScheduler
 from mmdiff.guidance.backbone_guiders import SkipLayer
@@ -135,6 +136,7 @@ class MMDiffPipeline(DiffusionPipeline):
         default_modality_scale: float = 0.0,
     ) -> None:
         super().__init__()
+        check_parameterization(parameterization)
         self.register_modules(
             transformer=transformer,
             vae=vae,

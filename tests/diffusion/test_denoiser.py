@@ -40,8 +40,3 @@ def test_the_backbone_gets_its_dtype_and_times_stay_fp32() -> None:
     assert clean.video is not None
     assert clean.video.dtype == torch.float32
     assert torch.equal(clean.video, torch.full_like(clean.video, 0.5))
-
-
-def test_unknown_parameterization_teaches() -> None:
-    with pytest.raises(ValueError, match="flowing"):
-        Denoiser(torch.nn.Identity(), Flow(), "flowing")  # type: ignore[arg-type]

@@ -177,3 +177,8 @@ def test_a_scheduler_that_cannot_be_matched_is_named() -> None:
     pipe.scheduler = IPNDMScheduler()
     with pytest.raises(ValueError, match="IPNDMScheduler"):
         pipe("red")
+
+
+def test_a_parameterization_that_is_none_is_refused_when_the_pipeline_is_made() -> None:
+    with pytest.raises(ValueError, match=r"parameterization is 'flowing'; there are 'noise'"):
+        tiny_pipeline(parameterization="flowing")
