@@ -73,15 +73,15 @@ class Condition(ABC):
         """Those that the clip must have for this to mean anything."""
         return ()
 
-    def picture_frames(self, grid: LatentGrid) -> int | None:
+    def video_frames(self, grid: LatentGrid) -> int | None:
         """How many frames the clip has by the video that is given; None: it does not say."""
         return None
 
-    def sound_frames(self, grid: LatentGrid) -> int | None:
+    def audio_frames(self, grid: LatentGrid) -> int | None:
         """How many frames the clip has by the audio that is given; None: it does not say."""
         return None
 
-    def seen_from(self, seconds: Fraction) -> "Condition":
+    def in_window(self, seconds: Fraction) -> "Condition":
         """The same in a window of the clip that begins `seconds` into it.
 
         Raises ValueError where that has no meaning.
@@ -123,11 +123,11 @@ class ClipCondition(Condition, ABC):
     def _source(self) -> ClipSource:
         return ClipSource.of(self._name, self.clip)
 
-    def picture_frames(self, grid: LatentGrid) -> int | None:
-        return self._source.picture_frames(grid) if self._source.has("video", grid) else None
+    def video_frames(self, grid: LatentGrid) -> int | None:
+        return self._source.video_frames(grid) if self._source.has("video", grid) else None
 
-    def sound_frames(self, grid: LatentGrid) -> int | None:
-        return self._source.sound_frames(grid) if self._source.has("audio", grid) else None
+    def audio_frames(self, grid: LatentGrid) -> int | None:
+        return self._source.audio_frames(grid) if self._source.has("audio", grid) else None
 
 
 def _plain(value: Any) -> Any:

@@ -55,11 +55,11 @@ class Extend(ClipCondition):
         frames = samples * grid.frame_rate // grid.sample_rate
         if frames < 1:
             raise ValueError(
-                f"{self._name} has {samples} samples, less than a frame of the model; give more"
+                f"{self._name} has {samples} samples, less than a frame of the model: give more"
             )
         return int(frames)
 
-    def halves(self, grid: LatentGrid) -> tuple[Modality, ...]:
+    def clip_modalities(self, grid: LatentGrid) -> tuple[Modality, ...]:
         """The modalities that the clip has."""
         return tuple(name for name in MODALITIES if self._source.has(name, grid))
 

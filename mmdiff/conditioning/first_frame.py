@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from mmdiff.conditioning.condition import Condition, Encode
 from mmdiff.conditioning.source import Media, check_source, load_image, sized, with_frames
 from mmdiff.values.latent_state import LatentState
-from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.latents import ClipLatents
 from mmdiff.values.masks import frames_at
 
 NAME = "image of FirstFrame"
@@ -26,12 +26,10 @@ class FirstFrame(Condition):
     image: Media
     keep_exact: bool = field(default=False, kw_only=True)
 
+    modalities = ("video",)
+
     def __post_init__(self) -> None:
         check_source(NAME, self.image)
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return ("video",)
 
     @cached_property
     def _image(self) -> Tensor:

@@ -9,7 +9,7 @@ from mmdiff.conditioning.placed_audio import PlacedAudio
 from mmdiff.conditioning.source import ClipSource, notice
 from mmdiff.values.checks import check_number
 from mmdiff.values.latent_state import LatentState
-from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.latents import ClipLatents
 from mmdiff.values.shapes import LatentGrid
 
 
@@ -30,25 +30,23 @@ class GivenAudio(ClipCondition):
     sample_rate: int | None = field(default=None, kw_only=True)
     keep_exact: bool = field(default=True, kw_only=True)
 
+    modalities = ("audio",)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("start_seconds of GivenAudio", self.start_seconds)
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return ("audio",)
 
     @cached_property
     def _source(self) -> ClipSource:
         return ClipSource.of(self._name, self.clip, sample_rate=self.sample_rate)
 
-    def picture_frames(self, grid: LatentGrid) -> None:
+    def video_frames(self, grid: LatentGrid) -> None:
         return None
 
-    def sound_frames(self, grid: LatentGrid) -> int:
-        return self._source.sound_frames(grid, start_seconds=float(self.start_seconds))
+    def audio_frames(self, grid: LatentGrid) -> int:
+        return self._source.audio_frames(grid, start_seconds=float(self.start_seconds))
 
-    def seen_from(self, seconds: Fraction) -> "GivenAudio":
+    def in_window(self, seconds: Fraction) -> "GivenAudio":
         moved = replace(self, start_seconds=Fraction(self.start_seconds) - seconds)
         moved.__dict__["_source"] = self._source  # read once
         return moved

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from mmdiff.conditioning.condition import ClipCondition, Encode
 from mmdiff.conditioning.source import with_frames
 from mmdiff.values.latent_state import LatentState
-from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.latents import ClipLatents
 from mmdiff.values.masks import whole_video
 from mmdiff.values.shapes import LatentGrid
 
@@ -20,11 +20,9 @@ class GivenVideo(ClipCondition):
 
     keep_exact: bool = field(default=True, kw_only=True)
 
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return ("video",)
+    modalities = ("video",)
 
-    def sound_frames(self, grid: LatentGrid) -> None:
+    def audio_frames(self, grid: LatentGrid) -> None:
         return None
 
     def apply(self, state: LatentState, encode: Encode) -> LatentState:

@@ -12,7 +12,7 @@ from mmdiff.conditioning.condition import Condition, Encode
 from mmdiff.conditioning.source import Media, check_source, load_image, sized, with_frames
 from mmdiff.values.checks import check_number
 from mmdiff.values.latent_state import LatentState
-from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.latents import ClipLatents
 
 NAME = "images of Keyframes"
 STILL_LATENT_FRAMES = 3  # of an image held still, until its latents no longer change
@@ -35,6 +35,8 @@ class Keyframes(Condition):
     keep_exact: bool = field(default=False, kw_only=True)
     firmness: InitVar[float | None] = field(default=None, kw_only=True)
 
+    modalities = ("video",)
+
     def __post_init__(self, firmness: float | None) -> None:
         if firmness is not None:
             raise TypeError(f"firmness of Keyframes is now its strength: strength={firmness}")
@@ -49,10 +51,6 @@ class Keyframes(Condition):
         check_number("strength of Keyframes", self.strength, lowest=0, highest=1)
         if self.strength == 0:
             raise ValueError("strength of Keyframes is 0; it must be above 0 and at most 1: 0.5")
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return ("video",)
 
     @cached_property
     def _images(self) -> dict[float, Tensor]:

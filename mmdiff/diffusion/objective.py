@@ -153,9 +153,11 @@ class DiffusionObjective:
         generated: Tensor | None,
     ) -> Tensor:
         """Mean over the generated tokens of each sample."""
-        schedule, kind = self.noise_schedule, self.parameterization
-        target = to_prediction(clean, noise, time=time, schedule=schedule, parameterization=kind)
-        weight = self.weighting.weight(time, schedule=schedule, parameterization=kind)
+        schedule, predicted = self.noise_schedule, self.parameterization
+        target = to_prediction(
+            clean, noise, time=time, schedule=schedule, parameterization=predicted
+        )
+        weight = self.weighting.weight(time, schedule=schedule, parameterization=predicted)
         error = weight * (prediction.float() - target) ** 2
         if generated is None:
             return reduce(error, "b ... -> b", "mean")

@@ -20,8 +20,8 @@ class Sampler:
             clean = denoise(state.latents, sampler.time(index, state))
             state = sampler.step(index, state, clean, generators)
 
-    A token with a mask between 0 and 1 is known up to the noise level 1 - mask; it is held at the
-    first level of the run that is not above, and goes on from there with the others (SDEdit,
+    A token with a mask between 0 and 1 is known up to the time 1 - mask; it is held at the
+    first time of the run that is not above, and goes on from there with the others (SDEdit,
     arXiv 2108.01073, token by token). The run begins at the first call at which a token is free:
     with partial noise of strength 0.4 on everything it makes 0.4 of the calls, with everything
     given none.
@@ -75,14 +75,14 @@ class Sampler:
                 schedulers[name].begin(first[0])
 
     def time(self, index: int, state: LatentState) -> ClipLatents:
-        """The noise level of each token at call `index`, broadcastable to the latents."""
+        """The time of each token at call `index`, broadcastable to the latents."""
         levels = {
             name: torch.full(
-                (len(half),) + (1,) * (half.ndim - 1),
+                (len(noisy),) + (1,) * (noisy.ndim - 1),
                 self.schedulers[name].times[index],
-                device=half.device,
+                device=noisy.device,
             )
-            for name, half in state.latents.halves
+            for name, noisy in state.latents.halves
         }
         return state.time(ClipLatents.of(levels))
 
@@ -100,18 +100,18 @@ class Sampler:
         Raises NonFiniteOutput, which names the step, where an estimate or a latent is NaN or
         infinite.
         """
-        place = f"step {index + 1} of {self.calls.stop}: "
-        clean = state.hold(finite_halves(clean, "the denoiser", place=place))
+        step = f"step {index + 1} of {self.calls.stop}: "
+        clean = state.hold(finite_halves(clean, "the denoiser", place=step))
         estimates = dict(clean.halves)
         latents = ClipLatents.of(
             {
                 name: self.schedulers[name].step(
-                    index, half, clean=estimates[name], generators=generators
+                    index, noisy, clean=estimates[name], generators=generators
                 )
-                for name, half in state.latents.halves
+                for name, noisy in state.latents.halves
             }
         )
-        finite_halves(latents, "the scheduler", place=place)
+        finite_halves(latents, "the scheduler", place=step)
         return state.with_latents(self._hold(latents, index + 1))
 
     def _hold(self, latents: ClipLatents, call: int) -> ClipLatents:

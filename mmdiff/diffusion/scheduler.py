@@ -64,7 +64,7 @@ class MatchedScheduler:
     """One run of a diffusers scheduler, seen in our times and our scale.
 
     It works on a fresh copy of the scheduler, so that one can be handed in for several modalities.
-    The copy is told that clean estimates come in, and never to clip them: clipping is for pixels.
+    The copy is set to take clean estimates, and never to clip them: clipping is for pixels.
     Every run ends clean: where the scheduler's own last level has noise left, the last call gives
     the clean estimate instead (a step of first order down to no noise).
 

@@ -1,1 +1,1 @@
-"""Guidance: sharper clean estimates by the difference to weaker ones, all in one batched call."""
+"""Guidance: sharper clean estimates by differences to perturbed predictions and slopes of energies."""

@@ -38,7 +38,7 @@ class SkipLayer(DifferenceGuider):
     (arXiv 2411.18664).
 
     blocks: indices of the blocks that the perturbed prediction goes without; blocks of the middle
-        lose structure, the first and the last lose the picture. One batched call cuts one set.
+        lose structure, the first and the last lose the image. One batched call cuts one set.
     """
 
     blocks: tuple[int, ...] = field(kw_only=True)
@@ -64,7 +64,7 @@ class FrameDifference(DifferenceGuider):
     blocks, so that each group of tokens is predicted by itself.
 
     It is in the family of STG (arXiv 2411.18664), which skips the attention of a few hand-picked
-    blocks, and so perturbs the picture along with time, in a model that never saw this in training;
+    blocks, and so perturbs each frame along with time, in a model that never saw this in training;
     here only what joins frames is cut, and the backbone has been trained with it cut now and then,
     so the perturbed prediction is a good one of unrelated frames.
     """

@@ -13,7 +13,7 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from mmdiff.guidance.energy import Energy, EnergyInput
 from mmdiff.values.checks import check_sizes
 from mmdiff.values.file_path import FilePath
-from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.latents import ClipLatents
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,11 @@ class CLIPEnergy(Energy):
     prompt: str | None = None
     num_frames: int = 4
 
+    modalities = ("video",)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_sizes(num_frames=self.num_frames)
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return ("video",)
 
     def energy(self, clean: ClipLatents, inputs: EnergyInput) -> Tensor:
         frames = inputs.frames(clean)

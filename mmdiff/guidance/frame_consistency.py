@@ -13,7 +13,7 @@ from mmdiff.guidance.energy import Energy, EnergyInput
 from mmdiff.guidance.guider import Guider, Schedule
 from mmdiff.media.optical_flow import estimate_flow, warp
 from mmdiff.values.checks import check_weights
-from mmdiff.values.latents import ClipLatents, Modality
+from mmdiff.values.latents import ClipLatents
 
 Form = Literal["latent", "difference", "energy"]
 
@@ -67,9 +67,7 @@ class FlickerEnergy(Energy):
 
     scale: float = 0.1
 
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return ("video",)
+    modalities = ("video",)
 
     def applies_to(self, latents: ClipLatents) -> bool:
         return latents.video is not None and latents.video.shape[2] > 1
@@ -122,13 +120,11 @@ class LatentFlicker(Energy):
     scale: float = 1.0
     width: float = 0.3
 
+    modalities = ("video",)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(above=True, width=self.width)
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return ("video",)
 
     def energy(self, clean: ClipLatents, inputs: EnergyInput) -> Tensor:
         assert clean.video is not None

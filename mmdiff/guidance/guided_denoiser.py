@@ -48,7 +48,7 @@ class GuidedDenoiser:
         self.decode = decode
         self.prompts = prompts
         self._calls = 0
-        # by the place of the guider: a callback may set an equal one in the middle of a run
+        # by the index of the guider: a callback may set an equal one in the middle of a run
         self._memories: dict[tuple[int, Modality], dict[str, torch.Tensor]] = {}
 
     def __call__(self, latents: ClipLatents, time: ClipLatents) -> ClipLatents:

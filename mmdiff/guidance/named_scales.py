@@ -37,15 +37,17 @@ def guiders_of(
     the video; guidance_rescale: see `ClassifierFree`.
     """
     chosen = list(guidance)
-    kinds = {kind for kind, _ in NAMED_SCALES.values() if any(isinstance(g, kind) for g in chosen)}
-    if TextGuider not in kinds:
+    present = {
+        base for base, _ in NAMED_SCALES.values() if any(isinstance(g, base) for g in chosen)
+    }
+    if TextGuider not in present:
         free = ClassifierFree(
             guidance_scale, audio_guidance_scale, guidance_rescale=guidance_rescale
         )
         chosen.insert(0, free)
-    if frame_consistency_scale and FrameConsistency not in kinds:
+    if frame_consistency_scale and FrameConsistency not in present:
         chosen.append(FrameConsistency(frame_consistency_scale))
-    if modality_scale and ModalityGuidance not in kinds:
+    if modality_scale and ModalityGuidance not in present:
         chosen.append(ModalityGuidance(modality_scale))
     return [one.guider() if isinstance(one, FrameConsistency) else one for one in chosen]
 
@@ -53,7 +55,7 @@ def guiders_of(
 def checked_guidance(guidance: Any, named: Mapping[str, float | None]) -> tuple[Guidance, ...]:
     """One guider or a sequence of them, as a tuple.
 
-    named: the scales that were asked for beside it, None where none was.
+    named: the scales that the call names too, None where it names none.
     Raises TypeError for what is no guider; ValueError where a scale and a guider contradict each
     other, and for two sets of skipped blocks.
     """
@@ -66,13 +68,13 @@ def checked_guidance(guidance: Any, named: Mapping[str, float | None]) -> tuple[
                 f"{name} is a {type(one).__name__}; it must be a guider or a list of them, such as "
                 "FrameConsistency(scale=1.5)"
             )
-        kind = type(one).__name__
+        own_name = type(one).__name__
         for scale_name, (base, own) in NAMED_SCALES.items():
             scale = named.get(scale_name)
             if scale is not None and isinstance(one, base):
                 raise ValueError(
-                    f"{scale_name}={scale} and guidance[{index}], {kind}, contradict each other: "
-                    f"leave out {scale_name}, or set {kind}({own}={scale})"
+                    f"{scale_name}={scale} and guidance[{index}], {own_name}, contradict each other: "
+                    f"leave out {scale_name}, or set {own_name}({own}={scale})"
                 )
     skipped = {one.blocks for one in guiders if isinstance(one, SkipLayer)}
     if len(skipped) > 1:

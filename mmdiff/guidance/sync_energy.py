@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmdiff.guidance.energy import Energy, EnergyInput
 from mmdiff.values.checks import check_weights
-from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
+from mmdiff.values.latents import MODALITIES, ClipLatents
 
 LEAST_TURN = 0.02
 """Change of velocity, in widths per frame; a clip in which nothing turns more has no events."""
@@ -34,13 +34,11 @@ class SyncEnergy(Energy):
     _: KW_ONLY
     tolerance_seconds: float = 0.08
 
+    modalities = MODALITIES
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(above=True, tolerance_seconds=self.tolerance_seconds)
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return MODALITIES
 
     def applies_to(self, latents: ClipLatents) -> bool:
         """Three frames show one change of velocity."""

@@ -71,7 +71,7 @@ def frames_at_a_time(lists: Rows, num_frames: int | None, default: int, grid: La
         return default
     if num_frames is not None:
         return num_frames
-    for measure in ("picture_frames", "sound_frames"):
+    for measure in ("video_frames", "audio_frames"):
         found = {
             length: type(one).__name__
             for row in lists
@@ -156,7 +156,7 @@ def made_modalities(
     possible = MODALITIES
     if extends := extends_in(lists):
         given = {name for row in lists for one in row for name in one.modalities}
-        given |= {name for one in extends for name in one.halves(grid)}
+        given |= {name for one in extends for name in one.clip_modalities(grid)}
         possible = tuple(name for name in MODALITIES if name in given)
     if modalities is None:
         return ("video",) if num_frames == 1 and not extends else possible

@@ -42,7 +42,7 @@ def extended(
         seen = Fraction(offset) / grid.frame_rate
         return make(
             [
-                [Extend(clip, **seconds), *(one.seen_from(seen) for one in row)]
+                [Extend(clip, **seconds), *(one.in_window(seen) for one in row)]
                 for clip, row in zip(clips_of(known, grid), others, strict=True)
             ]
         )
@@ -71,7 +71,7 @@ def extended(
 def _check_sounds(extends: Sequence[Extend], others: Rows, grid: LatentGrid) -> None:
     for extend, row in zip(extends, others, strict=True):
         named = [type(one).__name__ for one in row if "audio" in one.modalities]
-        if named and "audio" in extend.halves(grid):
+        if named and "audio" in extend.clip_modalities(grid):
             raise ValueError(
                 f"the clip of Extend has sound, and {named[0]} gives another; give Extend the clip "
                 f"without its sound, or leave {named[0]} out"

@@ -192,10 +192,10 @@ def test_saying_the_same_twice_is_no_contradiction(encode):
 def test_the_length_follows_what_is_given(encode):
     grid = encode.grid
     longer = Clip(frames=moving_frames(20), waveform=tone(20_000), sample_rate=16_000)
-    assert mmdiff.GivenVideo(longer).picture_frames(grid) == 17
-    assert mmdiff.GivenAudio(longer).sound_frames(grid) == 21
-    assert mmdiff.GivenAudio(tone(1000)).sound_frames(grid) == 5
-    assert mmdiff.FirstFrame(FRAMES[0]).picture_frames(grid) is None
+    assert mmdiff.GivenVideo(longer).video_frames(grid) == 17
+    assert mmdiff.GivenAudio(longer).audio_frames(grid) == 21
+    assert mmdiff.GivenAudio(tone(1000)).audio_frames(grid) == 5
+    assert mmdiff.FirstFrame(FRAMES[0]).video_frames(grid) is None
 
 
 def test_settings_are_plain_and_say_what_was_given():
