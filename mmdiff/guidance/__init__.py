@@ -1,1 +1,1 @@
-"""Guidance: sharper clean estimates by differences to perturbed predictions and slopes of energies."""
+"""Guidance: clean estimates moved by differences to perturbed predictions and by energies."""

@@ -68,13 +68,13 @@ def checked_guidance(guidance: Any, named: Mapping[str, float | None]) -> tuple[
                 f"{name} is a {type(one).__name__}; it must be a guider or a list of them, such as "
                 "FrameConsistency(scale=1.5)"
             )
-        own_name = type(one).__name__
+        guider = type(one).__name__
         for scale_name, (base, own) in NAMED_SCALES.items():
             scale = named.get(scale_name)
             if scale is not None and isinstance(one, base):
                 raise ValueError(
-                    f"{scale_name}={scale} and guidance[{index}], {own_name}, contradict each other: "
-                    f"leave out {scale_name}, or set {own_name}({own}={scale})"
+                    f"{scale_name}={scale} and guidance[{index}], {guider}, contradict each other: "
+                    f"leave out {scale_name}, or set {guider}({own}={scale})"
                 )
     skipped = {one.blocks for one in guiders if isinstance(one, SkipLayer)}
     if len(skipped) > 1:
