@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Collection, Sequence
+from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mmdiff.values.checks import check_integer, check_number
+from mmdiff.values.latents import MODALITIES, Modality
 from mmdiff.values.shapes import LatentGrid
 
 MAX_FRAMES = 1_000_000
@@ -37,9 +39,29 @@ def check_names(name: str, value: Any, choices: Collection[str]) -> list[str]:
     return names
 
 
-def check_shape(grid: LatentGrid, num_frames: int, *, height: int, width: int, patch: int) -> None:
-    """Raise for sizes and lengths that the model cannot make.
+def legal_modalities(value: Any, num_frames: int) -> tuple[Modality, ...]:
+    """What is made, video first; by default both, but a still image has no audio.
 
+    Raises ValueError for unknown or repeated ones, TypeError for what is no list of names.
+    """
+    if value is None:
+        return ("video",) if num_frames == 1 else MODALITIES
+    names = check_names("modalities", value, MODALITIES)
+    if not names:
+        raise ValueError(
+            "modalities is empty; it must name video, audio or both: modalities=('video', 'audio')"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"modalities is {tuple(names)}; each may be named once")
+    return tuple(name for name in MODALITIES if name in names)
+
+
+def check_shape(
+    grid: LatentGrid, num_frames: int, *, height: int, width: int, frame_rate: Any, patch: int
+) -> None:
+    """Raise for lengths, sizes and rates that the model cannot make.
+
+    frame_rate: None, or the rate of training: the clock is in the weights.
     patch: latent pixels that the transformer takes as one token, along each side.
     """
     check_integer("num_frames", num_frames, lowest=1, highest=MAX_FRAMES)
@@ -50,17 +72,14 @@ def check_shape(grid: LatentGrid, num_frames: int, *, height: int, width: int, p
             nearest = max(multiple, round(value / multiple) * multiple)
             raise ValueError(f"{name} is {value}; it must be a multiple of {multiple}: {nearest}")
     grid.latent_frames(num_frames)  # refuses what is not 1 + 4k
-
-
-def check_frame_rate(value: Any, *, trained: float) -> None:
-    """Raise unless `value` is the rate of training: the clock is in the weights."""
-    if value is None:
+    if frame_rate is None:
         return
-    check_number("frame_rate", value, lowest=1, highest=240)
-    if value != trained:
+    check_number("frame_rate", frame_rate, lowest=1, highest=240)
+    if Fraction(frame_rate).limit_denominator(1001) != grid.frame_rate:
+        trained = float(grid.frame_rate)
         raise ValueError(
-            f"frame_rate is {value:g}; this model makes {trained:g} frames a second: {trained:g}. "
-            "To play a clip faster or slower, change the rate of the saved clip."
+            f"frame_rate is {frame_rate:g}; this model makes {trained:g} frames a second: "
+            f"{trained:g}. To play a clip faster or slower, change the rate of the saved clip."
         )
 
 

@@ -19,7 +19,10 @@ MEL_FACTS = ("f_min", "f_max", "floor", "ceiling")
 
 
 def grid_of(vae: Any, audio_vae: Any, vocoder: Any, *, frame_rate: float) -> LatentGrid:
-    """Rates and factors of the components; of one that is missing, those of the default clip."""
+    """Rates and factors of the components; of one that is missing, those of the default clip.
+
+    Raises ValueError where the audio latent frames do not divide into groups.
+    """
     facts = {
         "sample_rate": _fact(vocoder, "output_sampling_rate"),
         "hop_length": _fact(vocoder, "hop_length"),
@@ -32,7 +35,9 @@ def grid_of(vae: Any, audio_vae: Any, vocoder: Any, *, frame_rate: float) -> Lat
         "audio_channels": _fact(audio_vae, "latent_channels"),
     }
     known = {name: int(value) for name, value in facts.items() if value is not None}
-    return LatentGrid(Fraction(frame_rate), **known)
+    grid = LatentGrid(Fraction(frame_rate), **known)
+    assert grid.audio_frames_per_latent_frame > 0
+    return grid
 
 
 def _fact(component: Any, name: str) -> Any:

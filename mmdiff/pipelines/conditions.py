@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmdiff.conditioning.condition import Condition, Encode, composed
 from mmdiff.conditioning.extend import Extend
-from mmdiff.pipelines.checks import check_names
+from mmdiff.pipelines.checks import legal_modalities
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import MODALITIES, ClipLatents, Modality
 from mmdiff.values.shapes import LatentGrid
@@ -18,8 +18,6 @@ Rows = Sequence[Sequence[Condition]]
 
 def condition_lists(conditions: Any) -> Rows:
     """What a user gave, as one list for all clips, or one for each; TypeError for anything else."""
-    if conditions is None:
-        return [[]]
     if isinstance(conditions, Condition):
         name = type(conditions).__name__
         raise TypeError(f"conditions is a {name}; it must be a list: conditions=[{name}(...)]")
@@ -125,12 +123,8 @@ def _check_lengths(lists: Rows, num_frames: int | None, *, default: int, grid: L
         )
 
 
-def check_extension(
-    lists: Rows, output_type: str, latents: Tensor | None, audio_latents: Tensor | None
-) -> None:
+def check_extension(output_type: str, latents: Tensor | None, audio_latents: Tensor | None) -> None:
     """Raise ValueError for arguments that have no meaning where a clip is made in windows."""
-    if not extends_in(lists):
-        return
     if output_type == "latent":
         raise ValueError(
             "output_type is 'latent', and an extended clip is joined as pictures and sound; "
@@ -144,43 +138,28 @@ def check_extension(
             )
 
 
-def made_modalities(
-    lists: Rows, modalities: Any, num_frames: int, grid: LatentGrid
-) -> tuple[Modality, ...]:
-    """What is made, video first: what is asked for; by default both, but a still image has no
-    audio, and of Extend's clip what it has.
+def extended_modalities(lists: Rows, wanted: Any, grid: LatentGrid) -> tuple[Modality, ...]:
+    """What is made of clips that are extended: by default what they have, or other conditions give.
 
-    Raises ValueError for unknown or repeated modalities, and those that Extend's clip lacks;
-    TypeError for what is no list of names.
+    Raises ValueError where they lack one of those that are `wanted`.
     """
-    possible = MODALITIES
-    if extends := extends_in(lists):
-        given = {name for row in lists for one in row for name in one.modalities}
-        given |= {name for one in extends for name in one.clip_modalities(grid)}
-        possible = tuple(name for name in MODALITIES if name in given)
-    if modalities is None:
-        return ("video",) if num_frames == 1 and not extends else possible
-    names = check_names("modalities", modalities, MODALITIES)
-    if not names:
-        raise ValueError(
-            "modalities is empty; it must name video, audio or both: modalities=('video', 'audio')"
-        )
-    if len(set(names)) < len(names):
-        raise ValueError(f"modalities is {tuple(names)}; each may be named once")
-    wanted = tuple(name for name in MODALITIES if name in names)
-    for name in wanted:
+    given = {name for row in lists for one in row for name in one.modalities}
+    given |= {name for one in extends_in(lists) for name in one.clip_modalities(grid)}
+    possible = tuple(name for name in MODALITIES if name in given)
+    if wanted is None:
+        return possible
+    made = legal_modalities(wanted, num_frames=0)
+    for name in made:
         if name not in possible:
             raise ValueError(
-                f"modalities is {wanted}, and the clip of Extend has no {name}; make it "
+                f"modalities is {made}, and the clip of Extend has no {name}; make it "
                 f"modalities={possible}, or make the {name} in a call before"
             )
-    return wanted
+    return made
 
 
 def conditioned(noise: ClipLatents, rows: Rows, encode: Encode) -> LatentState:
     """The start of sampling: `noise`, and what the conditions of each clip give."""
-    if not any(rows):
-        return LatentState(noise)
     if all(row is rows[0] for row in rows):  # encoded once for all of them
         return composed(rows[0], LatentState(noise), encode)
     return LatentState.cat(

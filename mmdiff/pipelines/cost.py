@@ -50,35 +50,23 @@ class CallSize:
             f"of {self.batch_size}"
         )
 
-    @property
-    def group_tokens(self) -> int:
-        """Tokens of the time of one latent frame."""
-        sites = self.height * self.width // (self.grid.space_compression * self.patch) ** 2
-        return sites + self.grid.audio_frames_per_latent_frame
-
-    @property
-    def tokens(self) -> int:
-        """Of all clips and passes."""
-        groups = self.batch_size * self.grid.latent_frames(self.num_frames)
-        return self.passes * groups * self.group_tokens
-
-    def bytes_needed(self) -> int:
-        """An estimate, on the high side, of what sampling and decoding allocate."""
-        area = self.height * self.width
-        sampling = self.tokens * self.token_width * LIVE_TENSORS
-        at_once = max(PIXELS_AT_ONCE, self.grid.time_compression * area)
+    def cost(self) -> tuple[int, float]:
+        """Bytes that sampling and decoding allocate, on the high side; and floating-point
+        operations: two for each weight and token, and attention inside of the groups of tokens."""
+        grid, area = self.grid, self.height * self.width
+        group = area // (grid.space_compression * self.patch) ** 2
+        group += grid.audio_frames_per_latent_frame
+        groups = self.batch_size * grid.latent_frames(self.num_frames)
+        tokens = self.passes * groups * group
+        sampling = tokens * self.token_width * LIVE_TENSORS
+        at_once = max(PIXELS_AT_ONCE, grid.time_compression * area)
         decoding = min(self.num_frames * area, at_once) * DECODER_FLOATS
-        outputs = self.batch_size * self.num_frames * area * 3 * OUTPUT_COPIES
-        return FLOAT_BYTES * (max(sampling, decoding) + outputs)
-
-    def operations(self) -> float:
-        """Floating-point operations of sampling and decoding: two for each weight and token, and
-        attention inside of the groups of tokens."""
+        pixels = self.batch_size * self.num_frames * area
+        needed = FLOAT_BYTES * (max(sampling, decoding) + pixels * 3 * OUTPUT_COPIES)
         weights_of_token = 12 * self.token_width**2  # of one block: how many blocks there are
-        attention = 4 * self.group_tokens * self.token_width * self.num_weights / weights_of_token
-        pixels = self.batch_size * self.num_frames * self.height * self.width
-        step = self.tokens * (2 * self.num_weights + attention)
-        return self.num_steps * step + DECODED_PIXEL * pixels
+        attention = 4 * group * self.token_width * self.num_weights / weights_of_token
+        step = tokens * (2 * self.num_weights + attention)
+        return needed, self.num_steps * step + DECODED_PIXEL * pixels
 
 
 def check_cost(size: CallSize, device: torch.device) -> None:
@@ -88,15 +76,17 @@ def check_cost(size: CallSize, device: torch.device) -> None:
     On a CPU core, sampling ran at 0.7 to 1.0 of the speed of one product of matrices, from 64 x 64
     to 512 x 512.
     """
-    free, needed = free_bytes(device), size.bytes_needed()
+    free, (needed, operations) = free_bytes(device), size.cost()
     if free is not None and needed > free:
         raise ValueError(
             f"{size} need about {_readable(needed)} of memory; "
             f"{_readable(free)} are free on {device}. "
             f"One of these would fit: {_smaller(size, 0.9 * free)}"
         )
-    count = size.operations()
-    if count > NEVER_SLOW and (seconds := count / operations_per_second(device)) > SLOW_SECONDS:
+    if operations < NEVER_SLOW:
+        return
+    seconds = operations / operations_per_second(device)
+    if seconds > SLOW_SECONDS:
         warnings.warn(
             f"{size} and {size.num_steps} steps take about {in_words(seconds)} on {device}",
             stacklevel=2,
@@ -108,7 +98,7 @@ def _smaller(size: CallSize, limit: float) -> str:
 
     def largest(highest: int, smaller: Callable[[int], CallSize]) -> int:
         """The largest number from 0 to `highest` that fits."""
-        return bisect_right(range(1, highest + 1), limit, key=lambda k: smaller(k).bytes_needed())
+        return bisect_right(range(1, highest + 1), limit, key=lambda k: smaller(k).cost()[0])
 
     step, side = size.grid.time_compression, size.grid.space_compression * size.patch
     batch = largest(size.batch_size, lambda k: replace(size, batch_size=k))

@@ -14,13 +14,14 @@ EXAMPLES = {"sigmas": "[1.0, 0.75, 0.5, 0.25]", "timesteps": "[999, 750, 500, 25
 
 def check_levels(sigmas: Any, timesteps: Any, schedulers: Sequence[Any]) -> None:
     """Raise unless one of them is given, with finite and falling levels that all of `schedulers`
-    can start from.
+    can start from (None: one that is missing).
 
     TypeError for what is no list of numbers, ValueError naming the argument, its value and what is
     legal for everything else.
     """
     if sigmas is not None and timesteps is not None:
         raise ValueError("sigmas and timesteps are both given; give one of them")
+    schedulers = [one for one in schedulers if one is not None]
     is_flow = any(
         isinstance(one, FLOW) or bool(one.config.get("use_flow_sigmas", False))
         for one in schedulers

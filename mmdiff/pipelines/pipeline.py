@@ -41,9 +41,9 @@ from mmdiff.pipelines.conditions import (
     check_extension,
     condition_lists,
     conditioned,
+    extended_modalities,
     extends_in,
     frames_at_a_time,
-    made_modalities,
     restored,
     rows_of,
 )
@@ -204,6 +204,7 @@ class MMDiffPipeline(DiffusionPipeline):
         height: int,
         width: int,
         num_frames: int,
+        frame_rate: float | None,
         num_inference_steps: int,
         num_videos_per_prompt: int = 1,
         prompt_embeds: Tensor | None = None,
@@ -236,7 +237,14 @@ class MMDiffPipeline(DiffusionPipeline):
             ("num_inference_steps", num_inference_steps, 1, MAX_STEPS),
         ):
             check_integer(name, value, lowest=lowest, highest=highest)
-        checks.check_shape(grid, num_frames, height=height, width=width, patch=config.patch_size)
+        checks.check_shape(
+            grid,
+            num_frames,
+            height=height,
+            width=width,
+            frame_rate=frame_rate,
+            patch=config.patch_size,
+        )
         passes = 1 + sum(not isinstance(one, Energy) for one in self._guiders())
         size = CallSize(
             num_frames=num_frames,
@@ -306,7 +314,9 @@ class MMDiffPipeline(DiffusionPipeline):
         """Unit noise b c f h w, fp32, each row by its own generator; or `latents`, if given."""
         shape = (batch_size, *self.latent_grid.video_shape(num_frames, height, width))
         if latents is None:
-            return self._unit_noise(shape, generators)
+            device, dtype = self._execution_device, torch.float32
+            noise: Tensor = randn_tensor(shape, list(generators), device, dtype)
+            return noise
         checks.check_tensor("latents", latents, shape)
         return latents.to(self._execution_device, torch.float32)
 
@@ -320,7 +330,9 @@ class MMDiffPipeline(DiffusionPipeline):
         """Unit noise b c t m, fp32, each row by its own generator; or `audio_latents`, if given."""
         shape = (batch_size, *self.latent_grid.audio_shape(num_frames))
         if audio_latents is None:
-            return self._unit_noise(shape, generators)
+            device, dtype = self._execution_device, torch.float32
+            noise: Tensor = randn_tensor(shape, list(generators), device, dtype)
+            return noise
         checks.check_tensor("audio_latents", audio_latents, shape)
         return audio_latents.to(self._execution_device, torch.float32)
 
@@ -372,13 +384,15 @@ class MMDiffPipeline(DiffusionPipeline):
         modality_scale: float | None = None,
         conditions: Conditions | None = None,
     ) -> MMDiffPipelineOutput | tuple[Any, Tensor | None]:
-        """Make clips; the class says what each argument means. Gives an MMDiffPipelineOutput, or,
-        with `return_dict=False`, (frames, audio). Raises ValueError or TypeError, which name the
-        argument, its value, what is legal and the nearest good value."""
-        lists, grid = condition_lists(conditions), self.latent_grid
-        num_frames = frames_at_a_time(lists, num_frames, self.config.default_num_frames, grid)
+        """Make clips; the class says what the arguments mean. Gives an MMDiffPipelineOutput, or
+        (frames, audio). Errors name the argument, its value, what is legal and the nearest."""
+        lists = [] if conditions is None else condition_lists(conditions)
+        if lists:
+            default, grid = self.config.default_num_frames, self.latent_grid
+            num_frames = frames_at_a_time(lists, num_frames, default, grid)
+        num_frames = self._or_default("num_frames", num_frames)
         height, width = self._or_default("height", height), self._or_default("width", width)
-        num_inference_steps = self._or_default("num_inference_steps", num_inference_steps)
+        num_steps = self._or_default("num_inference_steps", num_inference_steps)
         self._guidance_scale, self._guidance_rescale = guidance_scale, guidance_rescale
         self._audio_guidance_scale, self._modality_scale = audio_guidance_scale, modality_scale
         self._frame_consistency_scale = frame_consistency_scale
@@ -392,17 +406,19 @@ class MMDiffPipeline(DiffusionPipeline):
             "max_sequence_length": max_sequence_length,
         }
         batch_size = self.check_inputs(
-            prompt, negative_prompt, height, width, num_frames, num_inference_steps, **texts
+            prompt, negative_prompt, height, width, num_frames, frame_rate, num_steps, **texts
         )
-        making = made_modalities(lists, modalities, num_frames, grid)
-        checks.check_frame_rate(frame_rate, trained=self.config.frame_rate)
+        making = checks.legal_modalities(modalities, num_frames)
+        if extends_in(lists):
+            check_extension(output_type, latents, audio_latents)
+            making = extended_modalities(lists, modalities, self.latent_grid)
         checks.check_choice("output_type", output_type, checks.OUTPUT_TYPES)
         if sigmas is not None or timesteps is not None:
-            both = [self.scheduler, self.audio_scheduler or self.scheduler]
-            check_levels(sigmas, timesteps, both)
-        check_extension(lists, output_type, latents, audio_latents)
-        step_end = StepCallback(callback_on_step_end, callback_on_step_end_tensor_inputs)
-        rows = rows_of(lists, batch_size)
+            check_levels(sigmas, timesteps, [self.scheduler, self.audio_scheduler])
+        step_end = None
+        if callback_on_step_end is not None:
+            step_end = StepCallback(callback_on_step_end, callback_on_step_end_tensor_inputs)
+        rows = rows_of(lists, batch_size) if lists else []
         generators = checks.generator_of_each(generator, batch_size, self._execution_device)
         encode = self._media_encoder(num_frames, height, width)
         try:
@@ -413,8 +429,8 @@ class MMDiffPipeline(DiffusionPipeline):
             def make(rows: Rows) -> ClipLatents:
                 """One window of the clips: media, or latents where those are asked for."""
                 noise = self._noise(encode.shape, making, generators, latents, audio_latents)
-                levels = num_inference_steps, sigmas, timesteps
-                state = conditioned(noise, rows, encode)
+                state = conditioned(noise, rows, encode) if any(rows) else LatentState(noise)
+                levels = num_steps, sigmas, timesteps
                 clean = self._denoise(state, generators, embeds, prompt, levels, step_end)
                 if output_type == "latent":
                     return clean
@@ -423,8 +439,7 @@ class MMDiffPipeline(DiffusionPipeline):
             media = extended(rows, make, encode, making) if extends_in(lists) else make(rows)
         finally:  # what a call that ends early left in caches must not reach the next
             self.maybe_free_model_hooks()
-        output = self._output(media, output_type)
-        return output if return_dict else (output.frames, output.audio)
+        return self._output(media, output_type, return_dict)
 
     def _or_default(self, name: str, value: Any) -> Any:
         return self.config[f"default_{name}"] if value is None else value
@@ -436,7 +451,7 @@ class MMDiffPipeline(DiffusionPipeline):
                 f"attention_kwargs is {attention_kwargs}; this transformer takes none: leave it out"
             )
         named = {name: getattr(self, f"_{name}") for name in NAMED_SCALES}
-        self._guidance = checked_guidance(guidance, named)
+        self._guidance = () if guidance is None else checked_guidance(guidance, named)
         for name, asked in named.items():
             scale = self._or_default(name, asked)
             if scale is not None:  # that of the audio is like the video's
@@ -461,11 +476,6 @@ class MMDiffPipeline(DiffusionPipeline):
             modality_scale=self._modality_scale,
         )
 
-    def _unit_noise(self, shape: tuple[int, ...], generators: Sequence[torch.Generator]) -> Tensor:
-        device = self._execution_device
-        noise: Tensor = randn_tensor(shape, list(generators), device, dtype=torch.float32)
-        return noise
-
     def _media_encoder(self, num_frames: int, height: int, width: int) -> MediaEncoder:
         grid = self.latent_grid
         return MediaEncoder(
@@ -486,14 +496,16 @@ class MMDiffPipeline(DiffusionPipeline):
         audio_latents: Tensor | None,
     ) -> ClipLatents:
         """Unit noise for what is made."""
-        given, size = ClipLatents(latents, audio_latents), (len(generators), shape.num_frames)
-        for modality in given.modalities:
-            if modality not in modalities:
-                name = "latents" if modality == "video" else "audio_latents"
+        for name, modality, given in (
+            ("latents", "video", latents),
+            ("audio_latents", "audio", audio_latents),
+        ):
+            if given is not None and modality not in modalities:
                 raise ValueError(
                     f"{name} are given, but modalities is {tuple(modalities)}: add {modality!r}, "
                     f"or leave them out"
                 )
+        size = len(generators), shape.num_frames
         video = audio = None
         if "video" in modalities:
             video = self.prepare_latents(*size, shape.height, shape.width, generators, latents)
@@ -508,7 +520,7 @@ class MMDiffPipeline(DiffusionPipeline):
         embeds: Sequence[Tensor | None],
         prompt: str | list[str] | None,
         levels: tuple[int, Any, Any],
-        step_end: StepCallback,
+        step_end: StepCallback | None,
     ) -> ClipLatents:
         """Clean latents of unit variance, fp32.
 
@@ -548,7 +560,7 @@ class MMDiffPipeline(DiffusionPipeline):
                     break
                 clean = denoiser(state.latents, sampler.time(index, state))
                 state = sampler.step(index, state, clean, generators)
-                if step_end.callback is not None:
+                if step_end is not None:
                     state = step_end(self, index, state, denoiser)
                     denoiser.guiders = tuple(self._guiders())
                 self._current_timestep = times[min(index + 1, len(times) - 1)]
@@ -556,13 +568,15 @@ class MMDiffPipeline(DiffusionPipeline):
         self._current_timestep = None
         return state.latents
 
-    def _output(self, media: ClipLatents, output_type: str) -> MMDiffPipelineOutput:
-        if output_type == "latent":
-            return MMDiffPipelineOutput(frames=media.video, audio=media.audio)
-        frames = None
-        if media.video is not None:
-            frames = self.video_processor.postprocess_video(media.video, output_type)
-        return MMDiffPipelineOutput(frames, media.audio, clips_of(media, self.latent_grid))
+    def _output(self, media: ClipLatents, output_type: str, return_dict: bool) -> Any:
+        frames, clips = media.video, []
+        if output_type != "latent":
+            clips = clips_of(media, self.latent_grid)
+            if frames is not None:
+                frames = self.video_processor.postprocess_video(frames, output_type)
+        if return_dict:
+            return MMDiffPipelineOutput(frames, media.audio, clips)
+        return frames, media.audio
 
     # what diffusers' users, and their callbacks, ask a pipeline about the call it is in
     guidance_scale = property(attrgetter("_guidance_scale"))

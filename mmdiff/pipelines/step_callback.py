@@ -26,14 +26,14 @@ class StepCallback:
     """
 
     def __init__(self, callback: Any, names: Any) -> None:
-        if callback is not None and not callable(callback):
+        if not callable(callback):
             raise TypeError(
                 f"callback_on_step_end is a {type(callback).__name__}; it must be a function of "
                 "(pipeline, index, timestep, tensors)"
             )
         if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
             names = callback.tensor_inputs  # diffusers' own classes bring them along
-        self.callback: StepEnd | None = callback
+        self.callback: StepEnd = callback
         self.names = check_names("callback_on_step_end_tensor_inputs", names, TENSORS)
 
     def __call__(
@@ -45,7 +45,6 @@ class StepCallback:
         Raises TypeError where it returns anything but tensors by name, ValueError for a name that
         was not asked for, another shape, precision or device, or numbers that are not finite.
         """
-        assert self.callback is not None
         negative = denoiser.negative_context
         tensors = {
             "latents": state.latents.video,

@@ -38,11 +38,11 @@ class ClipLatents:
 
     @property
     def batch_size(self) -> int:
-        return self._any().shape[0]
+        return self.halves[0][1].shape[0]
 
     @property
     def device(self) -> torch.device:
-        return self._any().device
+        return self.halves[0][1].device
 
     def map(self, function: Callable[[Tensor], Tensor]) -> ClipLatents:
         """Apply `function` to each modality that is there."""
@@ -97,8 +97,3 @@ class ClipLatents:
         """From tensors by the names of their modalities."""
         others = {name: part for name, part in parts.items() if name not in MODALITIES}
         return cls(parts.get("video"), parts.get("audio"), others)
-
-    def _any(self) -> Tensor:
-        for _, part in self.halves:
-            return part
-        raise ValueError("these latents have no modality")

@@ -16,6 +16,7 @@ early with silence, the *pre-roll*.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -105,16 +106,16 @@ class LatentGrid:
 
     # slices
 
-    @property
+    @cached_property
     def slice_seconds(self) -> Fraction:
         return self.time_compression / self.frame_rate
 
-    @property
+    @cached_property
     def audio_latent_rate(self) -> Fraction:
         """Audio latent frames per second."""
         return Fraction(self.sample_rate, self.hop_length * self.audio_time_compression)
 
-    @property
+    @cached_property
     def audio_frames_per_latent_frame(self) -> int:
         """Audio latent frames in the stretch of one video latent frame;
         ValueError unless it is a whole number."""

@@ -115,13 +115,17 @@ ARGUMENTS = [
 
 def test_i4_inputs_can_be_checked_before_any_call() -> None:
     pipe = tiny_pipeline(default_guidance_scale=3.0)
-    assert pipe.check_inputs(["red", "blue"], None, 32, 32, 9, 2, num_videos_per_prompt=2) == 4
-    assert pipe.check_inputs(None, None, 32, 32, 9, 2, prompt_embeds=torch.zeros(5, 4, 16)) == 5
+    assert (
+        pipe.check_inputs(["red", "blue"], None, 32, 32, 9, 16.0, 2, num_videos_per_prompt=2) == 4
+    )
+    assert (
+        pipe.check_inputs(None, None, 32, 32, 9, None, 2, prompt_embeds=torch.zeros(5, 4, 16)) == 5
+    )
     assert pipe.guidance_scale == pipe.audio_guidance_scale == 3.0
     assert pipe.do_classifier_free_guidance and not pipe.interrupt
     assert pipe.current_timestep is None and pipe.num_timesteps == 0
     with pytest.raises(ValueError, match="height is 40"):
-        pipe.check_inputs("red", None, 40, 32, 9, 2)
+        pipe.check_inputs("red", None, 40, 32, 9, None, 2)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)

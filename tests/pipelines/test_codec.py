@@ -62,5 +62,7 @@ def test_the_grid_is_what_the_components_say() -> None:
     assert grid_of(pipe.vae, pipe.audio_vae, pipe.vocoder, frame_rate=16.0) == LatentGrid()
     assert grid_of(None, None, None, frame_rate=16.0) == LatentGrid()
     vae = SimpleNamespace(config={"time_compression": 8, "space_compression": 32})
-    grid = grid_of(vae, pipe.audio_vae, pipe.vocoder, frame_rate=24.0)
-    assert (grid.time_compression, grid.space_compression, grid.frame_rate) == (8, 32, 24)
+    grid = grid_of(vae, pipe.audio_vae, pipe.vocoder, frame_rate=32.0)
+    assert (grid.time_compression, grid.space_compression, grid.frame_rate) == (8, 32, 32)
+    with pytest.raises(ValueError, match="do not divide"):
+        grid_of(vae, pipe.audio_vae, pipe.vocoder, frame_rate=24.0)

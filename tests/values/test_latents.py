@@ -30,11 +30,6 @@ def test_repeat_and_chunk_are_inverse() -> None:
         assert torch.equal(part.audio, one.audio)
 
 
-def test_empty_latents_have_no_batch() -> None:
-    with pytest.raises(ValueError, match="no modality"):
-        _ = ClipLatents().batch_size
-
-
 def test_a_fully_kept_mask_returns_the_input_exactly() -> None:
     given, noisy = clip(), clip()
     mask = ClipLatents(torch.ones(2, 1, 3, 2, 2), torch.ones(2, 1, 12, 4))
