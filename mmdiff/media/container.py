@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmdiff.media.media_file import MediaFile
-from mmdiff.media.rejection import Reason, RejectedMedia, rejected
+from mmdiff.media.rejection import Reason
 
 Container = Literal[
     "mp4", "matroska", "riff", "flac", "ogg", "mp3", "mpegts", "mpeg", "flv", "asf", "aiff"
@@ -75,7 +75,7 @@ def check_kind(file: MediaFile) -> None:
             stem = shlex.quote(str(Path(file.name).with_suffix("")))
             hint = command.format(shlex.quote(file.name), stem)
             text = f"is {kind}, which is not read; this makes one that is: {hint}"
-            raise rejected(file.name, Reason.UNSUPPORTED, "open", text)
+            raise file.rejection(Reason.UNSUPPORTED, text, "open")
 
 
 def container_of(file: MediaFile) -> Container | None:
@@ -112,11 +112,8 @@ def check_end(file: MediaFile, container: Container | None) -> None:
     elif container == "ogg":
         is_cut = _lacks_last_page(file.read_at(max(file.size - LARGEST_OGG_PAGE, 0), -1))
     if is_cut:
-        raise truncated(file, "is truncated: it states that it is longer")
-
-
-def truncated(file: MediaFile, text: str) -> RejectedMedia:
-    return rejected(file.name, Reason.TRUNCATED, "open", f"{text}; fetch it again")
+        text = "is truncated: it states that it is longer; fetch it again"
+        raise file.rejection(Reason.TRUNCATED, text, "open")
 
 
 def _is_cut_mp4(file: MediaFile) -> bool:
@@ -129,7 +126,7 @@ def _is_cut_mp4(file: MediaFile) -> bool:
             count = int.from_bytes(file.read_at(start + COUNT_AT[name], 4), "big")
             if count > file.size:
                 text = f"claims {count} samples in {file.size} bytes; encode it anew"
-                raise rejected(file.name, Reason.DAMAGED, "open", text)
+                raise file.rejection(Reason.DAMAGED, text, "open")
     return False
 
 

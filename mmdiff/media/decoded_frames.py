@@ -11,8 +11,9 @@ from torch import Tensor
 
 from mmdiff.media.footage import exact_rate
 from mmdiff.media.frame_grid import rate_of_grid, shown_at_ticks
-from mmdiff.media.limits import GIB, Limits, Span
-from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
+from mmdiff.media.limits import Span
+from mmdiff.media.media_file import MediaFile
+from mmdiff.media.rejection import Reason
 from mmdiff.media.shown_frames import ShownFrames
 
 SLOWEST, FASTEST = Fraction(1, 60), 1000  # frames per second; others come of a damaged time scale
@@ -27,32 +28,33 @@ class DecodedFrames:
     the decoding of small frames. An AVI knows no time but the order of its packets, which is that
     of decoding: the first frame is shown at the time of the first packet, and so on.
 
-    start_pts  when the first frame of the file is shown, for one that is entered in the middle;
-               None: with the first that comes
+    begin_seconds, stop_seconds  of the span, on the clock of the file; stop: None for its end
     """
 
-    def __init__(
-        self,
-        name: str,
-        stream: av.VideoStream,
-        *,
-        span: Span,
-        limits: Limits,
-        start_pts: int | None = None,
-    ) -> None:
-        self.name = name
-        self.limits = limits
+    def __init__(self, file: MediaFile, stream: av.VideoStream, span: Span) -> None:
+        self.file = file
         rate = stream.average_rate or stream.guessed_rate
         if not rate or stream.time_base is None:
-            raise self._refusal(Reason.UNSUPPORTED, "states no frame rate; encode it anew", "open")
+            text = "states no frame rate; encode it anew"
+            raise file.rejection(Reason.UNSUPPORTED, text, "open")
         self.rate = exact_rate(rate)
         if not SLOWEST <= self.rate <= FASTEST:
             text = f"is damaged: its time scale says {self.rate} frames a second; encode it anew"
-            raise self._refusal(Reason.DAMAGED, text, "open")
+            raise file.rejection(Reason.DAMAGED, text, "open")
         self.grid_rate = self.rate  # of `frames`
         self.time_base = stream.time_base
         self.span = span.on_grid(self.rate)
-        self.stated_frames = _stated_frames(stream, limits)
+        self.begin_seconds = (stream.start_time or 0) * self.time_base + self.span.start_seconds
+        length, self.stop_seconds = self.span.length_seconds, None
+        frame_ticks = 1 / (self.rate * self.time_base)
+        begin = self.begin_seconds / self.time_base
+        # a frame counts from half a frame before it begins
+        self._first_pts, self._stop_pts = ceil(begin - frame_ticks / 2), FOREVER
+        self._second_pts = ceil(begin + frame_ticks / 2)
+        if length is not None:
+            self.stop_seconds = self.begin_seconds + length
+            self._stop_pts = ceil(self.stop_seconds / self.time_base - frame_ticks / 2)
+        self.stated_frames = _stated_frames(stream, file.limits.max_frames)
         self.stated_size = (stream.height, stream.width)
         is_avi = stream.container.format.name == "avi"
         self.is_timed = not is_avi or not stream.codec_context.has_b_frames
@@ -60,7 +62,7 @@ class DecodedFrames:
         self.num_bytes = 0
         self._stated_rates = [self.rate, *([stream.base_rate] if stream.base_rate else [])]
         self._slots: deque[int] | None = deque() if is_avi else None
-        self._shown = ShownFrames(name, stream)
+        self._shown = ShownFrames(file, stream)
         self._expected = 1  # frames that there is room for
         self._pixels: np.ndarray | None = None  # frames height width 3
         self._num_filled = 0
@@ -70,10 +72,6 @@ class DecodedFrames:
         self._earlier: av.VideoFrame | None = None  # may still be on the screen as the span begins
         self._last_pts = -FOREVER
         self._num_came = 0  # frames, kept or let go
-        self._is_entered = start_pts is not None
-        self._start_pts = start_pts
-        if start_pts is not None:
-            self._begin_at(start_pts)
 
     @property
     def notes(self) -> list[str]:
@@ -81,17 +79,10 @@ class DecodedFrames:
         return self._shown.notes
 
     @property
-    def begin_seconds(self) -> Fraction | None:
-        """When the span begins, on the clock of the file; None where that is not known yet."""
-        if self._start_pts is None:
-            return None
-        return self._start_pts * self.time_base + self.span.start_seconds
-
-    @property
     def end_seconds(self) -> Fraction:
         """The end of the last frame that came, on the clock of the file."""
         if self._last_pts == -FOREVER:
-            return self.begin_seconds or self.span.start_seconds
+            return self.begin_seconds
         return self._last_pts * self.time_base + 1 / self.rate
 
     @property
@@ -105,12 +96,12 @@ class DecodedFrames:
         length_seconds  of the file, as it states; 0 where it does not
         """
         if 0 in self.stated_size:
-            side = self.limits.max_side
+            side = self.file.limits.max_side
             text = f"has no frame size: it is damaged, or larger than {side} x {side} (max_side)"
-            raise self._refusal(Reason.TOO_LARGE, text, "open")
+            raise self.file.rejection(Reason.TOO_LARGE, text, "open")
         expected = max(round(self.span.seconds_of(length_seconds) * self.rate), 1)
         self._expected = max(expected, self.stated_frames) if self.span.is_whole else expected
-        self._check_size(self._expected, self.stated_size, "open")
+        self.file.check_frames(self._expected, *self.stated_size, "open")
 
     def expect(self, packet: av.Packet) -> None:
         """Before each packet is decoded."""
@@ -122,15 +113,12 @@ class DecodedFrames:
             frame.pts = self._slots.popleft() if self._slots else None
         count, pts = len(self._pts), frame.pts
         self._num_came += 1
-        if frame.is_corrupt:
-            raise self._refusal(Reason.DAMAGED, f"is damaged: frame {count} is corrupt")
-        if pts is None:
-            raise self._refusal(Reason.DAMAGED, f"is damaged: frame {count} has no time")
+        if frame.is_corrupt or pts is None:
+            what = "is corrupt" if frame.is_corrupt else "has no time"
+            raise self.file.rejection(Reason.DAMAGED, f"is damaged: frame {count} {what}")
         if pts < self._last_pts:
             text = "is damaged: its frames are not in the order of time"
-            raise self._refusal(Reason.DAMAGED, text)
-        if self._start_pts is None:
-            self._begin_at(pts)
+            raise self.file.rejection(Reason.DAMAGED, text)
         self._last_pts = pts
         if pts < self._first_pts:
             self._earlier = frame
@@ -152,13 +140,15 @@ class DecodedFrames:
         """frames height width 3 on an even grid at `grid_rate`; None where there is no frame."""
         if self._earlier is not None and not self._pts:
             self._keep(self._earlier)
-        if not self.is_done and not self._is_entered and self._num_came < self.stated_frames:
+        is_from_start = self.span.start_seconds == 0
+        if not self.is_done and is_from_start and self._num_came < self.stated_frames:
             text = f"is truncated: {self._num_came} of {self.stated_frames} frames could be read"
-            raise self._refusal(Reason.TRUNCATED, text)
+            raise self.file.rejection(Reason.TRUNCATED, text)
         if not self._pts:
             return None
         self._fill(self._shown.push(None))
-        assert self._pixels is not None and self.begin_seconds is not None
+        assert self._pixels is not None
+        _, height, width, _ = self._pixels.shape
         begin = self.begin_seconds / self.time_base
         seconds = (np.array(self._pts) - float(begin)) * float(self.time_base)
         self.grid_rate = rate = rate_of_grid(np.maximum(seconds, 0), self._stated_rates)
@@ -166,7 +156,7 @@ class DecodedFrames:
         num_ticks = max(last, 0) + max(round(rate / self.rate), 1)
         if self.is_done and self.span.length_seconds is not None:  # the last stays to the end
             num_ticks = round(self.span.length_seconds * rate)
-        self._check_size(num_ticks, self._pixels.shape[1:3], "decode")
+        self.file.check_frames(num_ticks, height, width)
         indices = shown_at_ticks(seconds, rate, num_ticks=num_ticks)
         if indices != list(range(len(self._pts))):
             self.notes.append(f"uneven frames put on a grid of {float(rate):.6g} fps")
@@ -174,23 +164,10 @@ class DecodedFrames:
             return torch.from_numpy(self._pixels)
         return torch.from_numpy(self._pixels[indices])
 
-    def _begin_at(self, start_pts: int) -> None:
-        """Set the ticks that bound the span: a frame counts from half a frame before it begins."""
-        self._start_pts = start_pts
-        frame_ticks = 1 / (self.rate * self.time_base)
-        begin = start_pts + self.span.start_seconds / self.time_base
-        self._first_pts = ceil(begin - frame_ticks / 2)
-        self._second_pts = ceil(begin + frame_ticks / 2)
-        self._stop_pts = FOREVER
-        if self.span.length_seconds is not None:
-            end = begin + self.span.length_seconds / self.time_base
-            self._stop_pts = ceil(end - frame_ticks / 2)
-
     def _keep(self, frame: av.VideoFrame) -> None:
-        count = len(self._pts)
-        if (frame.height, frame.width) != self._size and self._size is not None:
-            text = f"changes its size at frame {count}; encode it anew"
-            raise self._refusal(Reason.UNSUPPORTED, text)
+        if self._size is not None and (frame.height, frame.width) != self._size:
+            text = f"changes its size at frame {len(self._pts)}; encode it anew"
+            raise self.file.rejection(Reason.UNSUPPORTED, text)
         self._begin_showing(frame)
         self._pts.append(frame.pts or 0)
         self._fill(self._shown.push(frame))
@@ -200,50 +177,30 @@ class DecodedFrames:
         if self._size is None:
             self._size = (frame.height, frame.width)
             height, width = self._shown.begin(frame)
-            self._check_size(self._expected, (height, width), "decode")
+            self.file.check_frames(self._expected, height, width)
             self._pixels = np.empty((self._expected, height, width, 3), dtype=np.uint8)
 
     def _fill(self, shown: list[np.ndarray]) -> None:
-        """Put the pixels of the frames that are kept in their place."""
+        """Put the pixels of the frames that are kept in their place: stacked at the end, a clip
+        would be held twice."""
         assert self._pixels is not None
         for pixels in shown:
             if self._num_outside:
                 self._num_outside -= 1
             elif self._num_filled < len(self._pts):  # those behind the span are not kept
                 if self._num_filled == len(self._pixels):
-                    self._check_size(self._num_filled + 1, pixels.shape[:2], "decode")
+                    self.file.check_frames(self._num_filled + 1, *pixels.shape[:2])
                     self._pixels = np.concatenate([self._pixels, np.empty_like(self._pixels)])
                 self._pixels[self._num_filled] = pixels
                 self._num_filled += 1
                 self.num_bytes += pixels.size
 
-    def _check_size(self, num_frames: int, size: tuple[int, ...], stage: Stage) -> None:
-        limits = self.limits
-        height, width = size
-        if max(size) > limits.max_side:
-            text = f"has frames of {height} x {width}; max_side is {limits.max_side}: scale it down"
-            raise self._refusal(Reason.TOO_LARGE, text, stage)
-        if num_frames > limits.max_frames:
-            text = f"has {num_frames} frames; max_frames is {limits.max_frames}"
-            raise self._refusal(Reason.TOO_LONG, f"{text}: cut it into shorter clips", stage)
-        num_bytes = num_frames * height * width * 3
-        if num_bytes > limits.max_decoded_bytes:
-            text = (
-                f"is too large: {num_frames} frames of {height} x {width} are "
-                f"{num_bytes / GIB:.1f} GiB decoded, at most {limits.max_decoded_bytes / GIB:.1f} "
-                "are read (max_decoded_bytes); cut it into shorter clips"
-            )
-            raise self._refusal(Reason.TOO_LARGE, text, stage)
 
-    def _refusal(self, reason: Reason, text: str, stage: Stage = "decode") -> RejectedMedia:
-        return rejected(self.name, reason, stage, text)
-
-
-def _stated_frames(stream: av.VideoStream, limits: Limits) -> int:
+def _stated_frames(stream: av.VideoStream, most: int) -> int:
     """0 where the container does not say; the header of an mp4 also counts frames that its edit
     list cuts off, that of an AVI empty packets, which repeat a frame."""
     entries, kind = stream.index_entries, stream.container.format.name
-    if not stream.frames or not 0 < len(entries) <= limits.max_frames:
+    if not stream.frames or not 0 < len(entries) <= most:
         return stream.frames
     if kind == "avi":
         return len(entries)

@@ -8,10 +8,12 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from mmdiff.media.decoded_frames import DecodedFrames
 from mmdiff.media.footage import LARGEST_SAMPLE_RATE, MOST_CHANNELS
-from mmdiff.media.limits import GIB, Limits, Span
+from mmdiff.media.limits import Span
+from mmdiff.media.media_file import MediaFile
 from mmdiff.media.mono import gains_of
-from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
+from mmdiff.media.rejection import Reason
 
 LARGEST_FILLING = 2048  # one frame of the widest codec
 SMALLEST_CODED = 576  # samples of a frame: half of one of MPEG's
@@ -28,49 +30,40 @@ class DecodedSound:
 
     Takes from the stream what it needs at once: its fields are gone when the file is closed.
 
-    is_entered  in the middle of the file: what lies before is not decoded
+    begin_seconds, stop_seconds  of the span, on the clock of the file; stop: None for its end
+    frames                       that it is heard with: the span is theirs
     """
 
     def __init__(
-        self,
-        name: str,
-        stream: av.AudioStream,
-        *,
-        span: Span,
-        limits: Limits,
-        is_entered: bool = False,
+        self, file: MediaFile, stream: av.AudioStream, span: Span, frames: DecodedFrames | None
     ) -> None:
-        self.name = name
-        self.limits = limits
+        self.file = file
         self.sample_rate = stream.rate
         self.num_channels = stream.channels
         self.layout = stream.layout.name if stream.channels > 2 else None
         self.notes: list[str] = []
         self._check_stream()
-        self.span = span
-        self.time_base = stream.time_base or Fraction(1, stream.rate)
-        self.stream_start: Fraction | None = None
-        if stream.start_time is not None:
-            self.stream_start = stream.start_time * self.time_base
-        self.stated_seconds = _stated_ticks(stream) * self.time_base  # 0: unknown
-        self.is_entered = is_entered
+        time_base = stream.time_base or Fraction(1, stream.rate)
+        self.stream_start = (stream.start_time or 0) * time_base
+        self.stated_seconds = _stated_ticks(stream) * time_base  # 0: unknown
+        self.span = span if frames is not None else span.on_grid(Fraction(stream.rate))
+        self.begin_seconds = self.stream_start + self.span.start_seconds
+        self.stop_seconds = None
+        if frames is not None:
+            self.begin_seconds, self.stop_seconds = frames.begin_seconds, frames.stop_seconds
+        elif self.span.length_seconds is not None:
+            self.stop_seconds = self.begin_seconds + self.span.length_seconds
         self.is_done = False
-        self.num_packets = 0
+        self._num_packets = 0
         self.num_samples = 0
         self.first_seconds: Fraction | None = None  # of the first samples that came
+        self._time_base = time_base
         self._is_lossy = not stream.codec_context.codec.lossless
         self._first_pts = 0
         self._num_passed = 0  # samples since the first that came: kept, or let go
-        self._samples_a_tick = self.time_base * self.sample_rate
+        self._samples_a_tick = time_base * self.sample_rate
         self._most_jitter = round(LARGEST_JITTER * self.sample_rate)
-        self._window: tuple[Fraction, Fraction | None] | None = None
         self._chunks: list[np.ndarray] = []
-
-    @property
-    def begin_seconds(self) -> Fraction | None:
-        """When the span begins in a file without frames, on its clock; None: not known yet."""
-        start = self.stream_start if self.is_entered else self.first_seconds
-        return None if start is None else start + self.span.start_seconds
 
     @property
     def start_seconds(self) -> Fraction | None:
@@ -92,61 +85,64 @@ class DecodedSound:
     @property
     def is_mute(self) -> bool:
         """Whether the stream gave packets and not one sample: no codec does so."""
-        return self.first_seconds is None and self.num_packets > MOST_SILENT_PACKETS
+        return self.first_seconds is None and self._num_packets > MOST_SILENT_PACKETS
 
-    def is_late(self, begin_seconds: Fraction) -> bool:
+    @property
+    def is_late(self) -> bool:
         """Whether the first samples came after the span began: the file was entered too late."""
-        if self.first_seconds is None or self.first_seconds <= begin_seconds:
+        if self.first_seconds is None or self.first_seconds <= self.begin_seconds:
             return False
-        return self.stream_start is None or self.stream_start < self.first_seconds
+        return self.stream_start < self.first_seconds
 
     def check_claim(self, length_seconds: Fraction) -> None:
         """Before anything is decoded: raise RejectedMedia for more than the limits allow.
 
         length_seconds  of the file, as it states; 0 where it does not
         """
-        self._check_size(round(self.span.seconds_of(length_seconds) * self.sample_rate), "open")
+        num_samples = round(self.span.seconds_of(length_seconds) * self.sample_rate)
+        self.file.check_bytes(4 * num_samples * self.num_channels, "open")
 
-    def keep_between(self, begin: Fraction, stop: Fraction | None) -> None:
-        """Let go of what lies outside, in seconds on the clock of the file; None: to the end."""
-        self._window = (begin, stop)
+    def expect(self, packet: av.Packet) -> None:
+        """Before each packet is decoded."""
+        self._num_packets += 1
 
     def add(self, frame: av.AudioFrame) -> None:
         position = f"after {self.num_samples} samples"
         if frame.is_corrupt:
-            raise self._refusal(Reason.DAMAGED, f"is damaged: its sound is corrupt {position}")
+            raise self.file.rejection(
+                Reason.DAMAGED, f"is damaged: its sound is corrupt {position}"
+            )
         if frame.sample_rate != self.sample_rate or frame.layout.nb_channels != self.num_channels:
             text = f"changes its sample rate or channels {position}; encode it anew"
-            raise self._refusal(Reason.UNSUPPORTED, text)
+            raise self.file.rejection(Reason.UNSUPPORTED, text)
         if not frame.samples:
             return
         self._follow_time(frame)
-        if self._window is None:
+        if self.span.is_whole:
             self._keep(_as_float(frame))
             return
-        begin, stop = self._window
         end = self.end_seconds + Fraction(frame.samples, self.sample_rate)
-        if end > begin:
+        if end > self.begin_seconds:
             self._keep(_as_float(frame))
-            self.is_done = stop is not None and end >= stop
+            self.is_done = self.stop_seconds is not None and end >= self.stop_seconds
         else:
             self._num_passed += frame.samples
 
-    def waveform(self, begin: Fraction, stop: Fraction | None = None) -> Tensor | None:
-        """channels samples from `begin` to `stop`, in seconds on the clock of the file: silence in
-        front or a cut; None for nothing."""
+    def waveform(self) -> Tensor | None:
+        """channels samples of the span: silence in front or a cut; None for nothing."""
         self._check_complete()
         if not self._chunks or self.start_seconds is None:
             return None
         waveform = np.concatenate(self._chunks, axis=1)[:, : self._length()]
         self._chunks = []
-        offset = round((self.start_seconds - begin) * self.sample_rate)
-        self._check_size(waveform.shape[1] + offset, "decode")
+        offset = round((self.start_seconds - self.begin_seconds) * self.sample_rate)
+        self.file.check_bytes(4 * (waveform.shape[1] + offset) * self.num_channels)
         shifted = waveform[:, max(-offset, 0) :]
         if offset > 0:
             shifted = np.pad(waveform, ((0, 0), (offset, 0)))
-        if stop is not None:
-            shifted = shifted[:, : round((stop - begin) * self.sample_rate)]
+        if self.stop_seconds is not None:
+            length = round((self.stop_seconds - self.begin_seconds) * self.sample_rate)
+            shifted = shifted[:, :length]
         return torch.from_numpy(self._within_full_scale(shifted)) if shifted.size else None
 
     def _within_full_scale(self, samples: np.ndarray) -> np.ndarray:
@@ -155,12 +151,12 @@ class DecodedSound:
         peak = float(np.abs(samples).max())
         if not np.isfinite(peak):
             text = "is damaged: its sound holds NaN or infinity"
-            raise self._refusal(Reason.DAMAGED, text)
+            raise self.file.rejection(Reason.DAMAGED, text)
         if peak <= 1:
             return samples
         if peak > LARGEST_PEAK:
             text = f"has samples up to {peak:g} of full scale: integers stored as floats; divide"
-            raise self._refusal(Reason.UNSUPPORTED, f"{text} them by 32768 (16 bits)")
+            raise self.file.rejection(Reason.UNSUPPORTED, f"{text} them by 32768 (16 bits)")
         if self._is_lossy and peak <= OVERSHOOT:
             self.notes.append(f"sound clipped from {peak:.3g} of full scale")
             return np.clip(samples, -1.0, 1.0)
@@ -171,10 +167,10 @@ class DecodedSound:
         """Which channel is which must be known where there are more than two."""
         if not 1 <= self.num_channels <= MOST_CHANNELS:
             text = f"has {self.num_channels} channels of sound; 1 to {MOST_CHANNELS} are read"
-            raise self._refusal(Reason.UNSUPPORTED, f"{text}: mix it down", "open")
+            raise self.file.rejection(Reason.UNSUPPORTED, f"{text}: mix it down", "open")
         if not SLOWEST_SAMPLE_RATE <= self.sample_rate <= LARGEST_SAMPLE_RATE:
             text = f"is damaged: it states {self.sample_rate} samples a second of sound"
-            raise self._refusal(Reason.DAMAGED, f"{text}; encode it anew", "open")
+            raise self.file.rejection(Reason.DAMAGED, f"{text}; encode it anew", "open")
         if self.layout is None:
             return
         if self.layout.endswith("channels"):
@@ -185,28 +181,23 @@ class DecodedSound:
             gains_of(self.layout)
         except (av.FFmpegError, ValueError):
             text = f"has sound of the layout {self.layout}, which cannot be mixed into one channel"
-            raise self._refusal(Reason.UNSUPPORTED, f"{text}: mix it down", "open") from None
+            raise self.file.rejection(Reason.UNSUPPORTED, f"{text}: mix it down", "open") from None
 
     def _check_complete(self) -> None:
         """Raise RejectedMedia where the stream ended, before the span did, and gave less than it
-        states."""
-        if self.is_done:
-            return
-        came, stated = self._num_passed, round(self.stated_seconds * self.sample_rate)
-        if self.is_entered and self.stream_start is not None:
-            # Entered behind its end it gives nothing, and lacks nothing.
-            begin = self._window[0] if self._window else Fraction(0)
-            end = begin if self.first_seconds is None else self.end_seconds
-            came = round((end - self.stream_start) * self.sample_rate)
-        if came + LARGEST_FILLING < stated:
+        states. Entered behind its end it gives nothing, and lacks nothing."""
+        end = self.begin_seconds if self.first_seconds is None else self.end_seconds
+        came = round((end - self.stream_start) * self.sample_rate)
+        stated = round(self.stated_seconds * self.sample_rate)
+        if not self.is_done and came + LARGEST_FILLING < stated:
             text = f"is truncated: {came} of {stated} samples could be read"
-            raise self._refusal(Reason.TRUNCATED, text)
+            raise self.file.rejection(Reason.TRUNCATED, text)
 
     def _follow_time(self, frame: av.AudioFrame) -> None:
         """Samples follow each other; where the times leave a gap, there is silence."""
         if self.first_seconds is None:
             self._first_pts = frame.pts or 0
-            self.first_seconds = self._first_pts * self.time_base
+            self.first_seconds = self._first_pts * self._time_base
             return
         if frame.pts is None:
             return
@@ -215,9 +206,9 @@ class DecodedSound:
         gap = due - self._num_passed
         if gap < -self._most_jitter:
             text = f"is damaged: its sound goes back in time after {self.num_samples} samples"
-            raise self._refusal(Reason.DAMAGED, text)
+            raise self.file.rejection(Reason.DAMAGED, text)
         if gap > self._most_jitter:
-            self._check_size(self.num_samples + gap, "decode")
+            self.file.check_bytes(4 * (self.num_samples + gap) * self.num_channels)
             self._keep(np.zeros((self.num_channels, gap), dtype=np.float32))
 
     def _length(self) -> int:
@@ -232,15 +223,6 @@ class DecodedSound:
         self._chunks.append(samples)
         self.num_samples += samples.shape[1]
         self._num_passed += samples.shape[1]
-
-    def _check_size(self, num_samples: int, stage: Stage) -> None:
-        num_bytes = 4 * num_samples * self.num_channels
-        if num_bytes > self.limits.max_decoded_bytes:
-            text = f"is too large: its sound is {num_bytes / GIB:.1f} GiB decoded; cut it shorter"
-            raise self._refusal(Reason.TOO_LARGE, text, stage)
-
-    def _refusal(self, reason: Reason, text: str, stage: Stage = "decode") -> RejectedMedia:
-        return rejected(self.name, reason, stage, text)
 
 
 def _as_float(frame: av.AudioFrame) -> np.ndarray:

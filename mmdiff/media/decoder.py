@@ -9,13 +9,13 @@ from typing import Any, BinaryIO, TypeVar
 
 import av
 
-from mmdiff.media.container import Container, check_end, check_kind, container_of, truncated
+from mmdiff.media.container import Container, check_end, check_kind, container_of
 from mmdiff.media.decoded_frames import DecodedFrames
 from mmdiff.media.decoded_sound import DecodedSound
 from mmdiff.media.footage import Footage
-from mmdiff.media.limits import GIB, Limits, Span
+from mmdiff.media.limits import Limits, Span
 from mmdiff.media.media_file import MediaFile, open_regular
-from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
+from mmdiff.media.rejection import Reason, RejectedMedia
 from mmdiff.media.resample import cut
 from mmdiff.media.still import IMAGE_SUFFIXES, decode_image
 
@@ -60,7 +60,7 @@ def read_stream(
     file = MediaFile(stream, name, limits)
     check_kind(file)
     if as_image:
-        return _part_of_image(decode_image(file), name, span)
+        return _part_of_image(file, span)
     container = container_of(file)
     try:
         check_end(file, container)
@@ -74,37 +74,38 @@ def read_stream(
         file.check()  # a read that failed is the cause of whatever came of it
         if isinstance(error, RejectedMedia):
             raise
-        raise _refusal(error, file, container) from error
+        raise _rejection(error, file, container) from error
 
 
-def _part_of_image(image: Footage, name: str, span: Span) -> Footage:
+def _part_of_image(file: MediaFile, span: Span) -> Footage:
     """The span of an animation; of a still image there is none."""
+    image = decode_image(file)
     is_still = image.num_frames == 1
     if span.is_whole or (is_still and span.start_seconds == 0 and span.is_limit):
         return image
     if is_still:
-        raise rejected(name, Reason.BAD_SPAN, "open", "is an image: leave the span out")
+        raise file.rejection(Reason.BAD_SPAN, "is an image: leave the span out", "open")
     end = image.duration_seconds if span.end_seconds is None else span.end_seconds
     if span.is_limit:
         end = min(end, image.duration_seconds)
     try:
         return cut(image, span.start_seconds, end - span.start_seconds)
     except ValueError as error:
-        raise rejected(name, Reason.BAD_SPAN, "decode", f"has a bad span: {error}") from error
+        raise file.rejection(Reason.BAD_SPAN, f"has a bad span: {error}") from error
 
 
-def _refusal(error: BaseException, file: MediaFile, container: Container | None) -> RejectedMedia:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    text = f"is damaged or not a media file: {text}"
+def _rejection(error: BaseException, file: MediaFile, container: Container | None) -> RejectedMedia:
     if isinstance(error, av.error.ExitError):
         text = f"takes longer than {file.limits.max_seconds:g} seconds; raise max_seconds"
-        return rejected(file.name, Reason.TOO_SLOW, "open", text)
+        return file.rejection(Reason.TOO_SLOW, text, "open")
     if isinstance(error, MemoryError):
         text = "does not fit into memory; cut it into shorter clips"
-        return rejected(file.name, Reason.TOO_LARGE, "decode", text)
+        return file.rejection(Reason.TOO_LARGE, text)
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = f"is damaged or not a media file: {text}"
     if container is None:
-        return rejected(file.name, Reason.NOT_MEDIA, "open", text)
-    return rejected(file.name, Reason.DAMAGED, "decode", text)
+        return file.rejection(Reason.NOT_MEDIA, text, "open")
+    return file.rejection(Reason.DAMAGED, text)
 
 
 def _decoded(
@@ -121,7 +122,7 @@ def _decoded(
     options = {**STRICT, **FENCE, **max_pixels, "format_whitelist": demuxers}
     with av.open(file, "r", options=options, timeout=(left, left), **_ANY_METADATA) as opened:
         file.check()
-        decoding = _Decoding(file, opened, span, is_entered=enter_at is not None)
+        decoding = _Decoding(file, opened, span)
         for stream in decoding.streams:
             stream.codec_context.thread_count = 1  # workers are forked, and bytes must not vary
             stream.codec_context.options = {**STRICT, **max_pixels}
@@ -129,6 +130,8 @@ def _decoded(
         if enter_at is not None:
             decoding.enter(enter_at)
         decoding.run()
+        if enter_at is not None and any(one.is_late for one in decoding.modalities):
+            raise file.rejection(Reason.DAMAGED, "cannot be entered in front of the span")
         decoding.check_length()
     return decoding.footage()
 
@@ -136,16 +139,8 @@ def _decoded(
 class _Decoding:
     """Of one open file: its first or default stream of frames, and that of sound."""
 
-    def __init__(
-        self,
-        file: MediaFile,
-        container: av.container.InputContainer,
-        span: Span,
-        *,
-        is_entered: bool,
-    ) -> None:
+    def __init__(self, file: MediaFile, container: av.container.InputContainer, span: Span) -> None:
         self.file, self.container, self.span = file, container, span
-        self.is_entered = is_entered  # in the middle: then the header must say where it starts
         self.claimed_seconds = Fraction(container.duration or 0, av.time_base)
         self.notes: list[str] = []
         cover = av.stream.Disposition.attached_pic
@@ -154,19 +149,9 @@ class _Decoding:
         audio = self._default_of(container.streams.audio, "sound")
         self.streams = [stream for stream in (video, audio) if stream is not None]
         if not self.streams:
-            raise self._refusal(Reason.EMPTY, "holds neither picture nor sound", "open")
-        self.video: DecodedFrames | None = None
-        self.audio: DecodedSound | None = None
-        if video is not None:
-            start = video.start_time if is_entered else None
-            self.video = DecodedFrames(
-                file.name, video, span=span, limits=file.limits, start_pts=start
-            )
-        if audio is not None:
-            grid = span if video is not None else span.on_grid(Fraction(max(audio.rate, 1)))
-            self.audio = DecodedSound(
-                file.name, audio, span=grid, limits=file.limits, is_entered=is_entered
-            )
+            raise file.rejection(Reason.EMPTY, "holds neither picture nor sound", "open")
+        self.video = None if video is None else DecodedFrames(file, video, span)
+        self.audio = None if audio is None else DecodedSound(file, audio, span, self.video)
         self.modalities: list[DecodedFrames | DecodedSound] = [
             one for one in (self.video, self.audio) if one is not None
         ]
@@ -179,7 +164,7 @@ class _Decoding:
         chosen = chosen or next(iter(streams), None)
         if chosen is not None and chosen.codec_context is None:
             text = f"holds {chosen.type} in a coding that cannot be read; encode it anew"
-            raise self._refusal(Reason.UNSUPPORTED, text, "open")
+            raise self.file.rejection(Reason.UNSUPPORTED, text, "open")
         if chosen is not None and len(streams) > 1:
             number = list(streams).index(chosen) + 1
             self.notes.append(f"{what} track {number} of {len(streams)} used")
@@ -189,112 +174,79 @@ class _Decoding:
     def is_done(self) -> bool:
         return all(one.is_done for one in self.modalities)
 
-    @property
-    def bounds(self) -> tuple[Fraction, Fraction | None] | None:
-        """Begin and stop of the span, on the clock of the file; None: not known yet."""
-        first = self.modalities[0]
-        begin, length = first.begin_seconds, first.span.length_seconds
-        if begin is None:
-            return None
-        return begin, None if length is None else begin + length
-
     def check_claims(self) -> None:
         """Compare what the header claims with the limits, before anything is decoded."""
         limit = self.file.limits.max_duration_seconds
         wanted = self.span.seconds_of(self.claimed_seconds)
         if wanted > limit:
             text = f"is {float(wanted):.0f} seconds long; max_duration_seconds is {limit:g}"
-            raise self._refusal(Reason.TOO_LONG, f"{text}: cut it into clips", "open")
+            raise self.file.rejection(Reason.TOO_LONG, f"{text}: cut it into clips", "open")
         for one in self.modalities:
             one.check_claim(self.claimed_seconds)
 
     def enter(self, seconds: Fraction) -> None:
         """Go to the last key frame before `seconds` from the start."""
         stream = self.streams[0]
-        is_timed = self.video is None or self.video.is_timed
-        if stream.start_time is None or not stream.time_base or not is_timed:
-            text = "does not state when it starts, or when its frames are shown"
-            raise self._refusal(Reason.DAMAGED, text)
-        self.container.seek(stream.start_time + int(seconds / stream.time_base), stream=stream)
+        if not stream.time_base or (self.video is not None and not self.video.is_timed):
+            raise self.file.rejection(Reason.DAMAGED, "does not state when its frames are shown")
+        start = stream.start_time or 0
+        self.container.seek(start + int(seconds / stream.time_base), stream=stream)
 
     def run(self) -> None:
         """Decode until both modalities have what they need, or the file ends."""
-        is_bounded = self.audio is None or self.span.is_whole
         for packet in self.container.demux(*self.streams):
             self.file.check()
             modality = self.video if isinstance(packet.stream, av.VideoStream) else self.audio
             if modality is None or modality.is_done:
                 continue
-            if not is_bounded and self.audio is not None and (bounds := self.bounds) is not None:
-                self.audio.keep_between(*bounds)
-                is_bounded = True
-            if isinstance(modality, DecodedFrames):
-                modality.expect(packet)
-            else:
-                modality.num_packets += 1
+            modality.expect(packet)
             for frame in packet.decode():
                 modality.add(frame)  # type: ignore[arg-type]  # of the kind of the stream
-            size = sum(one.num_bytes for one in self.modalities)
-            if size > self.file.limits.max_decoded_bytes:
-                text = f"is too large: {size / GIB:.1f} GiB decoded; cut it into shorter clips"
-                raise self._refusal(Reason.TOO_LARGE, text)
+            self.file.check_bytes(sum(one.num_bytes for one in self.modalities))
             if modality.is_done and self.is_done:
                 break
         self.file.check()  # a read that failed looks like the end of the file
 
     def check_length(self) -> None:
-        """Raise RejectedMedia for a file that ends before it should, or before the span does, or
-        that was entered behind the begin of the span."""
+        """Raise RejectedMedia for a file that ends before it should, or before the span does."""
+        first, claimed = self.modalities[0], self.claimed_seconds
         end = max(one.end_seconds for one in self.modalities)
-        begin, stop = self.bounds or (Fraction(0), None)
-        is_late = self.video is not None and self.video.is_late
-        is_late = is_late or (self.audio is not None and self.audio.is_late(begin))
-        if self.is_entered and (is_late or self.bounds is None):
-            raise self._refusal(Reason.DAMAGED, "cannot be entered in front of the span")
+        begin, stop = first.begin_seconds, first.stop_seconds
         kind = self.container.format.name
-        if kind == "asf" and not self.claimed_seconds:  # its header states another size
-            text = "is truncated, or was recorded live: its length is not known"
-            raise truncated(self.file, text)
-        needed = self.claimed_seconds if stop is None else min(stop, self.claimed_seconds)
+        if kind == "asf" and not claimed:  # its header states another size
+            text = "is truncated, or was recorded live: its length is not known; fetch it again"
+            raise self.file.rejection(Reason.TRUNCATED, text)
+        needed = claimed if stop is None else min(stop, claimed)
         is_guess = kind == "mp3"
         if not self.is_done and not is_guess and end + LENGTH_SLACK_SECONDS < needed:
-            text = f"is truncated: {float(end):.2f} of {float(self.claimed_seconds):.2f} seconds"
-            raise truncated(self.file, f"{text} could be read")
-        is_past = not self.span.is_whole and self.modalities[0].end_seconds <= begin
+            text = f"{float(end):.2f} of {float(claimed):.2f} seconds could be read; fetch it again"
+            raise self.file.rejection(Reason.TRUNCATED, f"is truncated: {text}")
+        is_past = not self.span.is_whole and first.end_seconds <= begin
         is_short = stop is not None and end + LENGTH_SLACK_SECONDS < stop
         if is_past or (is_short and not self.span.is_limit):
-            asked = f"{float(self.span.start_seconds):g}"
-            if self.span.end_seconds is not None:
-                asked += f" to {float(self.span.end_seconds):g}"
             length = float(end - begin + self.span.start_seconds)
-            text = f"has a bad span: it is {length:.2f} seconds long, the span asks for {asked}"
-            raise self._refusal(Reason.BAD_SPAN, text)
+            text = f"it is {length:.2f} seconds long, the span asks for {self.span}"
+            raise self.file.rejection(Reason.BAD_SPAN, f"has a bad span: {text}")
 
     def footage(self) -> Footage:
         """What was decoded, frames and sound from the same moment on."""
-        begin, stop = self.bounds or (Fraction(0), None)
         frames = None if self.video is None else self.video.frames()
-        waveform = None if self.audio is None else self.audio.waveform(begin, stop)
+        waveform = None if self.audio is None else self.audio.waveform()
         if frames is None and waveform is None:
-            raise self._refusal(Reason.EMPTY, "is empty: it holds no frames and no samples")
+            raise self.file.rejection(Reason.EMPTY, "is empty: it holds no frames and no samples")
         if self.video is not None and frames is None:
             text = "is damaged: it has a picture stream, but no frame could be read"
-            raise self._refusal(Reason.DAMAGED, text)
+            raise self.file.rejection(Reason.DAMAGED, text)
         if self.audio is not None and self.audio.is_mute:
-            raise self._refusal(Reason.DAMAGED, "is damaged: no sample of its sound could be read")
+            text = "is damaged: no sample of its sound could be read"
+            raise self.file.rejection(Reason.DAMAGED, text)
         heard = self.audio if waveform is not None else None
+        notes = (self.video.notes if self.video else []) + self.notes
         return Footage(
             frames=frames,
             fps=Fraction(16) if self.video is None else self.video.grid_rate,
             waveform=waveform,
             sample_rate=heard.sample_rate if heard else None,
             channel_layout=heard.layout if heard else None,
-            notes=(
-                *(self.video.notes if self.video else ()),
-                *self.notes,
-                *(heard.notes if heard else ()),
-            ),
+            notes=(*notes, *(heard.notes if heard else ())),
         )
-
-    def _refusal(self, reason: Reason, text: str, stage: Stage = "decode") -> RejectedMedia:
-        return rejected(self.file.name, reason, stage, text)

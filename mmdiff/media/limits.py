@@ -74,6 +74,10 @@ class Span:
             return self
         return Span(self.start_seconds, end, is_limit=True)
 
+    def __str__(self) -> str:
+        end = "" if self.end_seconds is None else f" to {float(self.end_seconds):g}"
+        return f"{float(self.start_seconds):g}{end}"
+
     @property
     def is_whole(self) -> bool:
         return self.start_seconds == 0 and self.end_seconds is None

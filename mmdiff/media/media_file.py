@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mmdiff.media.atomic import past_stale
-from mmdiff.media.limits import Limits
-from mmdiff.media.rejection import Reason, RejectedMedia, rejected
+from mmdiff.media.limits import GIB, Limits
+from mmdiff.media.rejection import Reason, RejectedMedia, Stage, rejected
 
 
 class MediaFile:
@@ -47,6 +47,28 @@ class MediaFile:
         if self.size > limits.max_file_bytes:
             text = f"is {self.size} bytes large; max_file_bytes is {limits.max_file_bytes}"
             raise rejected(name, Reason.TOO_LARGE, "open", text)
+
+    def rejection(self, reason: Reason, text: str, stage: Stage = "decode") -> RejectedMedia:
+        """The error to raise: its message is the name of the file and `text`."""
+        return rejected(self.name, reason, stage, text)
+
+    def check_frames(self, count: int, height: int, width: int, stage: Stage = "decode") -> None:
+        """Raise RejectedMedia where so many frames of this size pass the limits."""
+        limits = self.limits
+        if max(height, width) > limits.max_side:
+            text = f"has frames of {height} x {width}; max_side is {limits.max_side}: scale it down"
+            raise self.rejection(Reason.TOO_LARGE, text, stage)
+        if count > limits.max_frames:
+            text = f"has {count} frames; max_frames is {limits.max_frames}"
+            raise self.rejection(Reason.TOO_LONG, f"{text}: cut it into shorter clips", stage)
+        self.check_bytes(count * height * width * 3, stage)
+
+    def check_bytes(self, count: int, stage: Stage = "decode") -> None:
+        """Raise RejectedMedia where so many decoded bytes pass the limits."""
+        if count > self.limits.max_decoded_bytes:
+            most = f"at most {self.limits.max_decoded_bytes / GIB:.1f} are read (max_decoded_bytes)"
+            text = f"is too large: {count / GIB:.1f} GiB decoded, {most}; cut it into shorter clips"
+            raise self.rejection(Reason.TOO_LARGE, text, stage)
 
     @property
     def seconds_left(self) -> float:

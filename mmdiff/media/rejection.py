@@ -1,4 +1,4 @@
-"""Why a file does not become a clip: enumerated reasons, each with its general hint."""
+"""Why a file does not become a clip: enumerated reasons, each with a hint."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,65 +8,48 @@ Stage = Literal["list", "open", "decode", "fit"]
 
 
 class Reason(StrEnum):
-    """What is wrong with a file; the value is what stands in a report."""
+    """What is wrong with a file; the value is what stands in a report.
+
+    hint  what a user can do about files with this reason, one line
+    """
+
+    hint: str
+
+    def __new__(cls, value: str, hint: str = "") -> "Reason":
+        reason = str.__new__(cls, value)
+        reason._value_, reason.hint = value, hint
+        return reason
 
     # the file as such
-    MISSING = "missing"
-    UNREADABLE = "unreadable"
-    EXTERNAL = "external"
-    NOT_MEDIA = "not_media"
+    MISSING = "missing", "correct the name in the list, or put the file there"
+    UNREADABLE = "unreadable", "give a regular file that this user may read"
+    EXTERNAL = "external", "move the file under the root, or set data.allow_external=true"
+    NOT_MEDIA = (
+        "not_media",
+        "give mp4, mov, mkv, webm, avi, ts, mts, mpg, flv, wmv, an image, or wav, flac, mp3, "
+        "ogg, aiff",
+    )
     # its content
-    DAMAGED = "damaged"
-    TRUNCATED = "truncated"
-    EMPTY = "empty"
-    NO_PICTURE = "no_picture"
-    NO_SOUND = "no_sound"
+    DAMAGED = "damaged", "fetch the file again, or encode it anew from its source"
+    TRUNCATED = "truncated", "fetch the file again: its end is missing"
+    EMPTY = "empty", "leave the file out: it holds no frames and no samples"
+    NO_PICTURE = "no_picture", "give a file with a video stream, or a bucket without pictures"
+    NO_SOUND = "no_sound", "give a file with an audio stream, or a bucket without sound"
     # the limits
-    TOO_LARGE = "too_large"
-    TOO_LONG = "too_long"
-    TOO_SLOW = "too_slow"
-    TOO_SHORT = "too_short"
-    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large", "cut or scale the file down, or raise the limit that is named"
+    TOO_LONG = "too_long", "cut the file into clips, give a span, or raise the limit that is named"
+    TOO_SLOW = "too_slow", "encode the file anew, or raise max_seconds"
+    TOO_SHORT = "too_short", "leave the file out, or ask for fewer frames"
+    TOO_SMALL = "too_small", "leave the file out, or ask for a smaller size"
     # what could be read but not used
-    ROTATED = "rotated"
-    UNSUPPORTED = "unsupported"
-    BAD_SPAN = "bad_span"
+    ROTATED = "rotated", "save the file upright"
+    UNSUPPORTED = "unsupported", "encode the file anew, as H.264 and AAC in an mp4"
+    BAD_SPAN = "bad_span", "give a span that begins before its end and inside of the file"
     # the list that names it
-    BAD_CAPTION = "bad_caption"
-    BAD_ROW = "bad_row"
-    DUPLICATE = "duplicate"
-    BAD_SHARD = "bad_shard"
-
-    @property
-    def hint(self) -> str:
-        """What a user can do about files with this reason, one line."""
-        return HINTS[self]
-
-
-HINTS = {
-    Reason.MISSING: "correct the name in the list, or put the file there",
-    Reason.UNREADABLE: "give a regular file that this user may read",
-    Reason.EXTERNAL: "move the file under the root, or set data.allow_external=true",
-    Reason.NOT_MEDIA: "give mp4, mov, mkv, webm, avi, ts, mts, mpg, flv, wmv, an image, or wav, "
-    "flac, mp3, ogg, aiff",
-    Reason.DAMAGED: "fetch the file again, or encode it anew from its source",
-    Reason.TRUNCATED: "fetch the file again: its end is missing",
-    Reason.EMPTY: "leave the file out: it holds no frames and no samples",
-    Reason.NO_PICTURE: "give a file with a video stream, or a bucket without pictures",
-    Reason.NO_SOUND: "give a file with an audio stream, or a bucket without sound",
-    Reason.TOO_LARGE: "cut or scale the file down, or raise the limit that is named",
-    Reason.TOO_LONG: "cut the file into clips, give a span, or raise the limit that is named",
-    Reason.TOO_SLOW: "encode the file anew, or raise max_seconds",
-    Reason.TOO_SHORT: "leave the file out, or ask for fewer frames",
-    Reason.TOO_SMALL: "leave the file out, or ask for a smaller size",
-    Reason.ROTATED: "save the file upright",
-    Reason.UNSUPPORTED: "encode the file anew, as H.264 and AAC in an mp4",
-    Reason.BAD_SPAN: "give a span that begins before its end and inside of the file",
-    Reason.BAD_CAPTION: "write a caption as UTF-8 text without control characters",
-    Reason.BAD_ROW: "correct the row in the list",
-    Reason.DUPLICATE: "name each file and span once",
-    Reason.BAD_SHARD: "write the tar shard anew, with regular files only",
-}
+    BAD_CAPTION = "bad_caption", "write a caption as UTF-8 text without control characters"
+    BAD_ROW = "bad_row", "correct the row in the list"
+    DUPLICATE = "duplicate", "name each file and span once"
+    BAD_SHARD = "bad_shard", "write the tar shard anew, with regular files only"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from av.buffer import Buffer
 from av.filter import Graph
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
 
-from mmdiff.media.rejection import Reason, rejected
+from mmdiff.media.media_file import MediaFile
+from mmdiff.media.rejection import Reason
 from mmdiff.media.transparency import ON_WHITE, on_white
 
 HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
@@ -36,8 +37,8 @@ class ShownFrames:
     notes  what was done to them, and what they state that is not honoured
     """
 
-    def __init__(self, name: str, stream: av.VideoStream) -> None:
-        self.name = name
+    def __init__(self, file: MediaFile, stream: av.VideoStream) -> None:
+        self.file = file
         self.notes: list[str] = []
         self._time_base = stream.time_base or Fraction(1, 1000)
         self._aspect = Fraction(stream.sample_aspect_ratio or 1)
@@ -64,7 +65,7 @@ class ShownFrames:
         matrix = display_matrix(frame)
         if matrix is None:
             text = f"is stored turned by {frame.rotation} degrees, no multiple of 90"
-            raise rejected(self.name, Reason.ROTATED, "decode", f"{text}; save it upright")
+            raise self.file.rejection(Reason.ROTATED, f"{text}; save it upright")
         self._matrix = matrix
         self._has_alpha = frame.format.has_palette or any(
             component.is_alpha for component in frame.format.components
