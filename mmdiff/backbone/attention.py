@@ -29,7 +29,7 @@ class AttentionProcessor:
         query = attn.norm_q(attn.to_q(hidden_states))
         key = attn.norm_k(attn.to_k(source))
         query, key, value = (
-            rearrange(x, "b n (k d) -> b n k d", k=attn.heads)
+            rearrange(x, "b n (k d) -> b n k d", k=attn.heads)  # as diffusers' backends take them
             for x in (query, key, attn.to_v(source))
         )
         if rotary_emb is not None:
@@ -43,6 +43,7 @@ class AttentionProcessor:
                 value,
                 attn_mask=attention_mask,
                 backend=self._attention_backend,
+                # ranks that split the tokens have all of the text
                 parallel_config=self._parallel_config if encoder_hidden_states is None else None,
             )
         return attn.to_out[1](attn.to_out[0](rearrange(mixed, "b n k d -> b n (k d)")))
@@ -94,6 +95,7 @@ def plain_attention(
     query, key, value = (rearrange(x, "b n k d -> b k n d") for x in (query, key, value))
     scores = (query * query.shape[-1] ** -0.5) @ key.mT
     if mask is not None:
+        # not -inf: a row without any key to look at would become NaN
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     return rearrange(scores.softmax(dim=-1) @ value, "b k n d -> b n k d")
 

@@ -53,6 +53,7 @@ class TransformerBlock(nn.Module):
         x, groups = hidden_states, hidden_states.shape[1]  # b s n d
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(trunk, x.dtype)
 
+        # adaLN: x + gate f(shift + (1 + scale) norm(x)) (Peebles and Xie, arXiv 2212.09748, 3.2)
         h = torch.addcmul(shift1, F.layer_norm(x, x.shape[-1:]), 1 + scale1)
         h = self.attn1(
             rearrange(h, "b s n d -> (b s) n d"),
@@ -61,11 +62,12 @@ class TransformerBlock(nn.Module):
         )
         x = torch.addcmul(x, rearrange(h, "(b s) n d -> b s n d", s=groups), gate1)
 
+        # the text is the same for all groups, so they ask it in one call
         h = rearrange(self.norm2(x), "b s n d -> b (s n) d")
         h = self.attn2(h, trunk.context, attention_mask=trunk.context_mask)
         x = x + rearrange(h, "b (s n) d -> b s n d", s=groups)
 
-        x = self.carry_time(x, trunk)
+        x = self.carry_time(x, trunk)  # the one place where groups learn of each other
 
         h = torch.addcmul(shift2, F.layer_norm(x, x.shape[-1:]), 1 + scale2)
         return torch.addcmul(x, self.ffn(h), gate2)

@@ -27,7 +27,7 @@ ATTENTION_NAMES = {
 
 
 class NamedCaches(CacheMixin):  # type: ignore[misc]
-    """diffusers' caches, which know layers by their names, told the names of ours."""
+    """diffusers' caches, which know layers by their names, given the names of ours."""
 
     def enable_cache(self, config: Any) -> None:
         """As in diffusers. Names that `config` gives are kept. `FasterCacheConfig` counts as one of

@@ -25,7 +25,7 @@ class _RMSNormFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
+        wide = torch.promote_types(x.dtype, torch.float32)  # a sum of squares needs more bits
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
         inverse = torch.rsqrt(norm * norm / x.shape[-1] + eps)
         ctx.save_for_backward(x, weight, inverse)
@@ -34,6 +34,7 @@ class _RMSNormFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        # dL/dw = sum g x r;  dL/dx = r w g - x r^3 mean(w g x)
         x, weight, inverse = ctx.saved_tensors
         product = gradient * x
         rows, scale = product.flatten(0, -2), inverse.to(x.dtype)

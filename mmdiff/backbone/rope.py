@@ -24,6 +24,7 @@ def rotary_table(positions: Tensor, head_dim: int, *, theta: float = 10_000.0) -
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Turn the pairs of each head: x  b n k d, table  n d/2, complex.
     Pairs are neighbours, as in Wan."""
+    # as a complex number a pair is turned by one product, in fp32 whatever the precision of x
     pairs = torch.view_as_complex(rearrange(x.float(), "b n k (d two) -> b n k d two", two=2))
     turned = torch.view_as_real(pairs * table[:, None, :])
     return rearrange(turned, "b n k d two -> b n k (d two)").to(x.dtype)

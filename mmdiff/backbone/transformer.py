@@ -75,7 +75,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
     _no_split_modules = ["TransformerBlock"]
     _repeated_blocks = ["TransformerBlock"]
     _skip_layerwise_casting_patterns = ["norm", "embed", "time", "table", "proj_out"]
-    _keep_in_fp32_modules = ["time_embed", "table"]
+    _keep_in_fp32_modules = ["time_embed", "table"]  # bf16 tells few times in [0, 1000] apart
     _skip_keys = None
 
     @register_to_config
@@ -202,6 +202,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
             visible=visible(layout, context.batch_size, ablation, positions.device),
             seconds={name: part.seconds for name, part in tokens.items()},
             context=self.text_embed(context.tokens),
+            # without a mask, kernels that take none (flash attention) can be chosen
             context_mask=None if bool(context.mask.all()) else context.mask[:, None, None, :],
             ablation=ablation,
         )
@@ -234,4 +235,4 @@ def _keep_cut_rows(before: Tensor, after: Tensor, index: int, ablation: Ablation
     )
 
 
-register()
+register()  # on import, so that a backbone from any place is known to diffusers' caches

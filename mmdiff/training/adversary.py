@@ -60,13 +60,12 @@ class Adversary(nn.Module):
         optimizer.zero_grad()
 
     def _frozen(self, made: Tensor) -> list[Tensor]:
-        """The critic's scores, through which no gradient reaches its weights."""
+        """The critic's scores; gradients go through to `made`, and not to its weights."""
         weights = {name: weight.detach() for name, weight in self.network.named_parameters()}
         return functional_call(self.network, weights, (made,))
 
     def _get_optimizer(self) -> Optimizer:
-        """Made when first needed: then the weights are where they stay, and its state follows."""
-        if self._optimizer is None:
+        if self._optimizer is None:  # first needed when the weights are on their device
             self._optimizer = self.make_optimizer(self.network.parameters())
             if self._loaded:
                 self._optimizer.load_state_dict(self._loaded)

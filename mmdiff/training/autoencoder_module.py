@@ -73,7 +73,7 @@ class AutoencoderModule(TrainingModule[Autoencoder]):
     def components(self, batches: Iterable[ClipBatch]) -> dict[str, Autoencoder]:
         autoencoder = self.ema.average
         means = []
-        for _, batch in zip(range(self.scaling_batches), batches, strict=False):
+        for _, batch in zip(range(self.scaling_batches), batches, strict=False):  # they never end
             x = self.inputs(batch.to(self.device))
             means.append(rearrange(autoencoder.encode(x).mode(), "b c ... -> (b ...) c"))
         autoencoder.measure_scaling(torch.cat(means))

@@ -14,8 +14,6 @@ class AveragedWeights(nn.Module, Generic[Averaged]):
     """A frozen copy of `module` that follows it.
 
     The decay is min(decay, (1 + step) / (10 + step)), so that the first steps are forgotten soon.
-    Update it in `optimizer_step`, not in a hook after it: a checkpoint would be saved one update
-    behind.
     """
 
     def __init__(self, module: Averaged, decay: float) -> None:

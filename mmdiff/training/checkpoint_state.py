@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_TENSOR, _TUPLE, _PAIRS, _DTYPE = "$tensor", "$tuple", "$pairs", "$dtype"
+_TENSOR, _TUPLE, _PAIRS, _DTYPE = "$tensor", "$tuple", "$pairs", "$dtype"  # what JSON has not
 
 
 def split_state(state: Any, name: str = "") -> tuple[Any, dict[str, Tensor]]:
@@ -71,6 +71,7 @@ def _store(
     tensor: Tensor, name: str, tensors: dict[str, Tensor], seen: dict[tuple[Any, ...], str]
 ) -> str:
     identity = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+    # safetensors refuses memory that two names share; tensors without elements all lie at 0
     if tensor.numel() and identity in seen:
         return seen[identity]
     name = name or "tensor"
@@ -80,7 +81,7 @@ def _store(
 
 
 def _dtype(name: str) -> torch.dtype:
-    dtype = getattr(torch, name, None)
+    dtype = getattr(torch, name, None)  # the name comes out of a file: it may be anything
     if not isinstance(dtype, torch.dtype):
         raise ValueError(f"{name!r} is not a dtype of torch")
     return dtype

@@ -69,7 +69,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
     def training_step(self, batch: ClipBatch | LatentBatch, batch_index: int) -> dict[str, Any]:
         batch = self.latents_of(batch)
         key = self.key(batch)
-        tasks = self.tasks.draw(batch.latents, key, self.halves_of_data)
+        tasks = self.tasks.draw(batch.latents, key, self.modalities_of_data)
         dropped = self.dropped_captions(key, tasks.gives)
         context = self.text.read(batch.captions, self.device, dropped=dropped, cached=batch.context)
         backbone = self.trained["transformer"]
@@ -96,12 +96,12 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         context = self.text.read(batch.captions, self.device, cached=batch.context, encoder=encoder)
         found: dict[str, list[Tensor]] = defaultdict(list)
         for part in range(NUM_QUANTILES):
-            # the family of tasks is drawn once for a batch
+            # which kind of tasks a batch has is drawn once for all of it
             draw = self.held_out_key(batch, NUM_QUANTILES * batch_index + part)
             losses = held_out_losses(
                 self.objective,
                 average["transformer"],
-                self.tasks.draw(batch.latents, draw, self.halves_of_data),
+                self.tasks.draw(batch.latents, draw, self.modalities_of_data),
                 context,
                 self.held_out_key(batch, part),
                 quantiles=(part / NUM_QUANTILES, (part + 1) / NUM_QUANTILES),
@@ -111,7 +111,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         return {name: torch.stack(losses).mean(0) for name, losses in found.items()}
 
     @property
-    def halves_of_data(self) -> Collection[Modality] | None:
+    def modalities_of_data(self) -> Collection[Modality] | None:
         """What the clips of the training set have between them, where it can tell."""
         return getattr(getattr(self.trainer, "datamodule", None), "modalities", None)
 

@@ -28,6 +28,7 @@ class WaveformInput(nn.Module):
         self.preroll_samples = preroll_samples
 
     def forward(self, batch: ClipBatch) -> Tensor:
+        # the first latent frame of the video spans one frame, not four: silence fills its group up
         return functional.pad(batch.sound, (self.preroll_samples, 0))
 
 

@@ -61,7 +61,7 @@ class MuonAdamW(Optimizer):
         if not matrices:
             raise ValueError("no hidden matrix to train with Muon; use torch.optim.AdamW")
         self._adamw = AdamW(
-            others or [nn.Parameter(torch.zeros(0))],
+            others or [nn.Parameter(torch.zeros(0))],  # torch refuses an optimizer of nothing
             lr=adamw_lr,
             betas=betas,
             weight_decay=weight_decay,
@@ -106,6 +106,7 @@ class MuonAdamW(Optimizer):
         stacked = torch.stack(nesterov)
         dtype = torch.bfloat16 if group["orthogonalise_in_bf16"] else stacked.dtype
         updates = orthogonalise(stacked.to(dtype), steps=group["ns_steps"]).to(stacked.dtype)
+        # an orthogonal update has a root mean square of max(shape)^-0.5; AdamW's is about 0.2
         rate = group["lr"] * 0.2 * max(parameters[0].shape) ** 0.5
         weights: list[Tensor] = [parameter.data for parameter in parameters]
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
@@ -130,9 +131,10 @@ def orthogonalise(matrices: Tensor, *, steps: int) -> Tensor:
     """
     a, b, c = NEWTON_SCHULZ
     is_tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if is_tall else matrices
+    x = matrices.mT if is_tall else matrices  # so that the Gram matrix is the smaller one
+    # the Frobenius norm bounds the largest singular value: from 1 down, the iteration converges
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-7)
-    for _ in range(steps):
+    for _ in range(steps):  # p(s) = a s + b s^3 + c s^5 on each singular value s
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if is_tall else x

@@ -1,5 +1,4 @@
-"""What all our Lightning modules share: the optimizer, the averaged weights, validation, and what
-they leave behind."""
+"""TrainingModule: what all our Lightning modules share."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -58,11 +57,9 @@ class TrainingModule(LightningModule, Generic[Trained]):
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: str | Path, *, strict: bool = True, **arguments: Any
     ) -> Self:
-        """A module made of `arguments`, all that the constructor takes, with the weights and
-        averages of a checkpoint, in eval mode. `mmdiff.load_from_checkpoint(path)` builds it from
-        what the checkpoint carries.
-
-        Raises DamagedCheckpoint for a folder that is no checkpoint, or is damaged.
+        """A module made of `arguments`, all that the constructor takes, with the weights of a
+        checkpoint, in eval mode; `mmdiff.load_from_checkpoint(path)` needs no arguments.
+        DamagedCheckpoint for a folder that is no checkpoint, or is damaged.
         """
         module = cls(**arguments)
         module.load_state_dict(read_checkpoint(Path(checkpoint_path))["state_dict"], strict=strict)
@@ -102,7 +99,7 @@ class TrainingModule(LightningModule, Generic[Trained]):
         self._validation = ValidationLosses()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        # what is made, and kept, in the mode of inference could not be trained with afterwards
+        # a tensor that inference mode has made, and a module keeps, cannot be trained with later
         with inference_mode(False), no_grad():
             self._validation.add(self.losses_of(batch, batch_index), batch.sample_ids)
 
@@ -140,6 +137,7 @@ class TrainingModule(LightningModule, Generic[Trained]):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
+        # here, not in a hook after it: callbacks that save have come before such hooks
         if self.critic is not None:
             self.critic.step()
         self.ema.update(self.trained, self.global_step)
@@ -150,8 +148,6 @@ class TrainingModule(LightningModule, Generic[Trained]):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Lightning refuses to for fused optimizers, which is only needed where gradients are
-        scaled."""
-        if gradient_clip_val:
+        if gradient_clip_val:  # Lightning's own refuses fused optimizers, which only scaling needs
             clip = clip_grad_value_ if gradient_clip_algorithm == "value" else clip_grad_norm_
             clip(self.trained.parameters(), gradient_clip_val)

@@ -64,6 +64,7 @@ class VocoderModule(TrainingModule[Vocoder]):
             with self.trainer.precision_plugin.forward_context():
                 return vocoder(log_mel)
 
+        # the powers of a spectrum span more than half precision holds
         with torch.autocast(waveform.device.type, enabled=False):
             return self.objective(run_vocoder, waveform, noise, critique=critique)
 

@@ -1,1 +1,1 @@
-"""One adapter per modality: tokens in, tokens out, and time carried across slices."""
+"""One adapter per modality: tokens in, tokens out, and temporal attention across groups."""

@@ -24,39 +24,35 @@ class ProgressReport(Callback):
     def __init__(self, *, every_n_steps: int = 20) -> None:
         check_sizes(most=10**9, every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
-        self._progress: Progress | None = None
+        self._bar = Progress(disable=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._reset(trainer)
-        if trainer.is_global_zero and sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-            total = trainer.max_steps if trainer.max_steps > 0 else None
-            self._task = self._progress.add_task(
-                "training", total=total, completed=trainer.global_step
-            )
-            self._progress.start()
+        self._bar = Progress(
+            *(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not (trainer.is_global_zero and sys.stderr.isatty()),
+        )
+        total = trainer.max_steps if trainer.max_steps > 0 else None
+        self._task = self._bar.add_task("training", total=total, completed=trainer.global_step)
+        self._bar.start()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._samples += len(batch) * trainer.world_size
         self._losses.append(outputs["loss"].detach())
-        if not has_stepped(trainer, batch_idx):
-            return
         step = trainer.global_step
-        if self._progress is not None:
-            self._progress.update(self._task, completed=step)
-        if step % self.every_n_steps and step != trainer.max_steps:
-            return
-        self._report(trainer, pl_module)
-        self._reset(trainer)
+        if has_stepped(trainer, batch_idx):
+            self._bar.update(self._task, completed=step)
+            if step % self.every_n_steps == 0 or step == trainer.max_steps:
+                self._report(trainer, pl_module)
+                self._reset(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = trainer.callback_metrics.items()
-        losses = [
-            f"{name} {float(loss):.4g}" for name, loss in found if name.startswith("val/loss")
-        ]
+        losses = [f"{name} {float(x):.4g}" for name, x in found if name.startswith("val/loss")]
         if losses and trainer.is_global_zero and not trainer.sanity_checking:
             _log.info("step %d  %s", trainer.global_step, "  ".join(losses))
 
@@ -65,19 +61,14 @@ class ProgressReport(Callback):
         loss = sum(float(value) for value in self._losses) / len(self._losses)
         rate = self._samples / seconds
         module.log_dict({"speed/samples_per_second": rate, "train/loss_mean": loss})
-        if not trainer.is_global_zero:
-            return
         step, total = trainer.global_step, trainer.max_steps
-        text = f"step {step}" + (f"/{total}" if total > 0 else "")
         lr = trainer.optimizers[0].param_groups[0]["lr"]
+        text = f"step {step}" + (f"/{total}" if total > 0 else "")
         text += f"  loss {loss:.4g}  lr {lr:.2e}  {rate:.1f} samples/s"
-        if self._progress is not None:
-            self._progress.update(self._task, description=text)
-            return
-        if total > 0:
+        self._bar.update(self._task, description=text)
+        if self._bar.disable and trainer.is_global_zero:
             left = (total - step) * seconds / max(1, step - self._step)
-            text += f"  {left / 60:.1f} min left"
-        _log.info(text)
+            _log.info(text + (f"  {left / 60:.1f} min left" if total > 0 else ""))
 
     def _reset(self, trainer: Trainer) -> None:
         self._samples = 0
@@ -85,14 +76,9 @@ class ProgressReport(Callback):
         self._time, self._step = time.monotonic(), trainer.global_step
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._stop()
+        self._bar.stop()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        self._bar.stop()

@@ -59,13 +59,13 @@ class SampleClips(Callback):
     @torch.no_grad()
     def make(self, module: LightningModule) -> list[Clip]:
         """One clip for each prompt; nothing of the training state is touched."""
-        components = module.components(())
+        components = module.components(())  # no batches: nothing has to be measured for a sample
         pipeline = self.pipeline(**components).to(module.device)
         pipeline.set_progress_bar_config(disable=True)
         generators = [
             torch.Generator().manual_seed(self.seed + index) for index in range(len(self.prompts))
         ]
-        with torch.autocast(module.device.type, enabled=False):
+        with torch.autocast(module.device.type, enabled=False):  # as the finished pipeline runs
             output = pipeline(
                 self.prompts,
                 generator=generators,

@@ -33,9 +33,10 @@ class SpikeWarning(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        # Lightning has divided it, so that the gradients of a step add up to their mean
         loss = float(torch.as_tensor(outputs["loss"])) * trainer.accumulate_grad_batches
         usual = median(self._recent) if len(self._recent) >= self.patience else None
-        self._recent.append(loss)
+        self._recent.append(loss)  # a median forgives a spike that is among them
         if usual is not None and loss > self.factor * usual:
             _log.warning(
                 "step %d, rank %d: the loss is %.4g, %.0f times its median of %.4g; samples %s",

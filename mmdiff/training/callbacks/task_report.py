@@ -33,7 +33,7 @@ class TaskReport(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        if (trainer.global_step + 1) % self.every_n_steps == 0:
+        if (trainer.global_step + 1) % self.every_n_steps == 0:  # counted after the step
             norms = gradient_norms(pl_module.trained["transformer"])  # type: ignore[index]
             pl_module.log_dict({f"gradient/{name}": norm for name, norm in norms.items()})
 
@@ -60,7 +60,7 @@ class TaskReport(Callback):
         self._levels.clear()
 
     def _keep(self, samples: SampleLoss) -> None:
-        learns = samples.level > 0
+        learns = samples.level > 0  # a sample with all of a modality given has no loss there
         if bool(learns.any()):
             self._levels[samples.modality].append(samples.level[learns].float().cpu())
         for task in sorted(set(samples.tasks)):

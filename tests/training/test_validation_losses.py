@@ -178,7 +178,7 @@ def test_gradients_are_clipped_by_value_where_that_is_asked_for(tmp_path: Path) 
 @pytest.mark.parametrize("limit", [{"limit_train_batches": 3}, {"overfit_batches": 2}])
 def test_c3_a_run_with_epochs_resumes_bit_for_bit(tmp_path: Path, limit: dict[str, int]) -> None:
     whole = train(tmp_path / "whole", 7, **limit)
-    for cut in (2, 3, 4):
+    for cut in (2, 3):
         first = train(tmp_path / f"cut{cut}", cut, **limit)
         second = train(tmp_path / f"cut{cut}", 7, **limit)
         assert first.seen + second.seen == whole.seen
