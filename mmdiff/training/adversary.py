@@ -1,4 +1,4 @@
-"""Adversary: a critic that learns beside the network that it judges."""
+"""Adversary: a critic that learns along with the network that it judges."""
 
 from __future__ import annotations
 

@@ -83,8 +83,7 @@ def _write_files(
 
 
 def publish(temporary: Path, folder: Path) -> None:
-    """Make `temporary` what `folder` is, in place of what was there, which stays where the disk
-    refuses."""
+    """Move `temporary` to `folder`, instead of what was there, which stays if the disk refuses."""
     old = folder.with_name(f"{folder.name}.old")
     share(temporary)
     if folder.exists():  # a folder cannot be replaced by another in one step, only renamed
@@ -200,7 +199,7 @@ def _is_valid(path: Path, *, strict: bool = False) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written or half deleted; the log tells how much."""
+    """Remove what killed processes left half written or half deleted; the log says how much."""
     removed = 0
     for path in (*folder.glob("step_*.old"), *folder.glob("step_*.tmp")):
         if path.suffix == ".old" and not path.with_suffix("").exists():
@@ -218,7 +217,7 @@ class SafeCheckpointIO(CheckpointIO):
     of the previous one.
 
     configuration: of the run, plain values, kept in each checkpoint, so that a run resumed with
-        another one can be told what has changed.
+        another one can report what has changed.
     """
 
     def __init__(self, configuration: Mapping[str, Any] | None = None) -> None:

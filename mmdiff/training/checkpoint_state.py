@@ -12,7 +12,7 @@ def split_state(state: Any, name: str = "") -> tuple[Any, dict[str, Tensor]]:
     """`state` as a JSON document, and the tensors it names.
 
     Tuples, dictionaries with keys that are not text, and dtypes keep their type. A tensor that
-    occurs twice is stored once. Raises TypeError, with the place, for anything that is not plain
+    occurs twice is stored once. Raises TypeError, with its path, for anything that is not plain
     data.
     """
     tensors: dict[str, Tensor] = {}

@@ -96,7 +96,7 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
         context = self.text.read(batch.captions, self.device, cached=batch.context, encoder=encoder)
         found: dict[str, list[Tensor]] = defaultdict(list)
         for part in range(NUM_QUANTILES):
-            # which kind of tasks a batch has is drawn once for all of it
+            # one family of tasks is drawn for all of a batch
             draw = self.held_out_key(batch, NUM_QUANTILES * batch_index + part)
             losses = held_out_losses(
                 self.objective,
@@ -112,11 +112,11 @@ class DiffusionModule(TrainingModule[nn.ModuleDict]):
 
     @property
     def modalities_of_data(self) -> Collection[Modality] | None:
-        """What the clips of the training set have between them, where it can tell."""
+        """What the clips of the training set have between them, where it knows."""
         return getattr(getattr(self.trainer, "datamodule", None), "modalities", None)
 
     def dropped_captions(self, key: NoiseKey, gives: tuple[bool, ...]) -> Tensor:
-        """b, bool: which captions are left out; `gives`: whether something of the clip is given."""
+        """b, bool: which captions are left out; `gives`: whether the task conditions on a part."""
         drawn = keyed_uniform(key, "caption_dropout")
         given = torch.tensor(gives)
         return drawn < torch.where(given, self.caption_dropout_given, self.caption_dropout)

@@ -54,7 +54,7 @@ class TextModel:
         """The context of the captions, and of the empty prompt where they are `dropped` (b, bool).
 
         cached: what a frozen encoder has made of the captions before.
-        encoder: reads them in place of the own one.
+        encoder: reads them instead, the averaged one for instance.
 
         Raises ValueError where the encoder is trained and what it reads comes from a cache.
         """

@@ -27,7 +27,7 @@ Trained = TypeVar("Trained", bound=nn.Module)
 
 
 class TrainingModule(LightningModule, Generic[Trained]):
-    """Trains the parameters of `trained`, and keeps their average; beside them a critic, if any.
+    """Trains the parameters of `trained`, and keeps their average; with a critic, if any.
 
     Subclasses write `training_step`, `losses_of` a batch that is validated on, and `components`:
     the finished parts of a pipeline, by the names of their folders.
@@ -104,7 +104,7 @@ class TrainingModule(LightningModule, Generic[Trained]):
             self._validation.add(self.losses_of(batch, batch_index), batch.sample_ids)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means as `val/...`, on all ranks alike."""
+        """Log the means as `val/...`, the same on all ranks."""
         means = self._validation.means(self.trainer.world_size)
         # equal on all ranks already: sync_dist only keeps Lightning from warning that it is not set
         self.log_dict({f"val/{name}": mean for name, mean in means.items()}, sync_dist=True)

@@ -1,4 +1,4 @@
-"""Components of earlier runs, to start the next one from or to train beside."""
+"""Components of earlier runs, to start the next one from or to train along with."""
 
 import logging
 from pathlib import Path

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 class NonFinite(ArithmeticError):  # noqa: N818
     """A loss, a gradient or a weight is NaN or infinite; the message says which, at which step, and
-    for which samples where it can be told."""
+    for which samples where that is known."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Batch:
 
 
 class FiniteGuard(Callback):
-    """Looks at every loss and at every gradient before the optimizer step; all ranks decide alike.
+    """Looks at each loss and gradient before the optimizer step; all ranks decide the same.
 
     `raise` stops the run; `skip` leaves the step out, and stops after `max_skips` skips in a row.
     The message names the term of the loss, the step, the rank and the samples.

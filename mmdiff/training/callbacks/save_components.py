@@ -38,7 +38,7 @@ class SaveComponents(Callback):
     def save(self, trainer: Trainer, module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        # a loader of its own: that of the training stands at its place
+        # a loader of its own: that of the training is part way through
         loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
         for name, component in module.components(loader).items():
             folder = self.folder / name

@@ -60,7 +60,7 @@ class TaskReport(Callback):
         self._levels.clear()
 
     def _keep(self, samples: SampleLoss) -> None:
-        learns = samples.level > 0  # a sample with all of a modality given has no loss there
+        learns = samples.level > 0  # where all of a modality is conditioned there is no loss
         if bool(learns.any()):
             self._levels[samples.modality].append(samples.level[learns].float().cpu())
         for task in sorted(set(samples.tasks)):
@@ -71,12 +71,13 @@ class TaskReport(Callback):
 
 def gradient_norms(transformer: nn.Module) -> dict[str, Tensor]:
     """The norm of the gradient of the weights of each modality, and of the shared ones."""
+    modalities = getattr(transformer, "modalities", MODALITIES)
     squares: dict[str, Tensor] = {}
     for name, parameter in transformer.named_parameters():
         if parameter.grad is None:
             continue
-        # the adapters are called as their modality is, their temporal attention NAME_time
-        owners = (m for m in MODALITIES if name.startswith(f"{m}.") or f".{m}_time." in name)
+        # an adapter is named as its modality is, temporal attention NAME_time
+        owners = (m for m in modalities if name.startswith(f"{m}.") or f".{m}_time." in name)
         owner = next(owners, "shared")
         square = parameter.grad.detach().float().square().sum()
         squares[owner] = squares.get(owner, torch.zeros_like(square)) + square

@@ -36,7 +36,7 @@ class TerminateWithCheckpoint(Callback):
     """
 
     def __init__(self) -> None:
-        self._exit_code = 0  # to leave with; 0: not asked to
+        self._exit_code = 0  # 0: not asked to stop
         self._previous: dict[signal.Signals, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
