@@ -67,22 +67,20 @@ class TrainingModule(LightningModule, Generic[Trained]):
 
     @abstractmethod
     def losses_of(self, batch: Any, batch_index: int) -> Mapping[str, Tensor]:
-        """Losses of the averaged weights on a batch that is held out, by name: one per sample, b,
-        or one for all. Chance in it is the same whenever it is asked."""
+        """Losses of the averaged weights on a held-out batch, by name: one per sample, b, or one
+        for all. Asked again, they are the same."""
 
     @abstractmethod
     def components(self, batches: Iterable[Any]) -> Mapping[str, Any]:
-        """Parts of a pipeline, with averaged weights, by folder name; `batches` are for what is
-        measured on data."""
+        """Parts of a pipeline by folder name, averaged; `batches` for what is measured on data."""
 
     def key(self, batch: Batch) -> NoiseKey:
-        """The address of all chance in this step."""
+        """What all chance in this step is a function of."""
         return NoiseKey(self.seed, self.global_step, batch.sample_ids)
 
     def held_out_key(self, batch: Batch, draw: int = 0) -> NoiseKey:
-        """The address of all chance in validation: of no step and no seed, so that curves of a run,
-        and of runs, can be compared."""
-        return NoiseKey(0, draw, tuple(f"held out {sample}" for sample in batch.sample_ids))
+        """The same in validation: of no step and no seed, so that runs can be compared."""
+        return NoiseKey(0, draw, tuple(f"held out {one}" for one in batch.sample_ids))
 
     @property
     def critique(self) -> Critique | None:
