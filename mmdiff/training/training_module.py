@@ -29,8 +29,7 @@ Trained = TypeVar("Trained", bound=nn.Module)
 class TrainingModule(LightningModule, Generic[Trained]):
     """Trains the parameters of `trained`, and keeps their average; with a critic, if any.
 
-    Subclasses write `training_step`, `losses_of` a batch that is validated on, and `components`:
-    the finished parts of a pipeline, by the names of their folders.
+    Subclasses write `training_step`, `losses_of` and `components`.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class TrainingModule(LightningModule, Generic[Trained]):
         self.seed, self.critic = seed, critic
         self.losses: Mapping[str, Tensor] = {}  # of the last batch, by name, detached
         self.validated_step: int | None = None
-        self._validation = ValidationLosses()
         self._groups: list[dict[str, Any]] = []  # of the optimizer, as configured
 
     @classmethod
