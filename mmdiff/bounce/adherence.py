@@ -1,7 +1,5 @@
 """Adherence: of what a prompt names, how much the judge reads in the clip."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,25 +26,19 @@ WANTED_ONSET, WANTED_PITCH, WANTED_SILENCE = 10.0, 1.0, -60.0  # milliseconds, p
 UNSEEN_SEED = 1_000_003  # added to the seed of the prompts: clips that no training run has drawn
 
 
+@dataclass(frozen=True, kw_only=True)
 class BounceEvaluation(Evaluation):
     """Which prompts and clips are measured, and how many.
 
     other_shapes: (num_frames, height, width) that the model was not trained on.
     """
 
-    def __init__(
-        self,
-        *,
-        num_seen: int = 200,
-        num_held_out: int = 100,
-        num_reconstructed: int = 200,
-        num_other: int = 32,
-        other_shapes: Sequence[tuple[int, int, int]] = ((65, 64, 64), (33, 96, 96)),
-        prompt_seed: int = 2024,
-    ) -> None:
-        self.num_seen, self.num_held_out = num_seen, num_held_out
-        self.num_reconstructed, self.num_other = num_reconstructed, num_other
-        self.other_shapes, self.prompt_seed = other_shapes, prompt_seed
+    num_seen: int = 200
+    num_held_out: int = 100
+    num_reconstructed: int = 200
+    num_other: int = 32
+    other_shapes: Sequence[tuple[int, int, int]] = ((65, 64, 64), (33, 96, 96))
+    prompt_seed: int = 2024
 
     def results(self, run: EvaluationRun) -> Iterator[Result]:
         """One table after the other, as each is finished; none where nothing was asked for."""

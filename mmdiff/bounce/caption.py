@@ -1,7 +1,5 @@
 """Captions of an event: the canonical one, and training captions in other words and orders."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from string import Formatter
 
@@ -16,7 +14,7 @@ CANONICAL_SHARE, COMPLETE_SHARE = 0.35, 0.2
 KEEP = {"size": 0.6, "color": 0.85, "shape": 0.9, "motion": 0.7}
 KEEP |= {"speed": 0.7, "background": 0.6, "sound": 0.6}
 # of the captions that leave some out, those that name each attribute as seldom as `KEEP_BRIEF`:
-# what one writes beside an image or a sound that shows the rest
+# what one writes with an image or a sound that shows the rest
 BRIEF_SHARE = 0.5
 KEEP_BRIEF = 0.3
 

@@ -1,7 +1,5 @@
 """The world as a data set: item i is a pure function of (seed, split, i)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Literal

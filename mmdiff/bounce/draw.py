@@ -1,7 +1,5 @@
 """Draw an event: frames anti-aliased by signed distance, and a ping at every impact."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Read a clip of the world without its caption: the attributes, and when things happen."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +19,7 @@ LEAST_FRAMES = 5  # fewer do not show a motion
 
 @dataclass(frozen=True)
 class Reading:
-    """What a clip shows and sounds like, in the words of a `Bounce`; None where it cannot be told.
+    """What a clip shows and sounds like, in the words of a `Bounce`; None where it cannot be read.
 
     `impacts` and `onsets` are seconds from the start, `pitch` Hz, `overlap` how well (0 to 1) the
     object's outline is that of its shape.

@@ -1,7 +1,5 @@
 """Hear the pings of a waveform: when each begins, and at which pitch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Motion along one axis, in closed form: constant speed between two walls, and falling."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

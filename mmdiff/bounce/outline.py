@@ -1,7 +1,5 @@
 """Which of the world's shapes an object has, and how large it is, from all frames together."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Seam: whether video and audio go on where what was given meets what was made."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from torch import Tensor
@@ -16,7 +14,7 @@ LEAST_STEP_PIXELS = 0.5
 # of full scale: a step of -60 dB is no click, however quiet the sound around it
 LEAST_STEP_SAMPLES = 1e-3
 
-# how much sound on each side of a seam tells its usual step: three periods of a low ping
+# how much sound on each side of a seam its usual step is read from: three periods of a low ping
 AROUND_SECONDS = 0.01
 WANTED_JUMP, WANTED_CLICK = 1.5, 3.0
 

@@ -1,7 +1,5 @@
 """Find the one object of a clip in each frame: where it is, and the pixels that it covers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

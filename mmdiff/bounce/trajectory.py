@@ -1,7 +1,5 @@
 """How an object moves, and when it touches a wall, from the track of its centre."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +24,7 @@ from mmdiff.bounce.tracking import Track
 MOVING = 0.08  # of the frame size: an axis along which the object's track spreads less stands still
 NEAR_WALL = 0.12  # of the frame size: how near a turn must lie to a wall to be an impact
 LEAST_KINK = 0.3  # frame sizes/s: how much the speed must change at an impact
-SIDE_SECONDS = 0.2  # how much of the track on each side of a turn tells when it was
+SIDE_SECONDS = 0.2  # how much of the track on each side a turn is timed by
 GRID = 41
 Fit = tuple[float, float]  # error, and the rate (speed or gravity) that has it
 

@@ -1,7 +1,5 @@
 """Consistency: how steady a clip is: flicker, warp error, drift of its colors, range of motion."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -47,7 +45,7 @@ def color_drift(frames: Tensor) -> float:
     if len(frames) < 3:
         return math.nan
     colors = reduce(frames.float(), "f h w c -> f c", "mean")
-    # Theil-Sen: the median of the slopes of all pairs, which a few odd frames hardly change
+    # Theil-Sen: the median of the slopes of all pairs, which a few other frames hardly change
     first, second = torch.triu_indices(len(colors), len(colors), offset=1)
     slopes = (colors[second] - colors[first]) / (second - first)[:, None]
     ordered = slopes.sort(dim=0).values

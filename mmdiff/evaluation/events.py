@@ -1,8 +1,6 @@
 """When something happens in a clip, whatever it shows: sudden changes of motion, and beginnings of
 sounds."""
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange, reduce
 from torch import Tensor

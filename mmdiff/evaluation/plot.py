@@ -1,7 +1,5 @@
 """Plots of figures as PNG files, whole or not at all."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Reconstruction: how much a video autoencoder changes of clips, `frames height width 3`, uint8."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -54,7 +52,7 @@ def flicker_ratio(originals: Sequence[Tensor], reconstructions: Sequence[Tensor]
 def video_reconstruction(originals: Sequence[Tensor], reconstructions: Sequence[Tensor]) -> Result:
     """PSNR and flicker, clip by clip, of one clip or more.
 
-    The PSNR of a set is that of its mean squared error; that of the worst clip stands beside it.
+    The PSNR of a set is that of its mean squared error; the worst clip has its own figure.
     """
     pairs = list(zip(originals, reconstructions, strict=True))
     each = [psnr(*pair) for pair in pairs]

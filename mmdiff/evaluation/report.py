@@ -1,7 +1,5 @@
 """Results as tables on the screen, and as JSON and markdown files written whole or not at all."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A measured figure with its name and the bound it should keep; and how many numbers become one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

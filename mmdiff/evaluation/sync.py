@@ -1,7 +1,5 @@
 """Sync: how far what is seen is from what is heard, for events given as seconds, clip by clip."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -9,23 +9,23 @@ from mmdiff.bounce.draw import draw_frames
 from mmdiff.values.shapes import ClipShape
 
 
-def test_it_names_the_background_of_true_pictures() -> None:
+def test_it_names_the_background_of_true_images() -> None:
     events = random_prompts(20, 3)
     frames = torch.stack([draw_frames(event, ClipShape(num_frames=1))[0] for event in events])
-    pictures = rearrange(frames, "b h w c -> b c h w").float() / 255
-    read = BackgroundClassifier()(pictures).argmax(-1).tolist()
+    images = rearrange(frames, "b h w c -> b c h w").float() / 255
+    read = BackgroundClassifier()(images).argmax(-1).tolist()
     assert [list(BACKGROUNDS)[index] for index in read] == [event.background for event in events]
 
 
 def test_its_slope_leads_to_the_target() -> None:
     classifier, target = BackgroundClassifier(), 1
-    picture = torch.full((1, 3, 16, 16), 0.1)
+    image = torch.full((1, 3, 16, 16), 0.1)
     for _ in range(60):
-        picture.requires_grad_()
-        loss = torch.nn.functional.cross_entropy(classifier(picture), torch.tensor([target]))
-        (slope,) = torch.autograd.grad(loss, picture)
-        picture = (picture - 0.02 * slope / slope.abs().max().clamp(min=1e-9)).detach()
-    assert int(classifier(picture).argmax()) == target
+        image.requires_grad_()
+        loss = torch.nn.functional.cross_entropy(classifier(image), torch.tensor([target]))
+        (slope,) = torch.autograd.grad(loss, image)
+        image = (image - 0.02 * slope / slope.abs().max().clamp(min=1e-9)).detach()
+    assert int(classifier(image).argmax()) == target
 
 
 def test_softness_must_be_positive() -> None:

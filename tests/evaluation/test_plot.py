@@ -11,14 +11,14 @@ def drawn(path: Path) -> np.ndarray:
 
 
 def test_curves_are_drawn_and_differ_with_their_values(tmp_path: Path) -> None:
-    pictures = []
+    images = []
     for index, values in enumerate(([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])):
         path = tmp_path / f"{index}.png"
         curves = {"one": dict(zip([5, 10, 20], values, strict=True))}
         save_curves(curves, path, x_label="x", y_label="y", title="t", is_logarithmic=True)
-        pictures.append(drawn(path))
-    assert pictures[0].shape == pictures[1].shape
-    assert np.abs(pictures[0] - pictures[1]).max() > 100
+        images.append(drawn(path))
+    assert images[0].shape == images[1].shape
+    assert np.abs(images[0] - images[1]).max() > 100
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png"]
 
 

@@ -1,7 +1,5 @@
 """Truth: an event of the bounce world with its true clip; what is asked of it, what was made."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
