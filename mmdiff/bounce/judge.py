@@ -9,7 +9,7 @@ from torch import Tensor
 from mmdiff.bounce.bounce import BACKGROUNDS, COLORS
 from mmdiff.bounce.listening import listen
 from mmdiff.bounce.outline import read_outline
-from mmdiff.bounce.tracking import Track, track
+from mmdiff.bounce.tracking import track
 from mmdiff.bounce.trajectory import read_trajectory
 from mmdiff.media.clip import Clip
 
@@ -52,10 +52,11 @@ def judge(clip: Clip) -> Reading:
     seen = followed.is_seen
     if not bool(seen.any()):
         return reading
+    colors = Counter(_nearest(COLORS, color) for color in followed.color[seen])
     outline = read_outline(followed)
     reading = replace(
         reading,
-        color=_vote(followed),
+        color=colors.most_common(1)[0][0],  # that most frames show
         size=outline.size,
         shape=outline.shape,
         overlap=outline.overlap,
@@ -64,12 +65,6 @@ def judge(clip: Clip) -> Reading:
         return reading
     found = read_trajectory(followed, outline, fps=float(clip.fps))
     return replace(reading, motion=found.motion, speed=found.speed, impacts=found.impacts)
-
-
-def _vote(followed: Track) -> str:
-    """The color that most frames show."""
-    colors = followed.color[followed.is_seen]
-    return Counter(_nearest(COLORS, color) for color in colors).most_common(1)[0][0]
 
 
 def _nearest(named: Mapping[str, tuple[int, int, int]], color: Tensor) -> str:

@@ -58,13 +58,13 @@ def video_reconstruction(originals: Sequence[Tensor], reconstructions: Sequence[
     each = [psnr(*pair) for pair in pairs]
     ratio = flicker_ratio(originals, reconstructions)
     still = mean([still_flicker(*pair) for pair in pairs])
-    count = len(pairs)
+    num_clips = len(pairs)
     figures = (
-        Figure("PSNR", psnr_of_set(each), "dB", WANTED_PSNR, count=count),
-        Figure("PSNR, median clip", quantile(each, 0.5), "dB", count=count),
-        Figure("PSNR, worst clip", min(each), "dB", count=count),
-        Figure("flicker over original's", ratio, "", WANTED_FLICKER, "lower", count=count),
-        Figure("flicker where nothing moves", still, "of 255", better="lower", count=count),
+        Figure("PSNR", psnr_of_set(each), "dB", WANTED_PSNR, count=num_clips),
+        Figure("PSNR, median clip", quantile(each, 0.5), "dB", count=num_clips),
+        Figure("PSNR, worst clip", min(each), "dB", count=num_clips),
+        Figure("flicker over original's", ratio, "", WANTED_FLICKER, "lower", count=num_clips),
+        Figure("flicker where nothing moves", still, "of 255", better="lower", count=num_clips),
     )
     return Result("video_reconstruction", "Video autoencoder, unseen clips", figures)
 

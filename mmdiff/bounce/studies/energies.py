@@ -55,11 +55,11 @@ class EnergyStudy(Study):
                 for values in (base.energies[name], led.energies[name])
             )
             down[name] = 100 * (before - after) / abs(before) if before else float("nan")
-            count, ratio = sum(is_read), led.seconds / base.seconds
+            num_read, ratio = sum(is_read), led.seconds / base.seconds
             figures = (
-                Figure("its own measure, without", before, count=count),
-                Figure("its own measure, with", after, better="lower", count=count),
-                Figure("down by", down[name], "%", self.wanted_down, count=count),
+                Figure("its own measure, without", before, count=num_read),
+                Figure("its own measure, with", after, better="lower", count=num_read),
+                Figure("down by", down[name], "%", self.wanted_down, count=num_read),
                 Figure("adherence, without", base.adherence, "%", count=len(truths)),
                 Figure("adherence, with", led.adherence, "%", count=len(truths)),
                 Figure(f"time over {BASELINE}", ratio, "", better="lower"),

@@ -111,12 +111,12 @@ class SoundInpainting(Study):
             is_right and _are_near(true_inside[i], found[i]) and _are_near(found_inside[i], true[i])
             for i, is_right in enumerate(pitch)
         ]
-        impacts, wanted = "impacts in the span with a ping within 62 ms", self.wanted_consistent
+        impacts, bound = "impacts in the span with a ping within 62 ms", self.wanted_consistent
         return [
             percent_figure("outside as it was, to the bit", exact, "% of clips", wanted=100.0),
-            recall(impacts, true_inside, found, wanted=wanted),
-            clip_precision("no ping elsewhere in the span", found_inside, true, wanted=wanted),
-            percent_figure("pitch", pitch, wanted=wanted),
+            recall(impacts, true_inside, found, wanted=bound),
+            clip_precision("no ping elsewhere in the span", found_inside, true, wanted=bound),
+            percent_figure("pitch", pitch, wanted=bound),
             percent_figure("all of these", right, "% of clips"),
             *click_figures(
                 "sample step at the seams over the median step",

@@ -37,13 +37,17 @@ class FirstFrameToClip(Study):
     def figures(self, made: Sequence[Made]) -> list[Figure]:
         """What the judge reads in all frames, and how the first one looks."""
         wanted = dict.fromkeys(LOOKS, self.wanted_kept) | {"motion": self.wanted_motion}
-        each, count = psnr_each(made, frame=0), len(made)
+        each, num_clips = psnr_each(made, frame=0), len(made)
         return [
             *attribute_figures([one.pair for one in made], wanted, wanted=wanted),
             Figure(
-                "PSNR of the first frame", psnr_of_set(each), "dB", self.wanted_psnr, count=count
+                "PSNR of the first frame",
+                psnr_of_set(each),
+                "dB",
+                self.wanted_psnr,
+                count=num_clips,
             ),
-            Figure("PSNR of the first frame, worst", min(each), "dB", count=count),
+            Figure("PSNR of the first frame, worst", min(each), "dB", count=num_clips),
         ]
 
 
