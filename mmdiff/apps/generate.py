@@ -183,7 +183,7 @@ def load_pipeline(
 
 def warn_of_words(tokenizer: Any, prompts: Sequence[str]) -> None:
     """One line where prompts hold words that the model was not trained on."""
-    from mmdiff.text.words import unknown_words
+    from mmdiff.text.tokenizer import unknown_words
 
     words = unknown_words(tokenizer, prompts)
     if words:

@@ -6,9 +6,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmdiff.autoencoders.autoencoder import Autoencoder
+from mmdiff.autoencoders.autoencoder import Autoencoder, decodes, encodes
 from mmdiff.autoencoders.causal_conv import SpaceDownsample, SpaceUpsample, SpatialConv
-from mmdiff.autoencoders.diffusers_calls import decodes, encodes
 from mmdiff.autoencoders.posterior import Posterior
 from mmdiff.values.checks import MOST_LAYERS, check_sizes
 

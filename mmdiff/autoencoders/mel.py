@@ -52,8 +52,8 @@ class LogMel(nn.Module):
         self.log_floor, self.log_ceiling = math.log(floor), math.log(ceiling)
         self.spectrogram = Spectrogram(n_fft, win_length, hop_length, power=1.0, center=False)
         self.mel_scale = MelScale(mel_bins, sample_rate, f_min, f_max, n_fft // 2 + 1)
+        # magnitude of a tone of amplitude 1 in its bin of the spectrogram
         self.tone_gain = float(self.spectrogram.window.sum()) / 2
-        """Magnitude of a tone of amplitude 1 in its bin of the spectrogram."""
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Normalised log-mel  b mel_frames mel_bins  of  b samples  in [-1, 1]."""
@@ -80,11 +80,6 @@ class LogMel(nn.Module):
         floor = math.exp(self.log_floor)
         above = mel.clamp_min(floor).log() - self.log_floor
         return torch.where(mel > floor, 2 * above / (self.log_ceiling - self.log_floor) - 1, -1.0)
-
-    def amplitudes(self, normalised: Tensor) -> Tensor:
-        """Mel amplitudes of normalised log-mels; what is at the floor is none: 0."""
-        log_mel = (normalised + 1) / 2 * (self.log_ceiling - self.log_floor) + self.log_floor
-        return torch.where(normalised > -1, log_mel.exp(), 0.0)
 
 
 def check_range_of_sound(

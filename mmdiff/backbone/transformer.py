@@ -167,7 +167,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         """
         tokens = {
             name: getattr(self, name).embed(part, time.get(name), self.time_embed)
-            for name, part in latents.halves
+            for name, part in latents.items()
         }
         trunk = self.trunk_input(tokens, context, ablation)
 
@@ -180,7 +180,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterM
         return ClipLatents.of(
             {
                 name: getattr(self, name).unembed(unpacked[name], tokens[name], part.shape)
-                for name, part in latents.halves
+                for name, part in latents.items()
             }
         )
 

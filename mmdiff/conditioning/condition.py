@@ -174,8 +174,8 @@ def composed(conditions: Sequence[Condition], state: LatentState, encode: Encode
                     "out, or give them other times"
                 )
     for part in parts:
-        masks = dict(part.mask.halves)
-        for modality, values in part.given.halves:
+        masks = dict(part.mask.items())
+        for modality, values in part.given.items():
             state = state.give(modality, values, masks[modality])
     return state
 

@@ -208,10 +208,10 @@ class _ShardWriter:
     parts: dict[object, list[tuple[ClipLatents, list[str]]]] = field(default_factory=dict)
 
     def add(self, latents: ClipLatents, identities: list[str]) -> None:
-        shapes = tuple((name, part.shape[1:]) for name, part in latents.halves)
+        shapes = tuple((name, part.shape[1:]) for name, part in latents.items())
         parts = self.parts.setdefault(shapes, [])
         parts.append((latents, identities))
-        num_bytes = sum(part.nbytes for one, _ in parts for _, part in one.halves)
+        num_bytes = sum(part.nbytes for one, _ in parts for _, part in one.items())
         is_full = sum(len(some) for _, some in parts) >= self.shard_size
         if is_full or num_bytes >= LARGEST_SHARD_BYTES:
             self._write(self.parts.pop(shapes))

@@ -141,7 +141,7 @@ class LatentCache:
         self, latents: ClipLatents, identities: Sequence[str], precision: torch.dtype
     ) -> None:
         """Store latents of clips of one shape; they exist once the shard's JSON does."""
-        tensors = {name: part.to(precision).contiguous() for name, part in latents.halves}
+        tensors = {name: part.to(precision).contiguous() for name, part in latents.items()}
         name = f"shard_{digest_of(*identities)[:16]}"
         with atomic_write(self.folder / f"{name}.safetensors") as path:
             save_file(tensors, path)

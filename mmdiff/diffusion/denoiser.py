@@ -47,7 +47,7 @@ class Denoiser:
             prediction = self.backbone(
                 latents.to(dtype), time.to(torch.float32), context.to(dtype), ablation=ablation
             )
-        predicted, times = dict(prediction.halves), dict(time.halves)
+        predicted, times = dict(prediction.items()), dict(time.items())
         return ClipLatents.of(
             {
                 name: to_clean(
@@ -57,7 +57,7 @@ class Denoiser:
                     schedule=self.noise_schedule,
                     parameterization=self.parameterization,
                 )
-                for name, noisy in latents.halves
+                for name, noisy in latents.items()
             }
         )
 

@@ -90,14 +90,14 @@ class DiffusionObjective:
         clean = state.latents.map(Tensor.float)
         noise = self.noise(clean, key)
         times = state.time(self.levels(clean, key, quantiles=quantiles))
-        targets, eps, at = dict(clean.halves), dict(noise.halves), dict(times.halves)
+        targets, eps, at = dict(clean.items()), dict(noise.items()), dict(times.items())
         noisy = ClipLatents.of(
             {
                 name: add_noise(x, eps[name], time=at[name], schedule=self.noise_schedule)
                 for name, x in targets.items()
             }
         )
-        predictions = dict(backbone(state.hold(noisy), times, context).halves)
+        predictions = dict(backbone(state.hold(noisy), times, context).items())
         losses = {
             name: self._loss(
                 predictions[name],
@@ -124,7 +124,7 @@ class DiffusionObjective:
         return ClipLatents.of(
             {
                 name: keyed_noise(key, f"noise/{name}", tuple(x.shape[1:])).to(x.device)
-                for name, x in clean.halves
+                for name, x in clean.items()
             }
         )
 
@@ -136,7 +136,7 @@ class DiffusionObjective:
         shared = keyed_uniform(key, "time")
         is_shared = keyed_uniform(key, "time/is_shared") < self.shared_time_probability
         times = {}
-        for name, x in clean.halves:
+        for name, x in clean.items():
             uniform = torch.where(is_shared, shared, keyed_uniform(key, f"time/{name}"))
             uniform = least + (most - least) * uniform
             time = shift_time(self.time_density.time(uniform), self.shifts.get(name, 1.0))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmdiff.diffusion.parameterization import add_noise
 from mmdiff.diffusion.scheduler import MatchedScheduler
-from mmdiff.loading.finite import finite_halves
+from mmdiff.loading.finite import finite_latents
 from mmdiff.values.latent_state import LatentState
 from mmdiff.values.latents import ClipLatents, Modality
 
@@ -45,7 +45,7 @@ class Sampler:
             )
         num_calls = next(iter(counts.values()))
         held, masks, release, begins = {}, {}, {}, []
-        for name, drawn in noise.halves:
+        for name, drawn in noise.items():
             mask, given, scheduler = state.mask.get(name), state.given.get(name), schedulers[name]
             if mask is None or given is None:
                 begins.append(torch.zeros(noise.batch_size, dtype=torch.long))
@@ -67,7 +67,7 @@ class Sampler:
         # held: clean, or with the noise of their level. release: the call at which a token is let
         # go, -1 if it is not given, the number of calls if it never is
         self._held, self._release = ClipLatents.of(held), ClipLatents.of(release)
-        started = {name: schedulers[name].start(drawn.float()) for name, drawn in noise.halves}
+        started = {name: schedulers[name].start(drawn.float()) for name, drawn in noise.items()}
         latents = self._hold(ClipLatents.of(started), first[0])
         self.start = LatentState(latents, self._held, ClipLatents.of(masks))
         if 0 < first[0] < num_calls:
@@ -82,7 +82,7 @@ class Sampler:
                 self.schedulers[name].times[index],
                 device=noisy.device,
             )
-            for name, noisy in state.latents.halves
+            for name, noisy in state.latents.items()
         }
         return state.time(ClipLatents.of(levels))
 
@@ -101,23 +101,23 @@ class Sampler:
         infinite.
         """
         step = f"step {index + 1} of {self.calls.stop}: "
-        clean = state.hold(finite_halves(clean, "the denoiser", place=step))
-        estimates = dict(clean.halves)
+        clean = state.hold(finite_latents(clean, "the denoiser", place=step))
+        estimates = dict(clean.items())
         latents = ClipLatents.of(
             {
                 name: self.schedulers[name].step(
                     index, noisy, clean=estimates[name], generators=generators
                 )
-                for name, noisy in state.latents.halves
+                for name, noisy in state.latents.items()
             }
         )
-        finite_halves(latents, "the scheduler", place=step)
+        finite_latents(latents, "the scheduler", place=step)
         return state.with_latents(self._hold(latents, index + 1))
 
     def _hold(self, latents: ClipLatents, call: int) -> ClipLatents:
         """`latents` before `call`, with the tokens that are not yet free put back."""
-        halves = dict(latents.halves)
-        for name, held in self._held.halves:
+        halves = dict(latents.items())
+        for name, held in self._held.items():
             release = self._release.get(name)
             assert release is not None
             halves[name] = torch.where(release >= call, held.to(halves[name]), halves[name])

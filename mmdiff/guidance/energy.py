@@ -120,7 +120,7 @@ class Energy(ABC):
 
         Exactly 0 where the weight is, and where E has no slope.
         """
-        times = dict(inputs.time.halves)
+        times = dict(inputs.time.items())
         weights = {name: self.weight(name, time) for name, time in times.items()}
         wanted = [name for name, weight in weights.items() if bool(weight.any())]
         slopes = clean.map(torch.zeros_like)
@@ -132,8 +132,8 @@ class Energy(ABC):
         gradients = ClipLatents.cat(
             [self.gradient(clean[rows], inputs[rows], wanted) for rows in groups]
         )
-        estimates = dict(clean.halves)
-        for name, gradient in gradients.halves:
+        estimates = dict(clean.items())
+        for name, gradient in gradients.items():
             factor = weights[name] * posterior_deviation(times[name])
             slopes = slopes.replace(name, factor * _normalised(gradient, estimates[name]))
         return slopes
@@ -144,7 +144,7 @@ class Energy(ABC):
         """grad E by the latents of the modalities that are wanted."""
         with torch.enable_grad():
             leaves = clean.map(lambda latents: latents.detach().clone())
-            asked = {name: leaf.requires_grad_() for name, leaf in leaves.halves if name in wanted}
+            asked = {name: leaf.requires_grad_() for name, leaf in leaves.items() if name in wanted}
             energy = self.energy(leaves, inputs)
             if not energy.requires_grad:
                 return ClipLatents.of(asked).map(torch.zeros_like)

@@ -64,7 +64,7 @@ class GuidedDenoiser:
             if isinstance(guider, Guider) and guider.applies_to(latents)
         }
         weights = {
-            index: {name: guider.weight(name, level) for name, level in latest.halves}
+            index: {name: guider.weight(name, level) for name, level in latest.items()}
             for index, guider in guiders.items()
         }
         perturbed = {
@@ -73,10 +73,10 @@ class GuidedDenoiser:
             if any(bool(one.any()) for one in weight.values())
         }
         clean, *others = _estimates([conditional, *perturbed.values()], latents, time)
-        noisy, times, guided = dict(latents.halves), dict(time.halves), clean
+        noisy, times, guided = dict(latents.items()), dict(time.items()), clean
         for index, other in zip(perturbed, others, strict=True):
-            away, terms = dict(other.halves), {}
-            for name, estimate in clean.halves:
+            away, terms = dict(other.items()), {}
+            for name, estimate in clean.items():
                 memory = self._memories.setdefault((index, name), {})
                 step = StepContext(
                     noisy[name], times[name], self._calls, self.noise_schedule, memory

@@ -44,8 +44,8 @@ def finite(values: Tensor, component: str, *, place: str = "") -> Tensor:
     )
 
 
-def finite_halves(latents: ClipLatents, component: str, *, place: str = "") -> ClipLatents:
-    """As `finite`, of picture and sound."""
-    for name, half in latents.halves:
-        finite(half, f"{component} ({name})", place=place)
+def finite_latents(latents: ClipLatents, component: str, *, place: str = "") -> ClipLatents:
+    """As `finite`, of each modality."""
+    for name, part in latents.items():
+        finite(part, f"{component} ({name})", place=place)
     return latents

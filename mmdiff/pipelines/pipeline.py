@@ -52,8 +52,8 @@ from mmdiff.pipelines.extension import extended
 from mmdiff.pipelines.levels import MAX_STEPS, check_levels
 from mmdiff.pipelines.output import MMDiffPipelineOutput, clips_of
 from mmdiff.pipelines.step_callback import TENSORS, StepCallback, StepEnd
-from mmdiff.text.caption_length import MAX_TEXT_TOKENS
 from mmdiff.text.encoder import encode_prompts
+from mmdiff.text.tokenizer import MAX_TEXT_TOKENS
 from mmdiff.values.checks import check_integer, check_number
 from mmdiff.values.context import Context
 from mmdiff.values.latent_state import LatentState

@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
 from mmdiff.loading.module_memory import execution_device
-from mmdiff.text.caption_length import MAX_TEXT_TOKENS, caption_length
+from mmdiff.text.tokenizer import MAX_TEXT_TOKENS, caption_length
 from mmdiff.values.context import Context
 
 MAX_CHARACTERS = 100_000  # tokenizing more costs seconds, and no encoder reads as much
@@ -30,12 +30,21 @@ def encode_prompts(
     that shows what was cut off (tokens that the tokenizer adds count). Tokens behind the mask are
     zero. Where the tokenizer makes nothing of the empty prompt, it is the end token.
 
-    Raises TypeError for a prompt that is no string, ValueError for one that is no text or a
-    `max_length` below 2.
+    Raises TypeError for a prompt that is no string, ValueError for one that is no text, and for a
+    tokenizer of another encoder.
     """
-    _check_prompts(prompts)
-    if max_length < 2:
-        raise ValueError(f"max_length is {max_length}; it must be at least 2: 2")
+    if not prompts:
+        raise ValueError("prompts is an empty list; give at least one (it may be the empty string)")
+    for index, prompt in enumerate(prompts):
+        if not isinstance(prompt, str):
+            raise TypeError(f"prompts[{index}] is a {type(prompt).__name__}; it must be a string")
+        try:
+            prompt.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"prompts[{index}] is not valid text: "
+                f"half a surrogate pair at character {error.start}"
+            ) from None
     max_length = min(max_length, caption_length(tokenizer))
     token_ids = tokenizer(
         [prompt[:MAX_CHARACTERS] for prompt in prompts],
@@ -91,25 +100,6 @@ def small_text_encoder(
         use_cache=False,
     )
     return T5EncoderModel(config)
-
-
-def _check_prompts(prompts: list[str]) -> None:
-    if isinstance(prompts, str) or not isinstance(prompts, (list, tuple)):
-        raise TypeError(f"prompts is a {type(prompts).__name__}; it must be a list of strings")
-    if not prompts:
-        raise ValueError(
-            "prompts is an empty list; give at least one prompt (it may be the empty string)"
-        )
-    for index, prompt in enumerate(prompts):
-        if not isinstance(prompt, str):
-            raise TypeError(f"prompts[{index}] is a {type(prompt).__name__}; it must be a string")
-        try:
-            prompt.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"prompts[{index}] is not valid text: "
-                f"half a surrogate pair at character {error.start}"
-            ) from None
 
 
 def _warn_if_cut(

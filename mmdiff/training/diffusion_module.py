@@ -13,7 +13,7 @@ from mmdiff.data.batch import ClipBatch, LatentBatch
 from mmdiff.data.task_mixture import TaskMixture
 from mmdiff.diffusion.noise import NoiseKey, keyed_uniform
 from mmdiff.diffusion.objective import DiffusionObjective
-from mmdiff.text.words import keep_words
+from mmdiff.text.tokenizer import keep_words
 from mmdiff.training.inputs import LatentsInput
 from mmdiff.training.task_losses import held_out_losses, task_losses
 from mmdiff.training.text_model import TextModel

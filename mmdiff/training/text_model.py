@@ -7,16 +7,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from mmdiff.text.caption_length import (
+from mmdiff.text.encoder import encode_prompts, small_text_encoder
+from mmdiff.text.pretrained import pretrained_text_encoder, saved_text_encoder
+from mmdiff.text.tokenizer import (
     MAX_TEXT_TOKENS,
     USUAL_TEXT_TOKENS,
     caption_length,
     cut_captions,
+    keep_words,
+    train_tokenizer,
 )
-from mmdiff.text.encoder import encode_prompts, small_text_encoder
-from mmdiff.text.pretrained import pretrained_text_encoder, saved_text_encoder
-from mmdiff.text.tokenizer import train_tokenizer
-from mmdiff.text.words import keep_words
 from mmdiff.values.context import Context
 from mmdiff.values.file_path import FilePath
 

@@ -16,10 +16,12 @@ class LatentState:
     """Latents, what is given of them, and where.
 
     latents  the clip as it is now: noise at first, clean at the end (in training: the clean clip)
-    given    clean values of what is given; a half may be absent where nothing of it is given
+    given    clean values of what is given; a modality may be absent where nothing of it
+             is given
     mask     how firmly a token is given: 1 exactly, 0 not at all; between, it is known up to the
-             noise level 1 - mask (partial noise). Shaped like the half with one channel and
-             broadcastable (b 1 f h w, b 1 t m); a half may be absent where nothing of it is given
+             noise level 1 - mask (partial noise). Shaped like the modality with one channel and
+             broadcastable (b 1 f h w, b 1 t m); a modality may be absent where nothing of it
+             is given
     """
 
     latents: ClipLatents
@@ -30,19 +32,19 @@ class LatentState:
         if self.given.modalities != self.mask.modalities:
             raise ValueError(
                 f"given values exist for {self.given.modalities} and masks for "
-                f"{self.mask.modalities}; each given half needs its mask"
+                f"{self.mask.modalities}; each given modality needs its mask"
             )
 
     def hold(self, latents: ClipLatents) -> ClipLatents:
         """`latents` with the tokens that are given exactly put back."""
-        return self._per_half(
-            latents, lambda half, given, mask: torch.where(mask >= 1, given.to(half), half)
+        return self._per_modality(
+            latents, lambda part, given, mask: torch.where(mask >= 1, given.to(part), part)
         )
 
     def time(self, levels: ClipLatents) -> ClipLatents:
         """The noise level of each token: `levels` (b 1 1 1 1, b 1 1 1), but no more than what
         its mask leaves open: 0 where a token is given exactly."""
-        return self._per_half(
+        return self._per_modality(
             levels, lambda level, _, mask: torch.minimum(level, 1 - mask.to(level))
         )
 
@@ -53,20 +55,20 @@ class LatentState:
         return None if mask is None else (mask < 1).to(mask)
 
     def give(self, modality: Modality, values: Tensor, mask: Tensor) -> LatentState:
-        """The state in which `values` (shaped like the half) are given too, as firmly as `mask`
+        """The state in which `values` (shaped like the modality) are given too, as firmly as `mask`
         says. Where a token is given already the firmer wins, and the later one between equals.
 
-        Raises ValueError if the state has no such half, or the values are of another shape.
+        Raises ValueError if the state has no such modality, or the values are of another shape.
         """
-        half = self.latents.get(modality)
-        if half is None or values.shape[1:] != half.shape[1:]:
-            got = "none" if half is None else tuple(half.shape[1:])
+        part = self.latents.get(modality)
+        if part is None or values.shape[1:] != part.shape[1:]:
+            got = "none" if part is None else tuple(part.shape[1:])
             raise ValueError(
                 f"{modality} latents of shape {tuple(values.shape[1:])} are given to a clip whose "
                 f"own are {got}; they must be alike"
             )
-        values = values.to(half).expand_as(half)
-        mask = mask.to(half).expand(len(half), *mask.shape[1:])
+        values = values.to(part).expand_as(part)
+        mask = mask.to(part).expand(len(part), *mask.shape[1:])
         before, old = self.given.get(modality), self.mask.get(modality)
         if before is not None and old is not None:
             values = torch.where(mask >= old, values, before)
@@ -79,8 +81,8 @@ class LatentState:
 
     @classmethod
     def cat(cls, states: Sequence[LatentState]) -> LatentState:
-        """The rows of several states as one batch; nothing is given of a half in the rows of those
-        that give nothing of it."""
+        """The rows of several states as one batch; nothing is given of a modality in the rows of
+        those that give nothing of it."""
         latents = ClipLatents.cat([state.latents for state in states])
         named = {name for state in states for name in state.mask.modalities}
         whole = [state._expanded(named) for state in states]
@@ -94,16 +96,16 @@ class LatentState:
         """With masks of full shape, of 0 where nothing is given of one of `modalities`."""
         state = self
         for name in modalities:
-            half = self.latents.get(name)
-            if half is not None:
-                state = state.give(name, half, half.new_zeros(len(half), 1, *half.shape[2:]))
+            part = self.latents.get(name)
+            if part is not None:
+                state = state.give(name, part, part.new_zeros(len(part), 1, *part.shape[2:]))
         return state
 
-    def _per_half(
-        self, halves: ClipLatents, function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    def _per_modality(
+        self, parts: ClipLatents, function: Callable[[Tensor, Tensor, Tensor], Tensor]
     ) -> ClipLatents:
         result = {}
-        for name, part in halves.halves:
+        for name, part in parts.items():
             given, mask = self.given.get(name), self.mask.get(name)
             result[name] = part if mask is None or given is None else function(part, given, mask)
         return ClipLatents.of(result)

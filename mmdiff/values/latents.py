@@ -26,27 +26,26 @@ class ClipLatents:
     audio: Tensor | None = None
     others: Mapping[str, Tensor] = field(default_factory=dict)
 
-    @property
-    def halves(self) -> list[tuple[Any, Tensor]]:
+    def items(self) -> list[tuple[Any, Tensor]]:
         """Each modality that is there, with its name, in the order that all of them have."""
         pairs = [("video", self.video), ("audio", self.audio), *self.others.items()]
         return [(name, part) for name, part in pairs if part is not None]
 
     @property
     def modalities(self) -> tuple[Any, ...]:
-        return tuple(name for name, _ in self.halves)
+        return tuple(name for name, _ in self.items())
 
     @property
     def batch_size(self) -> int:
-        return self.halves[0][1].shape[0]
+        return self.items()[0][1].shape[0]
 
     @property
     def device(self) -> torch.device:
-        return self.halves[0][1].device
+        return self.items()[0][1].device
 
     def map(self, function: Callable[[Tensor], Tensor]) -> ClipLatents:
         """Apply `function` to each modality that is there."""
-        return ClipLatents.of({name: function(part) for name, part in self.halves})
+        return ClipLatents.of({name: function(part) for name, part in self.items()})
 
     def zip(self, other: ClipLatents, function: Callable[[Tensor, Tensor], Tensor]) -> ClipLatents:
         """Apply `function` to the modalities of both; ValueError unless both have the same."""
@@ -54,15 +53,15 @@ class ClipLatents:
             raise ValueError(
                 f"cannot pair the modalities {self.modalities} with {other.modalities}"
             )
-        parts = dict(other.halves)
-        return ClipLatents.of({name: function(part, parts[name]) for name, part in self.halves})
+        parts = dict(other.items())
+        return ClipLatents.of({name: function(part, parts[name]) for name, part in self.items()})
 
     def get(self, modality: str) -> Tensor | None:
-        return dict(self.halves).get(modality)
+        return dict(self.items()).get(modality)
 
     def replace(self, modality: str, part: Tensor | None) -> ClipLatents:
         """With another tensor for this modality, or without it."""
-        parts: dict[str, Tensor] = {name: old for name, old in self.halves if name != modality}
+        parts: dict[str, Tensor] = {name: old for name, old in self.items() if name != modality}
         return ClipLatents.of(parts if part is None else {**parts, modality: part})
 
     def to(self, *args: Any, **kwargs: Any) -> ClipLatents:
@@ -89,7 +88,7 @@ class ClipLatents:
                 f"cannot join clips with {[part.modalities for part in parts]}; "
                 "all rows of a batch have the same modalities"
             )
-        rows = [dict(part.halves) for part in parts]
+        rows = [dict(part.items()) for part in parts]
         return cls.of({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
 
     @classmethod

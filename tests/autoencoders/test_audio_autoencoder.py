@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmdiff.autoencoders.audio_autoencoder import AudioAutoencoder
-from mmdiff.autoencoders.audio_objective import AudioReconstructionObjective
+from mmdiff.autoencoders.objective import AudioReconstructionObjective
 from mmdiff.values.shapes import LatentGrid
 
 

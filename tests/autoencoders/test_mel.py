@@ -51,11 +51,6 @@ def test_a_delay_of_a_hop_is_a_delay_of_a_frame() -> None:
     torch.testing.assert_close(mel(sound.roll(250))[:, 1:], mel(sound)[:, :-1])
 
 
-def test_amplitudes_undoes_normalise() -> None:
-    mel, amplitudes = LogMel(), torch.tensor([0.0, 2e-4, 0.1, 1.0, 3.0])
-    torch.testing.assert_close(mel.amplitudes(mel.normalise(amplitudes)), amplitudes)
-
-
 def test_a_broken_hop_names_the_nearest_length() -> None:
     with pytest.raises(ValueError, match="36000"):
         LogMel()(torch.zeros(1, 36_001))

@@ -57,7 +57,7 @@ def test_in_half_precision_levels_and_tables_stay_in_fp32(
         assert weight.dtype == (torch.float32 if is_kept else dtype), name
     with torch.no_grad():
         made = model(clip().to(dtype), level(), text().to(dtype))
-    assert {half.dtype for _, half in made.halves} == {dtype}
+    assert {half.dtype for _, half in made.items()} == {dtype}
     assert close(made.to(torch.float32), predicted(tiny()), 0.1)
 
 
@@ -69,7 +69,7 @@ def test_layerwise_casting_stores_small_and_computes_as_before(storage: torch.dt
     cast = predicted(model)
     assert model.get_memory_footprint() < 0.8 * before and model.dtype == torch.float32
     difference = cast.zip(plain, lambda near, exact: (near - exact).abs().max())
-    assert all(0 < float(half) < 1 for _, half in difference.halves)
+    assert all(0 < float(half) < 1 for _, half in difference.items())
 
 
 def test_an_adapter_is_saved_loaded_merged_and_taken_off(tmp_path: Path) -> None:

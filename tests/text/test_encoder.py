@@ -71,7 +71,6 @@ def test_a_prompt_that_just_fits_is_not_warned_about(tokenizer, text_encoder):
 @pytest.mark.parametrize(
     ("prompts", "error", "text"),
     [
-        ("a string", TypeError, "prompts is a str; it must be a list"),
         (["a", 3], TypeError, r"prompts\[1\] is a int"),
         ([], ValueError, "empty list"),
         (["\ud800"], ValueError, "not valid text"),
@@ -82,9 +81,10 @@ def test_what_is_no_prompt_is_refused(tokenizer, text_encoder, prompts, error, t
         encode_prompts(tokenizer, text_encoder, prompts, max_length=8)
 
 
-def test_an_impossible_max_length_is_refused(tokenizer, text_encoder):
-    with pytest.raises(ValueError, match=r"max_length is 1; it must be at least 2"):
-        encode_prompts(tokenizer, text_encoder, ["a"], max_length=1)
+def test_a_tokenizer_of_another_encoder_is_refused(tokenizer):
+    small = small_text_encoder(10, d_model=8, num_layers=1, num_heads=1, d_kv=8, d_ff=8)
+    with pytest.raises(ValueError, match="the text encoder knows 10 tokens"):
+        encode_prompts(tokenizer, small, ["a red circle"])
 
 
 def test_the_default_encoder_has_about_two_million_parameters_and_round_trips(tmp_path):

@@ -15,9 +15,9 @@ from mmdiff.apps.compose import composed, resolved
 from mmdiff.data.context_cache import ContextCache, fill_contexts
 from mmdiff.loading.folder import pipeline_folder
 from mmdiff.loading.json_file import CheckpointError
-from mmdiff.text.caption_length import caption_length
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.pretrained import encoder_class, pretrained_text_encoder, text_width
+from mmdiff.text.tokenizer import caption_length
 from mmdiff.training.text_model import frozen_text_model, pretrained_text_model
 from mmdiff.values.context import Context
 from tests.pipelines.tiny import tiny_components

@@ -14,7 +14,7 @@ from mmdiff.data.loader import ReportingLoader
 from mmdiff.data.worker_status import ReadingFailed
 from mmdiff.media.clip import Clip
 from mmdiff.media.rejection import Reason, Rejection
-from mmdiff.text.caption_length import caption_length, num_caption_tokens
+from mmdiff.text.tokenizer import caption_length, num_caption_tokens
 
 GRACE_SECONDS = 10.0  # beyond the deadline that the gate keeps itself
 
