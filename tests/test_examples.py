@@ -41,6 +41,12 @@ def test_the_examples_make_clips_with_sound(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.slow
+def test_a_guider_of_ones_own_guides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run(monkeypatch, "own_guider.py", str(tmp_path / "guided.mp4"))
+    assert Clip.load(tmp_path / "guided.mp4").shape == (33, 64, 64)
+
+
+@pytest.mark.slow
 def test_a_third_modality_is_learned_without_an_edit_of_the_trunk():
     main = runpy.run_path(str(EXAMPLES / "own_modality.py"))["main"]
     assert main(60) < 0.7  # of the distance of a guess; 0.37 after 100 steps
