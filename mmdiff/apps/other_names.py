@@ -37,6 +37,9 @@ callbacks.checkpoints.every_n_minutes: save_every save_interval checkpointing_st
 module.ema_decay: ema ema_rate
 data.root: dataset data_dir data_path dataset_path train_data_dir instance_data_dir root folder
 device: cuda gpu
+data.spec.span: data.spec.stretch
+data.spec.video: data.spec.picture
+data.spec.audio: data.spec.sound
 """
 
 

@@ -82,9 +82,9 @@ def _read_table(path: Path, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name, value in values.items():
             if not fits(value, columns[name]):
                 kind = described(columns[name])
-                raise UsageError(f"{row.place}: {name} is {shown(value)}; possible is {kind}")
+                raise UsageError(f"{row.where}: {name} is {shown(value)}; possible is {kind}")
             if isinstance(value, str):
-                _text(value, f"{name} of {row.place}")
+                _text(value, f"{name} of {row.where}")
         rows.append({"prompt": "", **values})
     if not rows:
         raise UsageError(f"prompts={path} holds no prompt", cure="write one prompt a row")

@@ -83,6 +83,7 @@ class BucketOrder(Sampler[list[int]]):
         return batch
 
     def __iter__(self) -> Iterator[list[int]]:
+        # counted from the beginning, so that one number is all that a checkpoint has to hold
         taken = dict.fromkeys(self.buckets, 0)
         for index in range(self.start_batch):
             taken[self.bucket(index)] += 1
@@ -93,18 +94,14 @@ class BucketOrder(Sampler[list[int]]):
             size = self.batch_sizes[name]
             epoch, index = divmod(taken[name], len(self.buckets[name]) // size)
             if epochs.get(name, (-1, []))[0] != epoch:
-                epochs[name] = epoch, self._epoch(name, epoch)
+                indices = torch.tensor(self.buckets[name])
+                order = shuffled(len(indices), "order", self.seed, name, epoch)
+                epochs[name] = epoch, (indices[order] + epoch * self.num_samples).tolist()
             part = size // self.world_size
             start = index * size + self.rank * part
             yield epochs[name][1][start : start + part]
             taken[name] += 1
             batch += 1
-
-    def _epoch(self, name: str, epoch: int) -> list[int]:
-        """Sample numbers of one epoch of a bucket, in order."""
-        indices = torch.tensor(self.buckets[name])
-        order = shuffled(len(indices), "order", self.seed, name, epoch)
-        return (indices[order] + epoch * self.num_samples).tolist()
 
 
 def _check_names(what: str, given: Mapping[str, object], buckets: Mapping[str, object]) -> None:

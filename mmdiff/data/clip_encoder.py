@@ -50,26 +50,24 @@ class ClipEncoder(nn.Module):
         other rates than the grid's."""
         batch.check_rates(frame_rate=self.grid.frame_rate, sample_rate=self.grid.sample_rate)
         video = audio = None
+        grid, preroll = self.grid, self.grid.preroll_samples
         if batch.frames is not None:
-            is_long = batch.frames.shape[1] > 2 * FRAMES_PER_CHUNK
-            chunk = FRAMES_PER_CHUNK if is_long else None
+            chunk = FRAMES_PER_CHUNK if batch.frames.shape[1] > 2 * FRAMES_PER_CHUNK else None
             video = _in_parts(
                 partial(video_latents, self.vae, frames_per_chunk=chunk), batch.frames
             )
         if batch.waveform is not None:
-            encode = partial(audio_latents, self.audio_vae, self.mel)
-            audio = _in_parts(encode, self._whole_groups(batch))
+            # as long as the groups of its tokens last
+            if batch.frames is not None:
+                num_samples = grid.num_samples_with_preroll(batch.frames.shape[1])
+            else:
+                num_groups = -(-(batch.waveform.shape[-1] + preroll) // grid.samples_per_slice)
+                num_samples = num_groups * grid.samples_per_slice
+            waveform = with_preroll(
+                batch.waveform, preroll_samples=preroll, num_samples=num_samples
+            )
+            audio = _in_parts(partial(audio_latents, self.audio_vae, self.mel), waveform)
         return ClipLatents(video, audio)
-
-    def _whole_groups(self, batch: ClipBatch) -> Tensor:
-        """The waveform with its pre-roll, as long as the groups of its tokens last."""
-        grid, preroll = self.grid, self.grid.preroll_samples
-        if batch.frames is not None:
-            num_samples = grid.num_samples_with_preroll(batch.frames.shape[1])
-        else:
-            num_groups = -(-(batch.sound.shape[-1] + preroll) // grid.samples_per_slice)
-            num_samples = num_groups * grid.samples_per_slice
-        return with_preroll(batch.sound, preroll_samples=preroll, num_samples=num_samples)
 
 
 def check_rates(mel: nn.Module, grid: LatentGrid) -> None:

@@ -11,9 +11,9 @@ from mmdiff.values.shapes import ClipShape
 Presence = Literal["optional", "required", "ignored"]
 CHOICES = {
     "crop": ("center", "random"),
-    "stretch": ("first", "random"),
-    "picture": get_args(Presence),
-    "sound": get_args(Presence),
+    "span": ("first", "random"),
+    "video": get_args(Presence),
+    "audio": get_args(Presence),
     "stills": ("kept", "dropped"),
 }
 
@@ -24,9 +24,9 @@ class ClipSpec:
 
     num_frames, height, width, frame_rate   the picture; 1 frame takes stills too
     sample_rate           of the sound, which is mono and lasts as long as the frames
-    crop, stretch         which part of a larger picture, of a longer clip: fixed, or drawn anew for
+    crop, span            which part of a larger picture, of a longer clip: fixed, or drawn anew for
                           every sample number
-    picture, sound        one that is required is a reason to drop a file without it; one that is
+    video, audio          one that is required is a reason to drop a file without it; one that is
                           ignored is left out
     stills                an image without sound is a clip of one frame, or too short
     max_upscale           a picture that would have to be enlarged by more is too small
@@ -42,14 +42,15 @@ class ClipSpec:
     frame_rate: Fraction | float = Fraction(16)
     sample_rate: int = 16_000
     crop: Literal["center", "random"] = "center"
-    stretch: Literal["first", "random"] = "first"
-    picture: Presence = "optional"
-    sound: Presence = "optional"
+    span: Literal["first", "random"] = "first"
+    video: Presence = "optional"
+    audio: Presence = "optional"
     stills: Literal["kept", "dropped"] = "kept"
     max_upscale: float = 1.5
     max_padding_seconds: float = 0.125
 
     def __post_init__(self) -> None:
+        # 29.97 means 30000/1001: frames of long clips would be off by one otherwise
         object.__setattr__(self, "frame_rate", exact_rate(self.frame_rate))
         for name in ("num_frames", "height", "width", "sample_rate"):
             check_sizes(**{name: getattr(self, name)})
@@ -57,16 +58,16 @@ class ClipSpec:
             if getattr(self, name) not in choices:
                 found = getattr(self, name)
                 raise ValueError(f"{name} is {found!r}; possible are {', '.join(choices)}")
-        if self.picture == self.sound == "ignored":
-            raise ValueError("picture and sound are both ignored; nothing would be left of a clip")
+        if self.video == self.audio == "ignored":
+            raise ValueError("video and audio are both ignored; nothing would be left of a clip")
         check_number("max_upscale", self.max_upscale, lowest=1)
         check_number("max_padding_seconds", self.max_padding_seconds, lowest=0)
 
     @property
     def of_stills(self) -> "ClipSpec":
         """What images are brought to; the same where they are no clips of their own."""
-        is_kept = self.stills == "kept" and self.picture != "ignored" and self.sound != "required"
-        return replace(self, num_frames=1, sound="ignored") if is_kept else self
+        is_kept = self.stills == "kept" and self.video != "ignored" and self.audio != "required"
+        return replace(self, num_frames=1, audio="ignored") if is_kept else self
 
     @property
     def shape(self) -> ClipShape:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from mmdiff.data.clip_spec import ClipSpec
 from mmdiff.data.gate import read_entry
 from mmdiff.data.listed_clips import ListedClips
-from mmdiff.media.rejection import Rejection
+from mmdiff.media.rejection import RejectedMedia
 from mmdiff.values.latents import Modality
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def clip_types(clips: ListedClips) -> list[str]:
     if certain or all(stills):
         return [STILL if still else certain for still in stills]
     _log.info(
-        "looking into %d files for picture and sound; data.spec.picture and data.spec.sound "
+        "looking into %d files for picture and sound; data.spec.video and data.spec.audio "
         "(required or ignored) save it",
         stills.count(False),
     )
@@ -47,8 +47,8 @@ def spec_of_type(clip_type: str, spec: ClipSpec) -> ClipSpec:
         return spec.of_stills
     return replace(
         spec,
-        picture="ignored" if clip_type == SOUND else "required",
-        sound="ignored" if clip_type == PICTURE else "required",
+        video="ignored" if clip_type == SOUND else "required",
+        audio="ignored" if clip_type == PICTURE else "required",
     )
 
 
@@ -60,20 +60,21 @@ def modalities_of_type(clip_type: str) -> set[Modality]:
 
 def _certain(spec: ClipSpec) -> str:
     """The type of all clips but stills, as far as the spec alone tells; "" where it does not."""
-    if spec.picture == "ignored":
+    if spec.video == "ignored":
         return SOUND
-    if spec.sound == "ignored":
+    if spec.audio == "ignored":
         return PICTURE
-    return BOTH if spec.picture == spec.sound == "required" else ""
+    return BOTH if spec.video == spec.audio == "required" else ""
 
 
 def _seen(clips: ListedClips, index: int) -> str:
     """The type of a file; "" where it cannot be read, or lacks what is required."""
-    clip = read_entry(clips.entries[index], clips.limits, seconds=LOOK_SECONDS)
-    if isinstance(clip, Rejection):
+    try:
+        clip = read_entry(clips.entries[index], clips.limits, seconds=LOOK_SECONDS)
+    except RejectedMedia:
         return ""
     if clip.frames is None:
-        return "" if clips.spec.picture == "required" else SOUND
+        return "" if clips.spec.video == "required" else SOUND
     if clip.waveform is None:
-        return "" if clips.spec.sound == "required" else PICTURE
+        return "" if clips.spec.audio == "required" else PICTURE
     return BOTH

@@ -8,14 +8,6 @@ from mmdiff.media.rejection import Rejection
 from mmdiff.values.sample import Sample, SampleFacts
 
 
-class ClipDataset(Protocol):
-    """Any dataset of samples whose item i is a function of i."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
-
-
 class CheckedClips(Protocol):
     """A dataset that can be encoded: it names what it holds, and gives a rejection for what is
     bad."""
@@ -28,12 +20,13 @@ class CheckedClips(Protocol):
 
 
 class NumberedClips:
-    """A dataset of clips behind the endless order: sample number k is item k modulo its length.
+    """Clips, whose item i is a function of i, behind the endless order: sample number k is item k
+    modulo their number.
 
     indices: the items that it is made of; None: all.
     """
 
-    def __init__(self, dataset: ClipDataset, indices: Sequence[int] | None = None) -> None:
+    def __init__(self, dataset: Sequence[Sample], indices: Sequence[int] | None = None) -> None:
         self.dataset = dataset
         self.indices = range(len(dataset)) if indices is None else indices
 

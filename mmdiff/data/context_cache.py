@@ -91,7 +91,7 @@ def fill_contexts(
     """
     folder = Path(folder)
     encoder_digest = text_digest(text)
-    wanted = list(dict.fromkeys(["", *captions]))
+    wanted = list(dict.fromkeys(["", *captions]))  # "" is what dropped captions become
     facts = _facts(folder)
     known: dict[str, torch.Tensor] = {}
     if facts is not None and facts["encoder"] == encoder_digest:

@@ -120,6 +120,7 @@ class DataModule(LightningDataModule):
             return []
         buckets = getattr(self.val_set, "buckets", None) or {"all": range(len(self.val_set))}
         size = self.batch_size
+        # of what is held out a bucket may have few clips: its last batch is smaller
         smallest = size if isinstance(size, int) else min(size.values())
         order = HeldOutOrder(buckets, smallest, **self._place)
         return ReportingLoader(self.val_set, order, **self._reading)
@@ -137,16 +138,16 @@ class DataModule(LightningDataModule):
 
     def order(self, *, rank: int, world_size: int) -> EndlessOrder | BucketOrder:
         """The order of the samples; ValueError where the dataset is smaller than a batch."""
-        place = {"seed": self.seed, "rank": rank, "world_size": world_size}
+        keyed = {"seed": self.seed, "rank": rank, "world_size": world_size}
         dataset: Any = self.train_set
         if hasattr(dataset, "order") and isinstance(self.batch_size, int):
-            order: EndlessOrder | BucketOrder = dataset.order(self.batch_size, **place)
+            order: EndlessOrder | BucketOrder = dataset.order(self.batch_size, **keyed)
             return order
         buckets = getattr(dataset, "buckets", {})
         probabilities = self.probabilities or getattr(dataset, "probabilities", None)
         if isinstance(self.batch_size, int) and probabilities is None and len(buckets) < 2:
-            return EndlessOrder(len(dataset), self.batch_size, **place)
-        return BucketOrder(buckets, self.batch_size, probabilities=probabilities, **place)
+            return EndlessOrder(len(dataset), self.batch_size, **keyed)
+        return BucketOrder(buckets, self.batch_size, probabilities=probabilities, **keyed)
 
 
 def count_in_passes(trainer: Trainer, num_batches: int) -> None:
@@ -158,6 +159,7 @@ def count_in_passes(trainer: Trainer, num_batches: int) -> None:
     """
     if isinstance(trainer.overfit_batches, float) and trainer.overfit_batches > 0:
         trainer.overfit_batches = max(1, int(trainer.overfit_batches * num_batches))
+    # to Lightning a float is a part of an epoch, a whole number counts batches
     limit = trainer.limit_train_batches
     max_epochs = trainer.fit_loop.max_epochs
     if trainer.overfit_batches:

@@ -90,6 +90,7 @@ def encode(
         grid=settings_of(grid),
     )
     _prepare(cache, spec, overwrite=overwrite)
+    # a second pass decodes; this one reads the files once, to know what is there already
     facts = [dataset.facts(index) for index in range(len(dataset))]
     todo = _missing(facts, cache, rank=rank, world_size=world_size)
     encoder = ClipEncoder.from_folders(vae, audio_vae, mel, grid).to(device)
@@ -149,7 +150,7 @@ def _missing(facts: Facts, cache: LatentCache, *, rank: int, world_size: int) ->
     for index, one in enumerate(facts):
         if isinstance(one, Rejection) or one.identity in made:
             continue
-        made.add(one.identity)
+        made.add(one.identity)  # on every rank, so that equal clips are made by one of them
         if index % world_size == rank:
             missing.append(index)
     return missing
@@ -264,6 +265,7 @@ def _complete(
     if bad is None or len(clips) < len(entries):
         _log.info("other processes still encode; the last one completes the cache")
         return
+    # after all were encoded: a list that is repaired then finds the good clips made
     counts = Counter(one.reason for one in bad.values())
     if are_too_many(counts, len(facts), max_bad_fraction):
         names = [(one.file, one.reason) for one in bad.values()]

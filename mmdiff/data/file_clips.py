@@ -15,7 +15,7 @@ from mmdiff.data.listed_clips import ListedClips
 from mmdiff.data.order import EndlessOrder, WeightedOrder, keyed_seed
 from mmdiff.data.sources.listing import source_of
 from mmdiff.data.worker_status import WorkerStatus
-from mmdiff.media.rejection import Reason, Rejection, printable
+from mmdiff.media.rejection import Reason, RejectedMedia, printable
 from mmdiff.values.checks import check_fractions
 from mmdiff.values.latents import Modality
 from mmdiff.values.sample import Sample
@@ -84,17 +84,22 @@ class FileClips:
 
         ValueError where there are fewer clips of a type than make a batch.
         """
-        place = {"seed": seed, "rank": rank, "world_size": world_size}
+        keyed = {"seed": seed, "rank": rank, "world_size": world_size}
         weights = self.clips.listing.weights
         if len(self.buckets) < 2 and weights is None:
-            return EndlessOrder(len(self), batch_size, **place)
+            return EndlessOrder(len(self), batch_size, **keyed)
         counts = Counter(source_of(key) for key in self.keys())
         if len(self.buckets) < 2 and weights is not None:
             counted = [counts[source] for source in weights]
-            return WeightedOrder(counted, list(weights.values()), batch_size, **place)
+            return WeightedOrder(counted, list(weights.values()), batch_size, **keyed)
         buckets, probabilities = self.buckets, None
         if weights is not None:
-            buckets = self._buckets_of_sources(list(weights))
+            buckets = {
+                f"{source}/{clip_type}": inside
+                for source in weights
+                for clip_type, indices in self.buckets.items()
+                if (inside := [i for i in indices if source_of(self.name_of(i)) == source])
+            }
             probabilities = {
                 name: weights[source_of(name)] * len(indices) / counts[source_of(name)]
                 for name, indices in buckets.items()
@@ -104,21 +109,11 @@ class FileClips:
             found = ", ".join(f"{len(indices)} {name}" for name, indices in buckets.items())
             raise ValueError(
                 f"the clips are of several types ({found}), a batch is of one, and batch_size is "
-                f"{batch_size}. data.spec.sound=ignored (or picture=ignored) trains on the other "
-                "modality alone, sound=required leaves clips without it out, stills=dropped "
+                f"{batch_size}. data.spec.audio=ignored (or video=ignored) trains on the other "
+                "modality alone, audio=required leaves clips without it out, stills=dropped "
                 f"images; or set data.batch_size to at most {fewest}"
             )
-        return BucketOrder(buckets, batch_size, probabilities=probabilities, **place)
-
-    def _buckets_of_sources(self, sources: Sequence[str]) -> dict[str, list[int]]:
-        """Each bucket cut into those of the sources."""
-        found: dict[str, list[int]] = {}
-        for source in sources:
-            for clip_type, indices in self.buckets.items():
-                inside = [one for one in indices if source_of(self.name_of(one)) == source]
-                if inside:
-                    found[f"{source}/{clip_type}"] = inside
-        return found
+        return BucketOrder(buckets, batch_size, probabilities=probabilities, **keyed)
 
     def keys(self) -> Sequence[str]:
         return [entry.key for entry in self.clips.entries]
@@ -162,14 +157,15 @@ class FileClips:
         if self.status.reason(entry) is not None:
             return None
         generator = Generator().manual_seed(keyed_seed("fit", self.seed, number, attempt))
+        spec = spec_of_type(self.types[entry], self.clips.spec) if self.types else None
         with self.status.reading(number, entry, self.name_of(entry)):
-            spec = spec_of_type(self.types[entry], self.clips.spec) if self.types else None
-            fitted = self.clips.fitted(entry, generator, spec)
-        if isinstance(fitted, Rejection):
-            self.status.mark(entry, fitted.reason)
-            return None
-        self.status.mark(entry, None)
-        return fitted.sample
+            try:
+                sample = self.clips.fitted(entry, generator, spec).sample
+                self.status.mark(entry, None)
+                return sample
+            except RejectedMedia as error:
+                self.status.mark(entry, error.rejection.reason)
+        return None
 
     def left_out(self) -> list[tuple[str, Reason]]:
         """Clips known to be left out so far, with those that could not even be listed."""

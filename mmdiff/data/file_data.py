@@ -17,6 +17,11 @@ from mmdiff.media.limits import Limits
 from mmdiff.values.checks import check_sizes, check_weights
 from mmdiff.values.file_path import FilePath
 
+PASSED_ON = (
+    *("seed", "batch_size", "num_workers", "timeout_seconds", "pin_memory"),
+    *("val_fraction", "val_clips"),
+)
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class FileData(DataModule, ABC):
@@ -47,14 +52,8 @@ class FileData(DataModule, ABC):
         val_source = self.val_source()
         super().__init__(
             self._clips(self.source(), self.seed),
-            self.batch_size,
-            seed=self.seed,
-            num_workers=self.num_workers,
-            timeout_seconds=self.timeout_seconds,
-            pin_memory=self.pin_memory,
-            val_fraction=self.val_fraction,
-            val_clips=self.val_clips,
             val_dataset=None if val_source is None else self._clips(val_source, 0),
+            **{name: getattr(self, name) for name in PASSED_ON},
         )
 
     def _clips(self, source: Source, seed: int) -> FileClips:

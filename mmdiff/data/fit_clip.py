@@ -12,7 +12,7 @@ from mmdiff.data.clip_spec import ClipSpec
 from mmdiff.data.order import keyed_seed
 from mmdiff.media.clip import Clip
 from mmdiff.media.mono import channels_phrase, to_mono, within_full_scale
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, rejected
 from mmdiff.media.resample import LARGEST_RATIO_PART, crop, resample_waveform, resize
 from mmdiff.values.sample import Sample
 
@@ -41,26 +41,24 @@ def fit_clip(
     key: str,
     start_seconds: Fraction | float = 0,
     generator: Generator | None = None,
-) -> FittedClip | Rejection:
+) -> FittedClip:
     """Crop, scale, change rates and length; picture and sound are cut at the same time.
 
     start_seconds  nothing before it is used
     generator      of what the spec leaves to chance; where there is none, chance is a function of
                    `key`
+
+    Raises RejectedMedia for a clip that is too short, too small, or lacks what is required.
     """
     chosen = _with_modalities(clip, spec, key)
-    if isinstance(chosen, Rejection):
-        return chosen
     generator = generator or Generator().manual_seed(keyed_seed("fit", key))
     chance = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
     start = _start(chosen, spec, key, earliest=Fraction(start_seconds), chance=chance[0])
-    if isinstance(start, Rejection):
-        return start
     done = list(clip.notes)
     if clip.frames is not None and chosen.frames is None:
-        done.append("picture left out")
+        done.append("video left out")
     if clip.waveform is not None and chosen.waveform is None:
-        done.append("sound left out")
+        done.append("audio left out")
     done += _cut(chosen, spec, start)
     frames = waveform = None
     if chosen.frames is not None:
@@ -72,25 +70,27 @@ def fit_clip(
     return FittedClip(sample, tuple(done))
 
 
-def _with_modalities(clip: Clip, spec: ClipSpec, key: str) -> Clip | Rejection:
+def _with_modalities(clip: Clip, spec: ClipSpec, key: str) -> Clip:
     """The clip with what the spec asks for, where it can be used."""
-    frames = None if spec.picture == "ignored" else clip.frames
-    waveform = None if spec.sound == "ignored" else clip.waveform
-    is_picture_needed = spec.picture == "required" or spec.sound == "ignored"
-    is_sound_needed = spec.sound == "required" or spec.picture == "ignored"
+    frames = None if spec.video == "ignored" else clip.frames
+    waveform = None if spec.audio == "ignored" else clip.waveform
+    is_video_needed = spec.video == "required" or spec.audio == "ignored"
+    is_audio_needed = spec.audio == "required" or spec.video == "ignored"
     is_nothing_left = frames is None and waveform is None
     for name, reason, is_missing in (
-        ("picture", Reason.NO_PICTURE, frames is None and is_picture_needed),
-        ("sound", Reason.NO_SOUND, waveform is None and is_sound_needed),
-        ("picture", Reason.NO_PICTURE, is_nothing_left),
+        ("video", Reason.NO_PICTURE, frames is None and is_video_needed),
+        ("audio", Reason.NO_SOUND, waveform is None and is_audio_needed),
+        ("video", Reason.NO_PICTURE, is_nothing_left),
     ):
         if is_missing:
-            return _rejection(key, reason, f"holds no {name}, which is asked for; leave it out")
+            text = f"holds no {name}, which is asked for; leave it out"
+            raise rejected(key, reason, "fit", text)
     if frames is not None and (factor := _upscale(clip, spec)) > spec.max_upscale:
         _, height, width = clip.shape
-        return _rejection(
+        raise rejected(
             key,
             Reason.TOO_SMALL,
+            "fit",
             f"is {height} x {width} and would be enlarged {factor:.3g} times to "
             f"{spec.height} x {spec.width}; ask for a smaller size or raise max_upscale",
         )
@@ -98,36 +98,36 @@ def _with_modalities(clip: Clip, spec: ClipSpec, key: str) -> Clip | Rejection:
     return replace(clip, frames=frames, waveform=waveform, sample_rate=sample_rate)
 
 
-def _start(
-    clip: Clip, spec: ClipSpec, key: str, *, earliest: Fraction, chance: float
-) -> Fraction | Rejection:
+def _start(clip: Clip, spec: ClipSpec, key: str, *, earliest: Fraction, chance: float) -> Fraction:
     """The time that the sample begins at: on a frame of the spec, counted from `earliest`."""
     if clip.num_frames == 1 and spec.num_frames > 1:
-        return _rejection(
+        raise rejected(
             key,
             Reason.TOO_SHORT,
+            "fit",
             f"is a still; {spec.num_frames} frames are asked for: stills=kept takes images without "
             "sound, num_frames=1 all of them",
         )
     lengths: dict[str, Fraction] = {}  # a still has no length of its own
     if clip.num_frames > 1:
-        lengths["picture"] = clip.video_seconds
+        lengths["video"] = clip.video_seconds
     if clip.waveform is not None:
-        lengths["sound"] = clip.audio_seconds
+        lengths["audio"] = clip.audio_seconds
     for name, seconds in lengths.items():
         missing = earliest + spec.duration_seconds - seconds
-        one_frame = 1 / spec.rate - EPSILON if name == "picture" else Fraction(0)
+        one_frame = 1 / spec.rate - EPSILON if name == "video" else Fraction(0)
         if missing > max(Fraction(spec.max_padding_seconds), one_frame) or seconds <= earliest:
             there = max(seconds - earliest, Fraction(0))
-            return _rejection(
+            raise rejected(
                 key,
                 Reason.TOO_SHORT,
+                "fit",
                 f"has {float(there):.3g} s of {name} and {float(spec.duration_seconds):.3g} s are "
                 f"asked for; num_frames={max(1, int(there * spec.rate))} or fewer would fit",
             )
     spare = min(lengths.values(), default=Fraction(0)) - spec.duration_seconds - earliest
     num_starts = max(0, int(spare * spec.rate)) + 1
-    chosen = min(int(chance * num_starts), num_starts - 1) if spec.stretch == "random" else 0
+    chosen = min(int(chance * num_starts), num_starts - 1) if spec.span == "random" else 0
     return earliest + chosen / spec.rate
 
 
@@ -215,7 +215,3 @@ def _fitted_waveform(clip: Clip, spec: ClipSpec, start: Fraction, done: list[str
         heard = float(clip.audio_seconds - start)
         done.append(f"silence behind {heard:.3g} s of sound")
     return functional.pad(waveform, (0, silence)).contiguous()
-
-
-def _rejection(key: str, reason: Reason, text: str) -> Rejection:
-    return Rejection(key, reason, "fit", f"{key} {text}")

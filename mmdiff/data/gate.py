@@ -11,28 +11,26 @@ from mmdiff.loading.digest import sha256_of
 from mmdiff.media.clip import Clip
 from mmdiff.media.limits import Limits
 from mmdiff.media.reader import decode_clip
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection, rejected
 
 
-def read_entry(
-    entry: ClipEntry, limits: Limits, *, seconds: Fraction | None = None
-) -> Clip | Rejection:
+def read_entry(entry: ClipEntry, limits: Limits, *, seconds: Fraction | None = None) -> Clip:
     """The clip or the span of it, with the sound that is given apart where there is one.
 
     Where the list gives a sha256, a file with another one is refused: H.264 and AAC have no
     checksum, and some flipped bits decode to another legal picture.
 
     seconds  as much from its beginning as is needed; None: all
+
+    Raises RejectedMedia.
     """
     clip = _decoded(entry, entry.media, entry.sha256, limits, seconds)
-    if entry.audio is None or isinstance(clip, Rejection):
+    if entry.audio is None:
         return clip
     sound = _decoded(entry, entry.audio, entry.audio_sha256, limits, seconds)
-    if isinstance(sound, Rejection):
-        return sound
     if sound.waveform is None:
-        text = f"{entry.key}: {entry.audio} is given as its sound and holds none"
-        return Rejection(entry.key, Reason.BAD_ROW, "decode", text)
+        text = f"is given {entry.audio} as its sound, which holds none"
+        raise rejected(entry.key, Reason.BAD_ROW, "decode", text)
     return replace(
         clip,
         waveform=sound.waveform,
@@ -43,22 +41,18 @@ def read_entry(
 
 
 def _decoded(
-    entry: ClipEntry,
-    media: Media,
-    sha256: str | None,
-    limits: Limits,
-    seconds: Fraction | None,
-) -> Clip | Rejection:
+    entry: ClipEntry, media: Media, sha256: str | None, limits: Limits, seconds: Fraction | None
+) -> Clip:
     if isinstance(media, Path) and sha256 is not None and not _is_listed(media, sha256):
-        text = f"{entry.key}: {media.name} is not the file that was listed: its sha256 is another"
-        return Rejection(entry.key, Reason.DAMAGED, "open", f"{text} one; fetch it again")
+        text = f"is not the file that was listed: {media.name} has another sha256; fetch it again"
+        raise rejected(entry.key, Reason.DAMAGED, "open", text)
     try:
         source = media.open() if isinstance(media, TarMember) else media
     except (OSError, ValueError) as error:
-        text = f"{entry.key}: its shard cannot be opened: {error}"
-        return Rejection(entry.key, Reason.BAD_SHARD, "open", text)
+        text = f"is in a shard that cannot be opened: {error}"
+        raise rejected(entry.key, Reason.BAD_SHARD, "open", text) from error
     try:
-        return decode_clip(
+        found = decode_clip(
             source,
             name=entry.key if media is entry.media else f"{entry.key}: {media}",
             limits=limits,
@@ -69,6 +63,9 @@ def _decoded(
     finally:
         if not isinstance(source, Path):
             source.close()
+    if isinstance(found, Rejection):
+        raise RejectedMedia(found)
+    return found
 
 
 def _is_listed(path: Path, sha256: str) -> bool:

@@ -66,7 +66,7 @@ class HeldOutOrder(Sampler[list[int]]):
         for indices in buckets.values():
             for first in range(0, len(indices), batch_size):
                 batch = list(indices[first : first + batch_size])
-                part = -(-len(batch) // world_size)
+                part = -(-len(batch) // world_size)  # rounded up: ranks wait for each other
                 self.batches.append(batch[rank * part : (rank + 1) * part] or batch[:1])
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -106,6 +106,7 @@ class Shard:
         """Each modality of one clip, without batch."""
         return {name: self._file.get_slice(name)[row] for name in self.shapes}
 
+    # workers open the file anew: a mapping of it does not survive a pickle
     def __getstate__(self) -> dict[str, Any]:
         return {name: vars(self)[name] for name in ("path", "identities", "sha256")}
 
@@ -146,11 +147,13 @@ class LatentCache:
         with atomic_write(self.folder / f"{name}.safetensors") as path:
             save_file(tensors, path)
             sha256 = sha256_of(path)
+        # last: a shard without it was cut off by a kill, and is made again
         facts = {"sha256": sha256, "identities": list(identities)}
         write_checksummed(self.folder / f"{name}.json", facts)
 
     def shards(self) -> Iterator[Shard]:
         """The finished shards, in the order of their names."""
+        # sorted: the order of a folder differs from file system to file system
         for facts_path in sorted(self.folder.glob("shard_*.json")):
             hint = "delete it and run `mmdiff encode` again"
             facts = read_checksummed(facts_path, hint=hint)

@@ -89,7 +89,19 @@ class LatentClips:
         self.modalities: set[Modality] = set()
         for index, (shard, _) in enumerate(self._rows):
             self.buckets.setdefault(self._bucket(self.shards[shard], index), []).append(index)
-        self.probabilities = None if self.weights is None else self._shares(self.weights)
+        self.probabilities: dict[str, float] | None = None
+        if (weights := self.weights) is not None:
+            counts = Counter(source_of(entry.key) for entry in self.entries)
+            if set(weights) != set(counts):
+                raise ValueError(
+                    f"weights are of {', '.join(sorted(weights))}, and the sources of the cache "
+                    f"are {', '.join(sorted(counts))}; name each of them"
+                )
+            # the weight of a source is shared by what its buckets hold
+            self.probabilities = {
+                name: weights[source_of(name)] * len(indices) / counts[source_of(name)]
+                for name, indices in self.buckets.items()
+            }
         rows = [[entry.key, entry.caption, entry.identity] for entry in self.entries]
         digests = sorted(shard.sha256 for shard in self.shards)
         self.fingerprint = {"latents": self._spec, "clips": digest_of(rows, digests)}
@@ -124,24 +136,11 @@ class LatentClips:
             context=None if self.contexts is None else self.contexts.context(captions),
         )
 
-    def _shares(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """Of each bucket: the weight of its source, shared by what its buckets hold."""
-        counts = Counter(source_of(entry.key) for entry in self.entries)
-        if set(weights) != set(counts):
-            raise ValueError(
-                f"weights are of {', '.join(sorted(weights))}, and the sources of the cache are "
-                f"{', '.join(sorted(counts))}; name each of them"
-            )
-        return {
-            name: weights[source_of(name)] * len(indices) / counts[source_of(name)]
-            for name, indices in self.buckets.items()
-        }
-
     def _find(self, cache: LatentCache) -> list[tuple[int, int]]:
         """Shard and row of every clip; StaleCache for a damaged shard or latents that are gone."""
         rows: dict[str, tuple[int, int]] = {}
         for index, shard in enumerate(cache.shards()):
-            shard.check()
+            shard.check()  # once a run: half a second for a gigabyte
             rows.update({identity: (index, row) for row, identity in enumerate(shard.identities)})
             self.shards.append(shard)
         lost = [entry.key for entry in self.entries if entry.identity not in rows]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import astuple
 from fractions import Fraction
@@ -11,11 +12,10 @@ from torch import Generator
 from mmdiff.data.clip_spec import ClipSpec
 from mmdiff.data.fit_clip import FittedClip, fit_clip
 from mmdiff.data.gate import read_entry
-from mmdiff.data.sources.listing import ClipEntry, Listing, Media, Source
-from mmdiff.data.sources.stem_files import suffix_of
+from mmdiff.data.sources.listing import ClipEntry, Listing, Source
 from mmdiff.data.sources.tar_member import open_media
 from mmdiff.media.limits import Limits
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 from mmdiff.media.still import ANIMATED_SUFFIXES, is_animated
 from mmdiff.values.sample import Sample, SampleFacts
 
@@ -53,8 +53,10 @@ class ListedClips:
         return len(self.entries) + len(self.listing.rejections)
 
     def __getitem__(self, index: int) -> Sample | Rejection:
-        fitted = self.fitted(index)
-        return fitted.sample if isinstance(fitted, FittedClip) else fitted
+        try:
+            return self.fitted(index).sample
+        except RejectedMedia as error:
+            return error.rejection
 
     def name_of(self, index: int) -> str:
         if index < len(self.entries):
@@ -63,20 +65,19 @@ class ListedClips:
 
     def fitted(
         self, index: int, generator: Generator | None = None, spec: ClipSpec | None = None
-    ) -> FittedClip | Rejection:
-        """Read and fit; with a generator, what the spec leaves to chance comes from it.
+    ) -> FittedClip:
+        """Read and fit, or RejectedMedia; with a generator, what the spec leaves to chance comes
+        from it.
 
         spec  in place of `spec_of` it, with other modalities
         """
         if index >= len(self.entries):
-            return self.listing.rejections[index - len(self.entries)]
+            raise RejectedMedia(self.listing.rejections[index - len(self.entries)])
         entry = self.entries[index]
         # a first span needs no more than its own length of a long file
         needed = self.spec.duration_seconds + BEHIND_SECONDS
-        seconds = None if self.spec.stretch == "random" else needed
+        seconds = None if self.spec.span == "random" else needed
         clip = read_entry(entry, self.limits, seconds=seconds)
-        if isinstance(clip, Rejection):
-            return clip
         spec = spec or self.spec_of(index)
         return fit_clip(clip, spec, caption=entry.caption, key=entry.key, generator=generator)
 
@@ -85,11 +86,13 @@ class ListedClips:
         entry, stills = self.entries[index], self.spec.of_stills
         if not entry.is_still or stills is self.spec:
             return self.spec
-        suffixes = {suffix_of(entry.key), suffix_of(str(entry.media))}
-        if self.spec.num_frames == 1 or suffixes.isdisjoint(ANIMATED_SUFFIXES):
+        if self.spec.num_frames == 1 or entry.suffixes.isdisjoint(ANIMATED_SUFFIXES):
             return stills
         if index not in self._animations:
-            self._animations[index] = _is_animated(entry.media)
+            self._animations[index] = False
+            # whoever reads the file says why it cannot be read
+            with suppress(OSError, ValueError), open_media(entry.media) as stream:
+                self._animations[index] = is_animated(stream)
         return self.spec if self._animations[index] else stills
 
     def facts(self, index: int) -> SampleFacts | Rejection:
@@ -99,7 +102,7 @@ class ListedClips:
             return self.listing.rejections[index - len(self.entries)]
         entry = self.entries[index]
         # the name matters only where something is drawn from it
-        chance = entry.key if "random" in (self.spec.crop, self.spec.stretch) else ""
+        chance = entry.key if "random" in (self.spec.crop, self.spec.span) else ""
         digest = hashlib.sha256(repr((FITTING, astuple(self.spec), chance)).encode())
         digest.update(repr((entry.start_seconds, entry.end_seconds)).encode())
         try:
@@ -116,11 +119,3 @@ class ListedClips:
             text = f"{entry.key} cannot be read: {error}"
             return Rejection(entry.key, Reason.UNREADABLE, "open", text)
         return SampleFacts(entry.key, entry.caption, digest.hexdigest())
-
-
-def _is_animated(media: Media) -> bool:
-    try:
-        with open_media(media) as stream:
-            return is_animated(stream)
-    except (OSError, ValueError):
-        return False  # whoever reads it says why

@@ -2,18 +2,21 @@
 sample."""
 
 import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import parent_process
 from typing import Any, Protocol
 
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
 from mmdiff.data.bad_clips import TooManyBadFiles
+from mmdiff.data.bucket_order import BucketOrder
 from mmdiff.data.checksummed_json import StaleCache
-from mmdiff.data.worker_signals import heed_only_the_loader
+from mmdiff.data.order import EndlessOrder
 from mmdiff.data.worker_status import WorkerStatus, worker_failure
 from mmdiff.values.checks import check_weights
 
@@ -34,18 +37,6 @@ class NumberedDataset(Protocol):
     def __getitem__(self, number: int) -> Any: ...
 
     def collate(self, items: Sequence[Any]) -> Any: ...
-
-
-class Order(Protocol):
-    """Endless batches of sample numbers that can be entered at any place."""
-
-    start_batch: int
-
-    def __iter__(self) -> Iterator[list[int]]: ...
-
-    def samples_before(self, batch: int) -> int: ...
-
-    def batch_after(self, samples: int) -> int: ...
 
 
 class _Reported:
@@ -118,7 +109,7 @@ class ReportingLoader(DataLoader[Any]):
         batches = super().__iter__()
         if threading.current_thread() is threading.main_thread():
             is_of_torch = getattr(before, "__module__", "") == signal_handling.__name__
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL if is_of_torch else before)
+            signal.signal(signal.SIGCHLD, (not is_of_torch and before) or signal.SIG_DFL)
         return batches
 
     def _next(self, batches: Iterator[Any]) -> Any:
@@ -142,7 +133,12 @@ class ResumableLoader(ReportingLoader):
     """
 
     def __init__(
-        self, dataset: NumberedDataset, order: Order, *, overfit_batches: int = 0, **settings: Any
+        self,
+        dataset: NumberedDataset,
+        order: EndlessOrder | BucketOrder,
+        *,
+        overfit_batches: int = 0,
+        **settings: Any,
     ) -> None:
         super().__init__(dataset, order, **settings)
         self._order, self._overfit_batches = order, overfit_batches
@@ -177,3 +173,28 @@ class ResumableLoader(ReportingLoader):
         if before.get("clips", now.get("clips")) != now.get("clips"):
             _log.warning("the clips are not those that the checkpoint was trained on")
         self._batches = self._order.batch_after(state["samples"])
+
+
+def heed_only_the_loader(worker: int) -> None:
+    """For `worker_init_fn`: SIGTERM ends this worker only if it comes from the process of its
+    loader; SIGINT and SIGUSR1 are ignored. When that process dies, so does the worker.
+
+    scancel, systemd and timeout send to every process of a job. A worker that followed would take
+    the run down before it could save.
+    """
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is None or parent.pid is None or not hasattr(signal, "sigtimedwait"):
+        return  # macOS cannot tell who sent a signal: there it goes on ending the worker
+    loader = parent.pid
+
+    def end_with_the_loader() -> None:
+        while True:
+            received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
+            if os.getppid() != loader or (received is not None and received.si_pid == loader):
+                os._exit(0)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # a thread of its own, so that a worker that hangs can be ended too
+    threading.Thread(target=end_with_the_loader, daemon=True).start()

@@ -9,13 +9,12 @@ from math import floor
 import torch
 from torch.utils.data import Sampler
 
-from mmdiff.values.checks import check_weights
-
 
 def keyed_seed(*key: int | str) -> int:
     """63 bits that depend on every part of `key` and on nothing else."""
+    # by repr, in which 1 and "1" differ; not by hash(), which differs from process to process
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+    return int.from_bytes(digest, "little") >> 1  # seeds of torch are signed
 
 
 def shuffled(count: int, *key: int | str) -> torch.Tensor:
@@ -68,7 +67,7 @@ class EndlessOrder(Sampler[list[int]]):
         epoch, first = divmod(self.start_batch, self.batches_per_epoch)
         part = self.batch_size // self.world_size
         while True:
-            numbers = self.epoch(epoch)
+            numbers = self.epoch(epoch)  # the same on every rank, which takes its own part of it
             for batch in range(first, self.batches_per_epoch):
                 start = batch * self.batch_size + self.rank * part
                 yield numbers[start : start + part]
@@ -89,12 +88,12 @@ class WeightedOrder(EndlessOrder):
     """
 
     def __init__(
-        self, counts: Sequence[int], weights: Sequence[float], batch_size: int, **place: int
+        self, counts: Sequence[int], weights: Sequence[float], batch_size: int, **keyed: int
     ) -> None:
-        super().__init__(sum(counts), batch_size, **place)
-        check_weights(above=True, **{f"weights[{i}]": weight for i, weight in enumerate(weights)})
+        super().__init__(sum(counts), batch_size, **keyed)
         self.counts = tuple(counts)
         self._draws = self.batches_per_epoch * batch_size
+        # exact: with floats, shares would drift apart over the epochs of a long run
         whole = sum(map(Fraction, weights), Fraction(0))
         shares = [Fraction(weight) / whole for weight in weights]
         self._cuts = tuple(accumulate(shares, initial=Fraction(0)))

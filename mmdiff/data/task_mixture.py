@@ -78,6 +78,7 @@ class TaskMixture:
         self.check_modalities(modalities if of_data is None else of_data)
         families = self.families(modalities, is_still=size.frames == 1)
         shares = {family: sum(tasks.values()) for family, tasks in families.items()}
+        # without the samples in the key: all ranks are in one family, and nothing is padded
         of_step = keyed_uniform(NoiseKey(key.seed, key.step, ("family",)), "task")
         family = families[_pick(shares, float(of_step))]
         draws = keyed_uniform(key, "task", (1 + NUM_DRAWS,)).tolist()
@@ -96,6 +97,7 @@ class TaskMixture:
             families: Families = {}
             for name, probability in self.probabilities.items():
                 task = example(name, num_frames=1 if is_still else 9).within(modalities)
+                # a first frame that is given leaves nothing of a clip of one frame
                 is_void = is_still and task.video is not None and bool((task.video >= 1).all())
                 if set(task.needs) <= set(modalities) and task.modalities and not is_void:
                     family = (task.modalities, task.is_still, task.is_uniform)
@@ -130,7 +132,7 @@ def _pick(shares: Mapping[T, float], uniform: float) -> T:
         upper += share / total
         if uniform < upper:
             return key
-    return key
+    return key  # where the shares add up to just under 1
 
 
 def _state(latents: ClipLatents, tasks: list[Task]) -> LatentState:

@@ -53,28 +53,28 @@ class Reading:
 
 
 class WorkerStatus:
-    """One place for each worker, one state for each of `num_entries`.
+    """What each worker reads, and one state for each of `num_entries`.
 
     It travels to workers, forked or spawned, and stays the same memory.
     """
 
     def __init__(self, num_entries: int = 0) -> None:
         self._states = torch.zeros(num_entries, dtype=torch.uint8).share_memory_()
-        self._places = torch.zeros(MOST_WORKERS, 5, dtype=torch.int64).share_memory_()
+        self._readings = torch.zeros(MOST_WORKERS, 5, dtype=torch.int64).share_memory_()
 
     def reading(self, number: int, index: int, name: str) -> AbstractContextManager[None]:
         """Note that this process reads item `index`, called `name`, as sample `number`.
 
         Whatever the gate does not expect travels to the main process as one picklable error.
         """
-        return _Noted(self._places, number, index, name)
+        return _Noted(self._readings, number, index, name)
 
     def readings(self) -> list[Reading]:
         """What each process reads, or read when it ended, or has read last."""
         now = _microseconds()
         return [
             Reading(worker, pid, number, index, (now - since) / 1e6, state)
-            for worker, (pid, number, index, since, state) in enumerate(self._places.tolist())
+            for worker, (pid, number, index, since, state) in enumerate(self._readings.tolist())
             if pid
         ]
 
@@ -101,7 +101,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True)
 class _Noted:
-    places: torch.Tensor
+    readings: torch.Tensor
     number: int
     index: int
     name: str
@@ -113,7 +113,7 @@ class _Noted:
 
     def __enter__(self) -> None:
         row = [os.getpid(), self.number, self.index, _microseconds(), READING]
-        self.places[self.worker] = torch.tensor(row)
+        self.readings[self.worker] = torch.tensor(row)
 
     def __exit__(
         self,
@@ -121,7 +121,7 @@ class _Noted:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.places[self.worker, 4] = DONE if error is None else FAILED
+        self.readings[self.worker, 4] = DONE if error is None else FAILED
         if isinstance(error, Exception):
             who = "the main process" if get_worker_info() is None else f"worker {self.worker}"
             raise ReadingFailed(

@@ -13,9 +13,10 @@ from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.bad_clips import too_many
 from mmdiff.data.checksummed_json import write_checksummed
 from mmdiff.data.latent_cache import SCHEMA, LatentCache, precision_of
-from mmdiff.data.order import EndlessOrder, WeightedOrder
+from mmdiff.data.order import EndlessOrder
 from mmdiff.data.sources.folder import ClipFolder
 from mmdiff.data.sources.shards import shard_paths
+from mmdiff.data.sources.weighted_sources import WeightedSources
 from mmdiff.data.worker_status import ReadingFailed, WorkerStatus
 from mmdiff.loading.finite import NonFiniteOutput
 from mmdiff.media.rejection import Reason
@@ -94,8 +95,8 @@ CALLS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
         ["urls names", "a.tar", "there is no such file"],
     ),
     "a weight of nothing": (
-        lambda _: WeightedOrder([5, 5], [1, 0], 2, seed=0),
-        ["weights[1] is 0", "must be a finite number above 0"],
+        lambda folder: WeightedSources({"a": ClipFolder(folder)}, {"a": 0}),
+        ["weights.a is 0", "must be a finite number above 0"],
     ),
     "a checkpoint of another batch size": (
         lambda _: EndlessOrder(100, 8, seed=0).batch_after(12),

@@ -28,8 +28,8 @@ def test_rates_are_exact():
         ("frame_rate", 0, "fps is 0"),
         ("sample_rate", 0, "sample_rate is 0"),
         ("crop", "middle", "crop is 'middle'; possible are center, random"),
-        ("stretch", "last", "stretch is 'last'; possible are first, random"),
-        ("sound", "yes", "sound is 'yes'; possible are optional, required, ignored"),
+        ("span", "last", "span is 'last'; possible are first, random"),
+        ("audio", "yes", "audio is 'yes'; possible are optional, required, ignored"),
         ("max_upscale", 0.5, "max_upscale is 0.5"),
         ("max_upscale", float("nan"), "max_upscale is nan"),
         ("max_padding_seconds", -1.0, "max_padding_seconds is -1"),
@@ -42,4 +42,4 @@ def test_what_cannot_be_is_refused(field, value, said):
 
 def test_a_clip_has_a_half():
     with pytest.raises(ValueError, match="both ignored"):
-        ClipSpec(picture="ignored", sound="ignored")
+        ClipSpec(video="ignored", audio="ignored")

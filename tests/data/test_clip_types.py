@@ -70,7 +70,7 @@ def test_a_bad_clip_counts_to_the_frequent_kind_and_is_replaced_by_its_like(fold
 def test_clips_alike_keep_the_order_that_they_had(folder: Path) -> None:
     names = [name for name in NAMES if name.startswith("both")]
     dataset = FileClips(clips(folder, names), seed=1)
-    unasked = FileClips(clips(folder, names, sound="required", picture="required"), seed=1)
+    unasked = FileClips(clips(folder, names, audio="required", video="required"), seed=1)
     ours, theirs = dataset.order(2, seed=3), unasked.order(2, seed=3)
     assert list(islice(ours, 9)) == list(islice(theirs, 9))
     assert type(ours).__name__ == "EndlessOrder"
@@ -79,7 +79,7 @@ def test_clips_alike_keep_the_order_that_they_had(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "spec, kind",
-    [({"sound": "ignored"}, PICTURE), ({"picture": "ignored"}, SOUND)],
+    [({"audio": "ignored"}, PICTURE), ({"video": "ignored"}, SOUND)],
 )
 def test_where_the_spec_decides_no_file_is_opened(
     tmp_path: Path, spec: dict[str, str], kind: str
@@ -88,21 +88,21 @@ def test_where_the_spec_decides_no_file_is_opened(
 
 
 def test_pictures_alone_are_batched_whatever_has_sound(folder: Path) -> None:
-    dataset = FileClips(clips(folder, sound="ignored", picture="required"), seed=1)
+    dataset = FileClips(clips(folder, audio="ignored", video="required"), seed=1)
     batch = next(iter(ResumableLoader(dataset, dataset.order(8, seed=3))))
     assert batch.waveform is None and len(batch.picture) == 8
-    with pytest.raises(ValueError, match="no sound, and what is trained on them needs it: leave"):
+    with pytest.raises(ValueError, match="no audio, and what is trained on them needs it: leave"):
         _ = batch.sound
 
 
 def test_too_few_of_a_kind_are_told_before_the_first_batch(folder: Path) -> None:
     dataset = FileClips(clips(folder, [*NAMES, "sound.wav"]), seed=1)
-    told = r"4 picture and sound, 4 picture, 1 sound\).* batch_size is 2.*sound=ignored.*at most 1"
+    told = r"4 picture and sound, 4 picture, 1 sound\).* batch_size is 2.*audio=ignored.*at most 1"
     with pytest.raises(ValueError, match=told):
         dataset.order(2, seed=3)
 
 
-@pytest.mark.parametrize("spec", [{}, {"sound": "ignored"}], ids=["looked into", "not opened"])
+@pytest.mark.parametrize("spec", [{}, {"audio": "ignored"}], ids=["looked into", "not opened"])
 def test_stills_are_clips_of_one_frame_in_a_bucket_of_their_own(
     folder: Path, spec: dict[str, str]
 ) -> None:
@@ -124,8 +124,8 @@ def test_stills_are_clips_of_one_frame_in_a_bucket_of_their_own(
     "spec, reason",
     [
         ({"stills": "dropped"}, Reason.TOO_SHORT),
-        ({"sound": "required"}, Reason.NO_SOUND),
-        ({"picture": "ignored"}, Reason.NO_SOUND),
+        ({"audio": "required"}, Reason.NO_SOUND),
+        ({"video": "ignored"}, Reason.NO_SOUND),
     ],
 )
 def test_stills_that_cannot_be_used_are_told(
@@ -139,7 +139,7 @@ def test_clips_without_the_half_that_is_asked_for_are_left_out_and_are_not_bad(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Four of eight are silent: ten times what may be bad."""
-    asked = clips(folder, sound="required", picture="required")
+    asked = clips(folder, audio="required", video="required")
     dataset = FileClips(asked, seed=1, max_bad_fraction=0.05)
     for batch in islice(ResumableLoader(dataset, dataset.order(2, seed=3)), 8):
         assert all(caption.startswith("both") for caption in batch.captions)
@@ -158,7 +158,7 @@ def test_clips_without_the_half_that_is_asked_for_are_left_out_and_are_not_bad(
 def test_where_none_is_left_or_others_are_bad_it_is_told(
     folder: Path, names: list[str], told: str
 ) -> None:
-    asked = clips(folder, names, sound="required", picture="required")
+    asked = clips(folder, names, audio="required", video="required")
     dataset = FileClips(asked, seed=1, max_bad_fraction=0.05)
     loader = ResumableLoader(dataset, dataset.order(1, seed=3))
     with pytest.raises(TooManyBadFiles, match=told):

@@ -28,7 +28,7 @@ from mmdiff.media.rejection import Reason
 from mmdiff.values.sample import SampleFacts
 from tests.data.listed import Listed
 
-SPEC = ClipSpec(2, 16, 16, frame_rate=8, sample_rate=8000, crop="random", stretch="random")
+SPEC = ClipSpec(2, 16, 16, frame_rate=8, sample_rate=8000, crop="random", span="random")
 
 
 @pytest.fixture(scope="module")

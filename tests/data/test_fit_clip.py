@@ -10,7 +10,7 @@ from torch import Generator
 from mmdiff.data.clip_spec import ClipSpec
 from mmdiff.data.fit_clip import FittedClip, fit_clip
 from mmdiff.media.clip import Clip
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 from mmdiff.media.resample import resample_waveform, resize
 
 SPEC = ClipSpec(num_frames=9, height=16, width=16, frame_rate=8, sample_rate=8000)
@@ -29,14 +29,13 @@ def clip_of(seconds=2.0, *, size=(16, 16), fps=8, rate=8000, channels=1, sound_s
 
 
 def fitted(clip, spec=SPEC, **arguments) -> FittedClip:
-    result = fit_clip(clip, spec, caption="a ball", key="a.mp4", **arguments)
-    assert isinstance(result, FittedClip), result
-    return result
+    return fit_clip(clip, spec, caption="a ball", key="a.mp4", **arguments)
 
 
 def refused(clip, spec=SPEC, **arguments) -> Rejection:
-    result = fit_clip(clip, spec, caption="a ball", key="a.mp4", **arguments)
-    assert isinstance(result, Rejection), result.adaptations
+    with pytest.raises(RejectedMedia) as error:
+        fitted(clip, spec, **arguments)
+    result = error.value.rejection
     assert (result.file, result.stage) == ("a.mp4", "fit")
     assert result.message.startswith("a.mp4 ")
     return result
@@ -51,9 +50,17 @@ def test_a_clip_of_the_shape_is_kept_to_the_last_bit():
     assert (result.sample.caption, result.sample.key) == ("a ball", "a.mp4")
 
 
-@pytest.mark.parametrize("size", [(16, 16), (17, 16), (16, 40), (90, 160), (31, 33), (12, 12)])
-@pytest.mark.parametrize("fps", [8, 7, Fraction(30000, 1001), 60])
-@pytest.mark.parametrize("rate, channels", [(8000, 1), (44100, 2), (11025, 6), (44101, 1)])
+@pytest.mark.parametrize(
+    "size, fps, rate, channels",
+    [
+        ((16, 16), 8, 8000, 1),
+        ((17, 16), 7, 44100, 2),
+        ((16, 40), Fraction(30000, 1001), 11025, 6),
+        ((90, 160), 60, 44101, 1),
+        ((31, 33), 8, 44100, 1),
+        ((12, 12), 7, 8000, 2),
+    ],
+)
 def test_everything_gets_the_shape_and_every_change_is_told(size, fps, rate, channels):
     clip = clip_of(9 / 8 + 0.25, size=size, fps=fps, rate=rate, channels=channels)
     result = fitted(clip)
@@ -71,7 +78,7 @@ def test_everything_gets_the_shape_and_every_change_is_told(size, fps, rate, cha
     assert "cut by" in told
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(0, 12, 4))
 @pytest.mark.parametrize("fps, rate", [(30, 44100), (Fraction(30000, 1001), 48000), (7, 8000)])
 def test_a_flash_and_a_click_stay_together(seed, fps, rate):
     num_frames, moment = round(6 * Fraction(fps)), 2.5 + 0.071 * seed
@@ -80,7 +87,7 @@ def test_a_flash_and_a_click_stay_together(seed, fps, rate):
     frames[flash:] = 255  # from here on white, so that no rate can step over it
     waveform = torch.zeros(1, 6 * rate)
     waveform[:, round(flash / Fraction(fps) * rate) :] = 0.5
-    spec = ClipSpec(16, 16, 16, frame_rate=8, sample_rate=8000, stretch="random")
+    spec = ClipSpec(16, 16, 16, frame_rate=8, sample_rate=8000, span="random")
     clip = Clip(frames, Fraction(fps), waveform, rate)
     met = 0
     for draw in range(8):
@@ -95,7 +102,7 @@ def test_a_flash_and_a_click_stay_together(seed, fps, rate):
     assert met
 
 
-def test_resampling_a_stretch_is_the_stretch_of_the_resampled():
+def test_resampling_a_span_is_the_span_of_the_resampled():
     clip = clip_of(5.0, rate=44100, channels=2)
     whole = resample_waveform(clip.waveform.mean(0, keepdim=True), 44100, 8000)
     for start in (0, 1.125, 2.0, 3.3):
@@ -118,13 +125,13 @@ def test_the_crop_is_the_middle():
     assert torch.equal(result.sample.frames, clip.frames[:, :, 10:26])
 
 
-def test_random_crops_and_stretches_cover_all_there_is():
+def test_random_crops_and_spans_cover_all_there_is():
     columns = torch.arange(40, dtype=torch.uint8)
     frames = columns.expand(24, 16, 40)[..., None].repeat(1, 1, 1, 3)
     frames = frames + 100 * (torch.arange(24) % 2).to(torch.uint8)[:, None, None, None]
     clip = Clip(frames=frames, fps=Fraction(8))
-    spec = ClipSpec(9, 16, 16, frame_rate=8, crop="random", stretch="random")
-    generators = [Generator().manual_seed(seed) for seed in range(400)]
+    spec = ClipSpec(9, 16, 16, frame_rate=8, crop="random", span="random")
+    generators = [Generator().manual_seed(seed) for seed in range(250)]
     results = [fitted(clip, spec, generator=generator) for generator in generators]
     lefts = {int(result.sample.frames[0, 0, 0, 0]) % 100 for result in results}
     assert lefts == set(range(25))
@@ -136,7 +143,7 @@ def test_random_crops_and_stretches_cover_all_there_is():
 
 def test_chance_is_a_function_of_the_generator_or_of_the_key():
     clip = clip_of(5.0, size=(32, 50))
-    spec = ClipSpec(9, 16, 16, frame_rate=8, sample_rate=8000, crop="random", stretch="random")
+    spec = ClipSpec(9, 16, 16, frame_rate=8, sample_rate=8000, crop="random", span="random")
     torch.manual_seed(1)
     state = torch.get_rng_state()
     one, other = fitted(clip, spec), fitted(clip, spec)
@@ -171,7 +178,7 @@ def test_a_picture_short_by_a_frame_is_held():
 
 def test_sound_that_ends_early_is_avoided_where_there_is_room():
     clip = clip_of(5.0, sound_seconds=2.0)
-    spec = ClipSpec(9, 16, 16, frame_rate=8, sample_rate=8000, stretch="random")
+    spec = ClipSpec(9, 16, 16, frame_rate=8, sample_rate=8000, span="random")
     for seed in range(30):
         result = fitted(clip, spec, generator=Generator().manual_seed(seed))
         assert not any("silence" in phrase for phrase in result.adaptations)
@@ -180,7 +187,7 @@ def test_sound_that_ends_early_is_avoided_where_there_is_room():
 def test_what_is_too_short_or_too_small_is_told_with_the_cure():
     short = refused(clip_of(0.5))
     assert short.reason is Reason.TOO_SHORT
-    assert "0.5 s of picture" in short.message
+    assert "0.5 s of video" in short.message
     assert "num_frames=4" in short.message
     assert refused(clip_of(3.0), start_seconds=2.5).reason is Reason.TOO_SHORT
     assert refused(clip_of(3.0), start_seconds=7).reason is Reason.TOO_SHORT
@@ -191,7 +198,9 @@ def test_what_is_too_short_or_too_small_is_told_with_the_cure():
 
 
 def test_v1_a_name_of_several_lines_is_told_on_one():
-    result = fit_clip(clip_of(0.5), SPEC, caption="a", key="a\nb\udce9.mp4")
+    with pytest.raises(RejectedMedia) as error:
+        fit_clip(clip_of(0.5), SPEC, caption="a", key="a\nb\udce9.mp4")
+    result = error.value.rejection
     assert result.file == "a\nb\udce9.mp4"
     assert result.message.startswith("a\\nb\\udce9.mp4 has 0.5 s")
 
@@ -226,21 +235,21 @@ def test_stills_fit_a_spec_of_one_frame_only():
     assert result.sample.waveform.shape == (1, 1000)
 
 
-@pytest.mark.parametrize("half, reason", [("picture", "no_picture"), ("sound", "no_sound")])
-def test_required_and_ignored_halves(half, reason):
+@pytest.mark.parametrize("modality, reason", [("video", "no_picture"), ("audio", "no_sound")])
+def test_required_and_ignored_modalities(modality, reason):
     clip = clip_of(9 / 8)
     only = {
-        "picture": Clip(frames=clip.frames, fps=clip.fps),
-        "sound": Clip(waveform=clip.waveform, sample_rate=8000),
+        "video": Clip(frames=clip.frames, fps=clip.fps),
+        "audio": Clip(waveform=clip.waveform, sample_rate=8000),
     }
-    other = "sound" if half == "picture" else "picture"
+    other = "audio" if modality == "video" else "video"
     sizes = {"num_frames": 9, "height": 16, "width": 16, "frame_rate": 8, "sample_rate": 8000}
-    required = ClipSpec(**sizes, **{half: "required"})
+    required = ClipSpec(**sizes, **{modality: "required"})
     assert refused(only[other], required).reason == reason
-    assert fitted(only[half], required).adaptations == ()
-    ignored = ClipSpec(**sizes, **{half: "ignored"})
-    assert fitted(clip, ignored).adaptations == (f"{half} left out",)
-    lacking = {"picture": Reason.NO_SOUND, "sound": Reason.NO_PICTURE}[half]
-    assert refused(only[half], ignored).reason == lacking
+    assert fitted(only[modality], required).adaptations == ()
+    ignored = ClipSpec(**sizes, **{modality: "ignored"})
+    assert fitted(clip, ignored).adaptations == (f"{modality} left out",)
+    lacking = {"video": Reason.NO_SOUND, "audio": Reason.NO_PICTURE}[modality]
+    assert refused(only[modality], ignored).reason == lacking
     both = replace(ignored, **{other: "required"})
-    assert refused(only[half], both).reason == lacking  # not of the half that is ignored
+    assert refused(only[modality], both).reason == lacking  # not of the modality that is ignored

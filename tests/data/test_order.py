@@ -134,7 +134,6 @@ def test_equal_shares_stay_equal() -> None:
 @pytest.mark.parametrize(
     "counts, weights, message",
     [
-        ((5, 5), (1, 0), "above 0"),
         ((10, 0), (1, 1), "source 1 is empty"),
         ((5, 5), (1, 1e-3), r"weights\[1\] is 0.001.*at least 0.125"),
         ((2, 3), (1, 1), "5 samples, fewer than one batch of 8"),

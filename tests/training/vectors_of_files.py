@@ -42,5 +42,5 @@ def write_files(folder: Path) -> Path:
 
 def vectors_of(files: Path) -> VectorsOfFiles:
     names = [f"{index:02d}.png" for index in range(NUM_FILES)]
-    spec = ClipSpec(1, height=1, width=2, sound="ignored", crop="random")
+    spec = ClipSpec(1, height=1, width=2, audio="ignored", crop="random")
     return VectorsOfFiles(ListedClips(Listed(files, names), spec), seed=3, max_bad_fraction=0.2)

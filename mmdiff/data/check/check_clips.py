@@ -13,7 +13,7 @@ from mmdiff.data.listed_clips import ListedClips
 from mmdiff.data.loader import ReportingLoader
 from mmdiff.data.worker_status import ReadingFailed
 from mmdiff.media.clip import Clip
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 from mmdiff.text.tokenizer import caption_length, num_caption_tokens
 
 GRACE_SECONDS = 10.0  # beyond the deadline that the gate keeps itself
@@ -39,6 +39,7 @@ def check_clips(clips: ListedClips, *, num_workers: int) -> Iterator[tuple[int, 
                 raise
             done.add(error.index)
             yield error.index, _lost(clips.name_of(error.index), str(error))
+        # what the others had read ahead went with the loader, and is read again
         todo = [index for index in todo if index not in done]
 
 
@@ -63,18 +64,16 @@ def check_clip(clips: ListedClips, index: int) -> ClipReport:
     if index >= len(clips.entries):
         return ClipReport.dropped(clips.listing.rejections[index - len(clips.entries)])
     entry, began = clips.entries[index], time.perf_counter()
-    clip = read_entry(entry, clips.limits)
-    if isinstance(clip, Rejection):
-        seconds = round(time.perf_counter() - began, 4)
-        return replace(ClipReport.dropped(clip), file=entry.key, seconds=seconds)
-    fitted = fit_clip(clip, clips.spec_of(index), caption=entry.caption, key=entry.key)
-    seconds = round(time.perf_counter() - began, 4)
-    if isinstance(fitted, Rejection):
-        row = ClipReport.dropped(fitted)
-    else:
+    clip = None
+    try:
+        clip = read_entry(entry, clips.limits)
+        fitted = fit_clip(clip, clips.spec_of(index), caption=entry.caption, key=entry.key)
         done = (*entry.notes, *fitted.adaptations)
         row = ClipReport(entry.key, "adapted" if done else "kept", adaptations=done)
-    return replace(row, seconds=seconds, **_measured(clip))
+    except RejectedMedia as error:
+        row = replace(ClipReport.dropped(error.rejection), file=entry.key)
+    row = replace(row, seconds=round(time.perf_counter() - began, 4))
+    return row if clip is None else replace(row, **_measured(clip))
 
 
 def with_cut_caption(row: ClipReport, caption: str, tokenizer: Any) -> ClipReport:

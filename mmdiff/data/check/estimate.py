@@ -39,8 +39,8 @@ def estimated(
 ) -> DataEstimate:
     """For training with `batch_size` and `num_workers`; `grid` is that of the autoencoders."""
     rows, processes = report.usable(), max(num_workers, 1)
-    frames = 3 * spec.num_frames * spec.height * spec.width if spec.picture != "ignored" else 0
-    samples = 4 * spec.num_samples if spec.sound != "ignored" else 0
+    frames = 3 * spec.num_frames * spec.height * spec.width if spec.video != "ignored" else 0
+    samples = 4 * spec.num_samples if spec.audio != "ignored" else 0
     batch_bytes = batch_size * (frames + samples)
     largest = max((round(_needed(row, spec) * row.decoded_bytes) for row in rows), default=0)
     under_way = 1 + PREFETCHED * num_workers
@@ -60,7 +60,7 @@ def _needed(row: ClipReport, spec: ClipSpec) -> float:
     is drawn."""
     length = row.duration_seconds or 0.0
     wanted = float(spec.duration_seconds + BEHIND_SECONDS)
-    return 1.0 if spec.stretch == "random" or length <= wanted else wanted / length
+    return 1.0 if spec.span == "random" or length <= wanted else wanted / length
 
 
 def _cache_bytes(
@@ -71,6 +71,6 @@ def _cache_bytes(
         audio = prod(grid.audio_shape(spec.num_frames))
     except ValueError as error:
         return None, str(error)
-    with_picture = sum(row.height is not None for row in rows) * (spec.picture != "ignored")
-    with_sound = sum(row.sample_rate is not None for row in rows) * (spec.sound != "ignored")
+    with_picture = sum(row.height is not None for row in rows) * (spec.video != "ignored")
+    with_sound = sum(row.sample_rate is not None for row in rows) * (spec.audio != "ignored")
     return BYTES_OF_A_LATENT * (with_picture * video + with_sound * audio), ""

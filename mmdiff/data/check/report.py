@@ -1,6 +1,7 @@
 """What became of every clip that a source lists: rows, counts, and the file that keeps them."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from mmdiff.media.atomic import atomic_write
 from mmdiff.media.rejection import Reason, Rejection, Stage
 
 Status = Literal["kept", "adapted", "dropped"]
-PREPOSITIONS = ("by", "from", "behind", "for", "of")
+WORDS = re.compile(r"(\D+?)(?: (?:by|from|behind|for|of))?(?: \d.*)?")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class ClipReport:
     @classmethod
     def dropped(cls, rejection: Rejection) -> "ClipReport":
         return cls(rejection.file, "dropped", rejection.reason, rejection.stage, rejection.message)
+
+    @property
+    def short_side(self) -> int | None:
+        return min((s for s in (self.height, self.width) if s is not None), default=None)
 
     @property
     def duration_seconds(self) -> float | None:
@@ -117,6 +122,7 @@ class DataReport:
         """Write `report.jsonl`, one row a line, whole or not at all."""
         path = folder / "report.jsonl"
         with atomic_write(path) as temporary:
+            # JSON knows no NaN: other readers of it would fail at the row
             lines = (json.dumps(asdict(row), allow_nan=False) for row in self.rows)
             temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return path
@@ -125,10 +131,5 @@ class DataReport:
 def type_of(phrase: str) -> str:
     """The first words of a phrase, without numbers: "cropped" of "cropped 30 x 16 -> 16 x 16"; its
     last word where it begins with a number: "fps" of "30 -> 16 fps"."""
-    words = phrase.split()
-    is_number = [word[0].isdigit() for word in words]
-    if is_number[0]:
-        return words[-1]
-    count = is_number.index(True) if True in is_number else len(words)
-    kept = words[:count]
-    return " ".join(kept[:-1] if kept[-1] in PREPOSITIONS else kept)
+    words = WORDS.fullmatch(phrase)
+    return words.group(1) if words else phrase.split()[-1]

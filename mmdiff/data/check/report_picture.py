@@ -24,10 +24,11 @@ def save_picture(report: DataReport, spec: ClipSpec, path: Path) -> None:
     FigureCanvasAgg(figure)  # by itself, so that no window and no global state are involved
     counts = ", ".join(f"{report.count(status)} {status}" for status in COLORS)
     figure.suptitle(f"{len(report.rows)} clips: {counts}")
+    side = min(spec.height, spec.width)
     # title, label, value of a row, what the spec asks for
     panels: tuple[tuple[str, str, Callable[[ClipReport], float | None], float | None], ...] = (
         ("length", "seconds", lambda row: row.duration_seconds, float(spec.duration_seconds)),
-        ("size", "pixels of the shorter side", _short_side, min(spec.height, spec.width)),
+        ("size", "pixels of the shorter side", lambda row: row.short_side, side),
         ("frame rate", "frames a second", lambda row: row.frame_rate, float(spec.rate)),
         ("loudness", f"LUFS or dBFS ({FLOOR:g}: silence)", lambda row: row.loudness, None),
     )
@@ -45,10 +46,6 @@ def save_picture(report: DataReport, spec: ClipSpec, path: Path) -> None:
         _draw(axes, values, wanted)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png")
-
-
-def _short_side(row: ClipReport) -> float | None:
-    return None if row.height is None or row.width is None else min(row.height, row.width)
 
 
 def _draw(axes: Axes, values: dict[Status, list[float]], wanted: float | None) -> None:

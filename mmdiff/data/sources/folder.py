@@ -3,18 +3,23 @@
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from mmdiff.data.sources.caption import MAX_BYTES
-from mmdiff.data.sources.listing import Listing, left_out
+from mmdiff.data.sources.listing import (
+    MEDIA_SUFFIXES,
+    Listing,
+    choose_media,
+    left_out,
+    stem_of,
+    suffix_of,
+)
 from mmdiff.data.sources.listing_builder import ListingBuilder
-from mmdiff.data.sources.metadata import read_metadata
+from mmdiff.data.sources.metadata import add_rows
 from mmdiff.data.sources.safe_path import MediaRoot, SafePath
-from mmdiff.data.sources.stem_files import MEDIA_SUFFIXES, choose_media, stem_of, suffix_of
 from mmdiff.data.sources.table import TABLE_NAMES, TABLE_SUFFIXES
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason
 from mmdiff.values.file_path import FilePath
 
 NO_CAPTIONS = ("readme", "license", "licence", "notice")  # texts that stand beside any data
@@ -52,53 +57,57 @@ class ClipFolder:
         if self.metadata is not None:
             names, tables = list[str](), [_given_table(root, self.metadata)]
         else:
-            names, rejections = walk(root)
+            names = walk(root, builder)
             tables = [root.path / name for name in names if Path(name).name.lower() in TABLE_NAMES]
-            for rejection in rejections:
-                builder.reject(rejection)
         if not tables:
-            return _listed_by_texts(root, names, builder)
+            _add_by_texts(root, names, builder)
+            return builder.build()
         _check_tables(root, tables)
-        return _listed_by_tables(root, tables, names, builder)
+        for table in tables:
+            base = table.parent if table.parent.is_relative_to(root.path) else root.path
+            add_rows(table, builder, partial(root.named, base=base))
+        listing = builder.build()
+        _log_unlisted(root, names, listing)
+        return listing
 
 
-def walk(root: MediaRoot) -> tuple[list[str], list[Rejection]]:
-    """Paths relative to the root of all files but hidden ones, sorted; and the folders that were
-    not entered. A linked folder is entered once, so loops of links end."""
+def walk(root: MediaRoot, builder: ListingBuilder) -> list[str]:
+    """Paths relative to the root of all files but hidden ones, sorted; folders that cannot be
+    entered are rejected. A linked folder is entered once, so loops of links end."""
     names: list[str] = []
-    rejections: list[Rejection] = []
     entered = {str(root.path)}
-
-    def is_new(path: Path) -> bool:
-        real = os.path.realpath(path)
-        if real in entered:
-            return False
-        if not root.holds(real):
-            fault = "links to a folder outside of the root"
-            rejections.append(left_out(inside(path), Reason.EXTERNAL, fault))
-            return False
-        entered.add(real)
-        return True
 
     def inside(path: Path) -> str:
         return path.relative_to(root.path).as_posix()
 
+    def is_new(path: Path) -> bool:
+        real = os.path.realpath(path)  # links in a circle lead to the same one
+        is_known = real in entered
+        entered.add(real)
+        with builder.rejecting():
+            if is_known or root.holds(real):
+                return not is_known
+            fault = "links to a folder outside of the root"
+            raise left_out(inside(path), Reason.EXTERNAL, fault)
+        return False
+
     def unreadable(error: OSError) -> None:
-        fault = f"is a folder that cannot be read ({error.strerror})"
-        rejections.append(left_out(inside(Path(error.filename)), Reason.UNREADABLE, fault))
+        with builder.rejecting():
+            fault = f"is a folder that cannot be read ({error.strerror})"
+            raise left_out(inside(Path(error.filename)), Reason.UNREADABLE, fault)
 
     for folder, folders, files in os.walk(root.path, followlinks=True, onerror=unreadable):
         here = Path(folder)
         folders[:] = [one for one in sorted(folders) if one[0] != "." and is_new(here / one)]
         names += [inside(here / name) for name in files if name[0] != "."]
-    return sorted(names), sorted(rejections, key=lambda one: one.file)
+    return sorted(names)
 
 
 def _given_table(root: MediaRoot, metadata: str) -> Path:
     path = root.path / Path(metadata).expanduser()
     if not path.is_file():
-        tables = [name for name in walk(root)[0] if suffix_of(name) in TABLE_SUFFIXES]
-        found = ", ".join(tables[:5]) or "no table"
+        names = walk(root, ListingBuilder())
+        found = ", ".join([n for n in names if suffix_of(n) in TABLE_SUFFIXES][:5]) or "no table"
         raise ValueError(f"metadata is {metadata!r}, not there under {root.path}; found: {found}")
     return path
 
@@ -120,27 +129,8 @@ def _check_tables(root: MediaRoot, tables: list[Path]) -> None:
             )
 
 
-def _listed_by_tables(
-    root: MediaRoot, tables: Iterable[Path], names: list[str], builder: ListingBuilder
-) -> Listing:
-    for table in tables:
-        base = table.parent if table.parent.is_relative_to(root.path) else root.path
-        for row in read_metadata(table):
-            if isinstance(row, Rejection):
-                builder.reject(row)
-                continue
-            builder.add_named(
-                row.file_name,
-                path_of=partial(root.named, base=base),
-                audio_name=row.audio_file_name,
-                caption=row.caption,
-                start=row.start,
-                end=row.end,
-                sha256=row.sha256,
-                audio_sha256=row.audio_sha256,
-            )
-    listing = builder.build()
-    # the table decides what the data set is; media that it does not name are reported, not taken
+def _log_unlisted(root: MediaRoot, names: list[str], listing: Listing) -> None:
+    """The table decides what the data set is; media that it does not name are reported."""
     known = {str(media) for one in listing.entries for media in (one.media, one.audio)}
     known |= {str(root.path / rejection.file) for rejection in listing.rejections}
     media = [name for name in names if suffix_of(name) in MEDIA_SUFFIXES]
@@ -149,25 +139,29 @@ def _listed_by_tables(
         first = ", ".join(map(repr, unlisted[:3]))
         message = "%s: %d media files are in no table and not part of the data: %s"
         logger.warning(message, root.path, len(unlisted), first)
-    return listing
 
 
-def _listed_by_texts(root: MediaRoot, names: list[str], builder: ListingBuilder) -> Listing:
+def _add_by_texts(root: MediaRoot, names: list[str], builder: ListingBuilder) -> None:
     """Clips by path; ValueError if there are no media files or no captions at all."""
-    _require_captions(root, names)
     groups: dict[str, list[str]] = defaultdict(list)
-    others: Counter[str] = Counter()
     for name in names:
         if suffix_of(name) in (*MEDIA_SUFFIXES, ".txt"):
             groups[stem_of(name)].append(name)
-        else:
-            others[suffix_of(name) or "without suffix"] += 1
-    if others:
-        types = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
-        logger.warning("%s: files that are neither media nor .txt: %s", root.path, types)
+    _require_captions(root, names)
+    log_others(str(root.path), names, (*MEDIA_SUFFIXES, ".txt"))
     for _, group in sorted(groups.items()):
-        _add_group(root, group, builder)
-    return builder.build()
+        with builder.rejecting():
+            _add_group(root, group, builder)
+
+
+def log_others(where: str, names: list[str], suffixes: tuple[str, ...]) -> None:
+    """Say how many files have other suffixes than these."""
+    others = Counter(suffix_of(one) for one in names if suffix_of(one) not in suffixes)
+    if others:
+        types = ", ".join(
+            f"{n} {suffix or 'without suffix'}" for suffix, n in others.most_common(8)
+        )
+        logger.warning("%s: files that are neither media nor captions: %s", where, types)
 
 
 def _add_group(root: MediaRoot, names: list[str], builder: ListingBuilder) -> None:
@@ -175,30 +169,31 @@ def _add_group(root: MediaRoot, names: list[str], builder: ListingBuilder) -> No
     texts = [name for name in names if suffix_of(name) == ".txt"]
     files = choose_media(names)
     if files is None:
-        if Path(texts[0]).stem.lower() not in NO_CAPTIONS:
-            fault = "is a caption without a media file beside it"
-            builder.reject(left_out(texts[0], Reason.MISSING, fault))
-        return
-    for name in files.unused:
-        fault = f"has the stem of {files.media!r}, which is taken"
-        builder.reject(left_out(name, Reason.DUPLICATE, fault, hint="rename one of them"))
+        if Path(texts[0]).stem.lower() in NO_CAPTIONS:
+            return
+        raise left_out(texts[0], Reason.MISSING, "is a caption without a media file beside it")
+    reject_unused(builder, files.unused, files.media)
     if not texts:
         hint = f"write its caption into a text file named {Path(files.media).stem}.txt"
-        fault = "is left out, it has no caption"
-        return builder.reject(left_out(files.media, Reason.BAD_CAPTION, fault, hint=hint))
+        raise left_out(files.media, Reason.BAD_CAPTION, "has no caption", hint=hint)
 
-    def path_of(name: str) -> SafePath | Rejection:
+    def found(name: str) -> SafePath:
         return root.found(root.path / name, name=name)  # no list names it: a colon is no protocol
 
-    text = path_of(texts[0])
-    if isinstance(text, Rejection):
-        return builder.reject(text)
+    text, media = found(texts[0]), found(files.media)
+    audio = None if files.audio is None else found(files.audio).path
     size = text.path.stat().st_size
     if size > MAX_BYTES:
         fault = f"has {size:,} bytes; a caption may have {MAX_BYTES:,}"
-        return builder.reject(left_out(texts[0], Reason.BAD_CAPTION, fault))
-    caption = text.path.read_bytes()
-    builder.add_named(files.media, path_of=path_of, audio_name=files.audio, caption=caption)
+        raise left_out(texts[0], Reason.BAD_CAPTION, fault)
+    builder.add(media.key, media.path, caption=text.path.read_bytes(), audio=audio)
+
+
+def reject_unused(builder: ListingBuilder, unused: tuple[str, ...], taken: str) -> None:
+    for name in unused:
+        with builder.rejecting():
+            fault, hint = f"has the stem of {taken!r}, which is taken", "rename one of them"
+            raise left_out(name, Reason.DUPLICATE, fault, hint=hint)
 
 
 def _require_captions(root: MediaRoot, names: list[str]) -> None:

@@ -1,17 +1,24 @@
 """What a source lists: clips by name, before any of them is opened."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mmdiff.data.sources.stem_files import suffix_of
 from mmdiff.data.sources.tar_member import TarMember
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.container import UNREAD_SUFFIXES
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 from mmdiff.media.still import IMAGE_SUFFIXES
 from mmdiff.values.usage_error import shortened
 
 Media = Path | TarMember
-SHOWN_CHARACTERS = 200
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mov", ".m4v", ".3gp", ".mkv", ".webm", ".avi"),
+    *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob", ".flv", ".wmv", ".asf"),
+)
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".wma", ".aif", ".aiff")
+MEDIA_SUFFIXES = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *SOUND_SUFFIXES, *UNREAD_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,14 @@ class ClipEntry:
     notes: tuple[str, ...] = ()
 
     @property
+    def suffixes(self) -> set[str]:
+        """Of its name, and of the file: a link, as caches hold them, may lead to one without."""
+        return {suffix_of(self.key), suffix_of(str(self.media))}
+
+    @property
     def is_still(self) -> bool:
         """Whether it is an image, without sound beside it."""
-        # a link to a file without a suffix, as caches hold them, has a suffix of its own
-        suffixes = {suffix_of(self.key), suffix_of(str(self.media))}
-        return self.audio is None and not suffixes.isdisjoint(IMAGE_SUFFIXES)
+        return self.audio is None and not self.suffixes.isdisjoint(IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,47 @@ def source_of(key: str) -> str:
     return key.split("/", 1)[0]
 
 
-def left_out(file: str, reason: Reason, fault: str, *, hint: str | None = None) -> Rejection:
-    """A rejection while listing; `hint` stands for the general one of the reason."""
-    message = f"'{shortened(file, SHOWN_CHARACTERS)}' {fault}: {hint or reason.hint}"
-    return Rejection(file.encode("utf-8", "backslashreplace").decode(), reason, "list", message)
+def left_out(file: str, reason: Reason, fault: str, *, hint: str | None = None) -> RejectedMedia:
+    """The error to raise for what is not listed; `hint` stands for the general one of the
+    reason."""
+    message = f"'{shortened(file, 200)}' {fault}: {hint or reason.hint}"
+    name = file.encode("utf-8", "backslashreplace").decode()
+    return RejectedMedia(Rejection(name, reason, "list", message))
+
+
+def suffix_of(name: str) -> str:
+    """The last suffix in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()
+
+
+def stem_of(name: str) -> str:
+    """The path without its last suffix."""
+    return os.path.splitext(name)[0]
+
+
+@dataclass(frozen=True)
+class StemFiles:
+    """media: the picture with its own sound, or the sound; audio: sound beside a picture;
+    unused: files that another one of the same stem stands before"""
+
+    media: str
+    audio: str | None = None
+    unused: tuple[str, ...] = ()
+
+
+def choose_media(names: Sequence[str]) -> StemFiles | None:
+    """What is picture and what is sound among files of one stem; None if none is a media file.
+
+    A video stands before an image, the first name before the second. A file of a type that is not
+    read is taken only where there is no other: whoever reads it says what it is.
+    """
+    videos, images, sounds, unread = (
+        [name for name in sorted(names) if suffix_of(name) in suffixes]
+        for suffixes in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, SOUND_SUFFIXES, UNREAD_SUFFIXES)
+    )
+    if pictures := [*videos, *images]:
+        audio = sounds[0] if sounds else None
+        return StemFiles(pictures[0], audio, (*pictures[1:], *sounds[1:]))
+    if sounds:
+        return StemFiles(sounds[0], None, tuple(sounds[1:]))
+    return StemFiles(unread[0]) if unread else None

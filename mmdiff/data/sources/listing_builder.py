@@ -1,18 +1,17 @@
 """From what a list says to a listing: each clip once, each fault reported."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from tqdm import tqdm
 
-from mmdiff.data.sources.caption import check_caption
+from mmdiff.data.sources.caption import clean_caption
 from mmdiff.data.sources.listing import ClipEntry, Listing, Media, left_out
-from mmdiff.data.sources.safe_path import SafePath
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 from mmdiff.values.progress import bar_arguments
 
-MOST_CLIPS = 10**7  # that one source may list
 MOST_REJECTED = 10**5  # of a list with more bad rows than good ones: it is no list of clips
 SHOWN_AFTER_SECONDS = 2.0
 
@@ -21,8 +20,7 @@ class ListingBuilder:
     """Collects entries and rejections in the order in which they are added, with a bar where that
     takes long.
 
-    Raises ValueError for more than `MOST_CLIPS`, and for more than `MOST_REJECTED` rejections where
-    they are most of all.
+    Raises ValueError for more than `MOST_REJECTED` rejections where they are most of all.
     """
 
     def __init__(self) -> None:
@@ -30,6 +28,14 @@ class ListingBuilder:
         self._rejections: list[Rejection] = []
         arguments = bar_arguments("listing clips", line="{n_fmt}")
         self._bar: tqdm[NoReturn] = tqdm(unit=" clips", delay=SHOWN_AFTER_SECONDS, **arguments)
+
+    @contextmanager
+    def rejecting(self) -> Iterator[None]:
+        """For each clip: what raises RejectedMedia inside is a rejection, and the list goes on."""
+        try:
+            yield
+        except RejectedMedia as error:
+            self.reject(error.rejection)
 
     def reject(self, rejection: Rejection) -> None:
         self._rejections.append(rejection)
@@ -54,76 +60,35 @@ class ListingBuilder:
         audio_sha256: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        """An entry if caption and span are good and the clip is new, a rejection otherwise.
+        """An entry; RejectedMedia unless caption and span are good and the clip is new.
 
         key                  path of the media file relative to the root
         caption, start, end  as they were found, of any type
         """
-        checked = check_caption(caption, file=key)
-        if isinstance(checked, Rejection):
-            return self.reject(checked)
+        checked = clean_caption(caption, file=key)
         span = read_span(start, end, file=key)
-        if isinstance(span, Rejection):
-            return self.reject(span)
-        key += span_mark(*span)
+        key += span_mark(*span)  # so spans of one file are clips of their own
         if key in self._entries:
             is_same = self._entries[key].caption == checked.text
             fault = f"is named before, with {'the same' if is_same else 'another'} caption"
-            return self.reject(left_out(key, Reason.DUPLICATE, fault))
+            raise left_out(key, Reason.DUPLICATE, fault)
         self._entries[key] = ClipEntry(
             key, checked.text, media, audio, *span, sha256, audio_sha256, (*notes, *checked.notes)
         )
         self._bar.update()
-        if len(self._entries) > MOST_CLIPS:
-            raise ValueError(
-                f"the list names more than {MOST_CLIPS:,} clips, the most of one source; "
-                "cut it into several: data=several"
-            )
-
-    def add_named(
-        self,
-        name: str,
-        *,
-        path_of: Callable[[str], SafePath | Rejection],
-        audio_name: str | None = None,
-        **facts: object,
-    ) -> None:
-        """A clip whose files are names; `path_of` says which file on disk a name stands for.
-
-        facts  as in `add`
-        """
-        media = path_of(name)
-        audio = None if audio_name is None else path_of(audio_name)
-        if isinstance(media, Rejection):
-            return self.reject(media)
-        if isinstance(audio, Rejection):
-            fault = f"is left out for its sound: {audio.message}"
-            return self.reject(Rejection(media.key, audio.reason, "list", f"{media.key!r} {fault}"))
-        audio_path = None if audio is None else audio.path
-        self.add(media.key, media.path, audio=audio_path, **facts)  # type: ignore[arg-type]
 
     def build(self) -> Listing:
         self._bar.close()
         return Listing(tuple(self._entries.values()), tuple(self._rejections))
 
 
-Span = tuple[float | None, float | None]
-
-
-def read_span(start: object, end: object, *, file: str) -> Span | Rejection:
+def read_span(start: object, end: object, *, file: str) -> tuple[float | None, float | None]:
     """From and to in seconds, None for the beginning and the end of the file, from what a list
     holds: numbers, text with a number, nothing, NaN (an empty cell, as pandas writes it)."""
-    seconds: list[float | None] = []
-    for name, value in (("start", start), ("end", end)):
-        number = _number(value)
-        if number is not None and not 0 <= number < math.inf:
-            fault = f"has the {name} {str(value)[:100]!r}, which is no number of seconds from 0 on"
-            return left_out(file, Reason.BAD_SPAN, fault)
-        seconds.append(number)
-    first, last = seconds
+    first, last = _seconds("start", start, file), _seconds("end", end, file)
     if last is not None and last <= (first or 0.0):
         fault = f"ends at {last:g} s, not after its start at {first or 0.0:g} s"
-        return left_out(file, Reason.BAD_SPAN, fault)
+        raise left_out(file, Reason.BAD_SPAN, fault)
     return first, last
 
 
@@ -135,14 +100,16 @@ def span_mark(start: float | None, end: float | None) -> str:
     return f"#{first}-{'' if end is None else last}"
 
 
-def _number(value: object) -> float | None:
-    """None for nothing, NaN is never given: -1 for what is no number."""
+def _seconds(name: str, value: object, file: str) -> float | None:
+    # NaN is what pandas writes for an empty cell; it differs from itself
     if value is None or value != value or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return -1.0
     try:
-        number = float(value)
+        is_number = isinstance(value, str | int | float) and not isinstance(value, bool)
+        number = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except (ValueError, OverflowError):
-        return -1.0
-    return -1.0 if math.isnan(number) else number
+        number = math.nan
+    if not 0 <= number < math.inf:
+        fault = f"has the {name} {str(value)[:100]!r}, which is no number of seconds from 0 on"
+        raise left_out(file, Reason.BAD_SPAN, fault)
+    return number

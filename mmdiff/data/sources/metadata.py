@@ -3,43 +3,27 @@ AudioFolder of Hugging Face's datasets read."""
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from mmdiff.data.sources.listing import left_out
+from mmdiff.data.sources.listing_builder import ListingBuilder
+from mmdiff.data.sources.safe_path import SafePath
 from mmdiff.data.sources.table import TableRow, read_table
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 
 TEXT_COLUMNS = ("text", "caption", "prompt")
 DIGEST_COLUMNS = ("sha256", "audio_sha256")
 COLUMNS = ("file_name", *TEXT_COLUMNS, "audio_file_name", "start", "end", *DIGEST_COLUMNS)
-DIGEST = re.compile("[0-9a-f]{64}")
+DIGEST = re.compile("([0-9a-f]{64})?")
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class MetadataRow:
-    """What one row says; caption, start and end as they were found, of any type.
-
-    file_name, audio_file_name   relative to the folder of the table; the sound given apart, or None
-    sha256, audio_sha256         of the two files, or None
-    """
-
-    file_name: str
-    caption: object
-    audio_file_name: str | None
-    start: object
-    end: object
-    sha256: str | None
-    audio_sha256: str | None
-
-
-def read_metadata(path: Path) -> Iterator[MetadataRow | Rejection]:
-    """The rows of metadata.csv, metadata.jsonl or metadata.parquet, in order.
+def add_rows(path: Path, builder: ListingBuilder, path_of: Callable[[str], SafePath]) -> None:
+    """The clips of metadata.csv, metadata.jsonl or metadata.parquet, in order; `path_of` says which
+    file a name in it stands for.
 
     Raises ValueError for a table without rows, without `file_name` or without exactly one of
     text, caption and prompt; for a column whose name is nearly one of these; and for a file that
@@ -50,9 +34,47 @@ def read_metadata(path: Path) -> Iterator[MetadataRow | Rejection]:
     is_empty = True
     for row in table.rows:
         is_empty = False
-        yield row if isinstance(row, Rejection) else _read_row(row, text_column)
+        with builder.rejecting():  # a bad row costs its clip only
+            if isinstance(row, Rejection):
+                raise RejectedMedia(row)
+            _add_row(row, text_column, builder, path_of)
     if is_empty:
         raise ValueError(f"{path} has columns and no rows; give one row per clip")
+
+
+def _add_row(
+    row: TableRow, text_column: str, builder: ListingBuilder, path_of: Callable[[str], SafePath]
+) -> None:
+    texts = {}
+    for column in ("file_name", "audio_file_name", *DIGEST_COLUMNS):
+        cell = row.cells.get(column)
+        if cell is not None and not isinstance(cell, str):
+            fault = f"has a {column} of type {type(cell).__name__}"
+            raise left_out(row.where, Reason.BAD_ROW, fault, hint="give it as text")
+        texts[column] = (cell or "").strip()
+    name, audio_name, *digests = texts.values()
+    sha256, audio_sha256 = (digest.lower() for digest in digests)
+    if not name:
+        raise left_out(row.where, Reason.BAD_ROW, "has no file_name", hint="name the file")
+    if not (DIGEST.fullmatch(sha256) and DIGEST.fullmatch(audio_sha256)):
+        hint = "give 64 hexadecimal digits, or leave it empty"
+        raise left_out(row.where, Reason.BAD_ROW, "has a sha256 that is none", hint=hint)
+    media = path_of(name)
+    try:
+        audio = path_of(audio_name).path if audio_name else None
+    except RejectedMedia as error:
+        fault = f"is left out for its sound: {error}"
+        raise left_out(media.key, error.rejection.reason, fault) from error
+    builder.add(
+        media.key,
+        media.path,
+        caption=row.cells.get(text_column),
+        audio=audio,
+        start=row.cells.get("start"),
+        end=row.cells.get("end"),
+        sha256=sha256 or None,
+        audio_sha256=audio_sha256 or None,
+    )
 
 
 def _text_column(path: Path, columns: Sequence[str]) -> str:
@@ -81,25 +103,6 @@ def _text_column(path: Path, columns: Sequence[str]) -> str:
 def _nearest(column: str, columns: Sequence[str]) -> str | None:
     """The known column that is missing and that `column` most resembles."""
     missing = [known for known in COLUMNS if known not in columns]
+    # as spreadsheets and other tools write them: "File Name", "start_seconds"
     plain = column.strip().lower().replace(" ", "_").replace("-", "_").removesuffix("_seconds")
     return next(iter(get_close_matches(plain, missing, n=1, cutoff=0.75)), None)
-
-
-def _read_row(row: TableRow, text_column: str) -> MetadataRow | Rejection:
-    def bad(fault: str, hint: str) -> Rejection:
-        return left_out(row.place, Reason.BAD_ROW, fault, hint=hint)
-
-    cells: dict[str, Any] = {name: row.cells.get(name) or "" for name in COLUMNS}
-    for column in ("file_name", "audio_file_name"):
-        if not isinstance(cells[column], str):
-            fault = f"has a {column} of type {type(cells[column]).__name__}"
-            return bad(fault, "give the name as text")
-    file_name, audio = cells["file_name"].strip(), cells["audio_file_name"].strip()
-    if not file_name:
-        return bad("has no file_name", "name the file")
-    digests = [str(cells[column]).strip().lower() for column in DIGEST_COLUMNS]
-    if any(digest and not DIGEST.fullmatch(digest) for digest in digests):
-        return bad("has a sha256 that is none", "give 64 hexadecimal digits, or leave it empty")
-    span = row.cells.get("start"), row.cells.get("end")
-    caption = row.cells.get(text_column)
-    return MetadataRow(file_name, caption, audio or None, *span, *(one or None for one in digests))

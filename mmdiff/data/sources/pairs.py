@@ -5,7 +5,7 @@ from pathlib import Path
 from mmdiff.data.sources.listing import Listing
 from mmdiff.data.sources.listing_builder import ListingBuilder
 from mmdiff.data.sources.safe_path import MediaRoot
-from mmdiff.data.sources.table import MAX_TABLE_BYTES, open_text
+from mmdiff.data.sources.table import open_text
 from mmdiff.values.file_path import FilePath
 
 
@@ -31,18 +31,19 @@ class PairLists:
 
     def listing(self) -> Listing:
         """The pairs in order; ValueError if a list is missing, empty, or longer than the other."""
-        root = MediaRoot(self.root, allow_external=self.allow_external)
+        root, builder = MediaRoot(self.root, allow_external=self.allow_external), ListingBuilder()
         captions = _lines(root.path, "prompts", self.prompts)
-        names = [line.strip() for line in _lines(root.path, "videos", self.videos)]
+        names = _lines(root.path, "videos", self.videos)
         if len(captions) != len(names):
             raise ValueError(
                 f"{self.prompts} has {len(captions)} lines and {self.videos} has {len(names)}; "
                 "line n of the one belongs to line n of the other: write a caption of several "
                 "lines on one line"
             )
-        builder = ListingBuilder()
         for name, caption in zip(names, captions, strict=True):
-            builder.add_named(name, path_of=root.named, caption=caption)
+            with builder.rejecting():
+                media = root.named(name.strip())
+                builder.add(media.key, media.path, caption=caption)
         return builder.build()
 
 
@@ -51,13 +52,9 @@ def _lines(root: Path, argument: str, name: str) -> list[str]:
     if not path.is_file():
         found = ", ".join(sorted(item.name for item in root.glob("*.txt"))[:5]) or "no .txt file"
         raise ValueError(f"{argument} is {name!r}, not there under {root}; found: {found}")
-    if path.stat().st_size > MAX_TABLE_BYTES:
-        raise ValueError(f"{path} is larger than {MAX_TABLE_BYTES:,} bytes: no list of clips")
     with open_text(path) as file:
         # a line ends with a line feed only: what else Python takes for an end may be in a caption
-        lines = [line.removesuffix("\r") for line in file.read().split("\n")]
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
+        lines = [line.removesuffix("\r") for line in file.read().rstrip().split("\n")]
+    if lines == [""]:
         raise ValueError(f"{path} is empty; it must hold one line per clip")
     return lines

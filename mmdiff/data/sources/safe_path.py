@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from mmdiff.data.sources.listing import left_out
 from mmdiff.media.media_file import near_name
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason
 
 PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")  # also a Windows drive
 INSIDE = "give a path relative to the root and under it, or set data.allow_external=true"
@@ -55,48 +55,46 @@ class MediaRoot:
         """Whether the root holds `path`, links followed, or may name what lies outside."""
         return self.allow_external or os.path.realpath(path).startswith(self._under)
 
-    def named(self, name: str, *, base: Path | None = None) -> SafePath | Rejection:
+    def named(self, name: str, *, base: Path | None = None) -> SafePath:
         """The file that `name` of a list stands for, seen from `base` (the root unless given).
 
-        Left out are absolute names, names that climb with "..", links that lead out of the root,
-        protocols, network shares and NUL; `allow_external` lets in local files only.
+        Raises RejectedMedia for absolute names, names that climb with "..", links that lead out of
+        the root, protocols, network shares and NUL; `allow_external` lets in local files only.
         """
         if not name or "\0" in name:
-            return left_out(name, Reason.BAD_ROW, "is no file name" if name else "is empty")
+            raise left_out(name, Reason.BAD_ROW, "is no file name")
         is_file_url = name.startswith(("file:///", "file://localhost/"))
-        if name.startswith("\\\\"):
-            hint = "mount it and name a local path"
-            return left_out(name, Reason.EXTERNAL, "is a network share", hint=hint)
-        if PROTOCOL.match(name) and not (self.allow_external and is_file_url):
-            fault = f"has the protocol or drive {name.split(':')[0]!r}"
-            hint = "fetch it and name the local file; rename a file whose name has a colon"
-            return left_out(name, Reason.EXTERNAL, fault, hint=hint)
         is_climbing = ".." in PurePosixPath(name.replace("\\", "/")).parts
-        if not self.allow_external and (name.startswith("/") or is_climbing):
-            fault = 'climbs with ".."' if is_climbing else "is an absolute path"
-            return left_out(name, Reason.EXTERNAL, fault, hint=INSIDE)
+        fault, hint = "", "fetch or mount it and name the local file, without a colon"
+        if name.startswith("\\\\"):
+            fault = "is a network share"
+        elif PROTOCOL.match(name) and not (self.allow_external and is_file_url):
+            fault = f"has the protocol or drive {name.split(':')[0]!r}"
+        elif not self.allow_external and (name.startswith("/") or is_climbing):
+            fault, hint = 'climbs with ".."' if is_climbing else "is an absolute path", INSIDE
+        if fault:
+            raise left_out(name, Reason.EXTERNAL, fault, hint=hint)
         local = unquote(urlsplit(name).path) if is_file_url else name
         return self.found((base or self.path) / local, name=name)
 
-    def found(self, wanted: Path, *, name: str) -> SafePath | Rejection:
+    def found(self, wanted: Path, *, name: str) -> SafePath:
         """The file at `wanted`, if it is a regular one inside the root when links are followed;
         `name` is what it is called in the message."""
-        if not name.isprintable() and name.encode("utf-8", "ignore").decode() != name:
-            return left_out(name, Reason.UNREADABLE, "is a name that is not UTF-8: rename the file")
+        if name.encode("utf-8", "ignore").decode() != name:
+            raise left_out(name, Reason.UNREADABLE, "is a name that is not UTF-8: rename the file")
         try:
             path = os.path.realpath(wanted, strict=True)
-            status = os.stat(path)
+            mode = os.stat(path).st_mode
         except FileNotFoundError:
             self._num_missing += 1
             near = near_name(wanted) if self._num_missing <= MOST_COMPARED else None
-            return left_out(name, Reason.MISSING, "is not there", hint=near)
+            raise left_out(name, Reason.MISSING, "is not there", hint=near) from None
         except OSError as error:  # a loop of links, a name too long, a folder that may not be read
-            return left_out(name, Reason.UNREADABLE, f"cannot be read ({error.strerror})")
+            fault = f"cannot be read ({error.strerror})"
+            raise left_out(name, Reason.UNREADABLE, fault) from None
         # texts, not Path: a million of those would take minutes
         if not self.allow_external and not path.startswith(self._under):
-            return left_out(name, Reason.EXTERNAL, "links to a place outside of the root")
-        if not stat.S_ISREG(status.st_mode):
-            return left_out(name, Reason.UNREADABLE, "is not a regular file")
-        if not os.access(path, os.R_OK):
-            return left_out(name, Reason.UNREADABLE, "may not be read by this user")
+            raise left_out(name, Reason.EXTERNAL, "links to a place outside of the root")
+        if not (stat.S_ISREG(mode) and os.access(path, os.R_OK)):
+            raise left_out(name, Reason.UNREADABLE, "is not a regular file that this user may read")
         return SafePath(os.path.normpath(wanted).removeprefix(self._under), Path(path))

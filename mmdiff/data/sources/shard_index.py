@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from mmdiff.data.sources.caption import MAX_BYTES
-from mmdiff.data.sources.listing import left_out
-from mmdiff.data.sources.stem_files import suffix_of
+from mmdiff.data.sources.listing import left_out, suffix_of
 from mmdiff.data.sources.tar_member import TarMember, open_shard
-from mmdiff.media.rejection import Reason, Rejection, printable
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection, printable
 
 REMOTE_BYTES = 2**16  # what a remote file system fetches at once while headers are read
 MAX_MEMBERS = 100_000
 MAX_HEADER_BYTES = 2**16
-MAX_MEMBER_BYTES = 2**34
 TEXT_BYTES = {".txt": MAX_BYTES, ".json": 2**18}  # texts that are read, and how long one may be
 MAX_SHARD_TEXT_BYTES = 2**26
 PADDING_BYTES = 2**16  # zeros that are looked at behind the end
@@ -83,9 +81,10 @@ def _indexed(shard: str, label: str, file: BinaryIO, max_members: int) -> ShardI
             return _refused(label, Reason.TOO_LARGE, fault, SMALLER)
         if header.isdir():
             continue
-        member = _member(shard, label, header)
-        if isinstance(member, Rejection):
-            index.rejections.append(member)
+        try:
+            member = _member(shard, label, header)
+        except RejectedMedia as error:
+            index.rejections.append(error.rejection)
             continue
         if member.offset + member.size > size:
             there = f"{max(0, size - member.offset):,} are there"
@@ -131,23 +130,21 @@ def _behind_end(file: BinaryIO, label: str, offset: int, size: int) -> list[Reje
     return _refused(label, reason, fault).rejections
 
 
-def _member(shard: str, label: str, header: tarfile.TarInfo) -> TarMember | Rejection:
+def _member(shard: str, label: str, header: tarfile.TarInfo) -> TarMember:
     whole, name = f"{label}/{header.name}", header.name
     if not header.isreg() or header.issparse() or header.size < 0:
-        return left_out(whole, Reason.BAD_SHARD, f"is no plain file (type {header.type!r})")
+        raise left_out(whole, Reason.BAD_SHARD, f"is no plain file (type {header.type!r})")
     parts = name.replace("\\", "/").split("/")
     if not parts[0] or ".." in parts or name[1:2] == ":":
         fault = "has a name that is absolute, empty or climbs"
         hint = "write the shard anew, with names relative to its root"
-        return left_out(whole, Reason.EXTERNAL, fault, hint=hint)
+        raise left_out(whole, Reason.EXTERNAL, fault, hint=hint)
     if "\0" in name or name.encode("utf-8", "ignore").decode() != name:
-        return left_out(whole, Reason.BAD_SHARD, "has a name that is no UTF-8 text")
-    if header.size > MAX_MEMBER_BYTES:
-        fault = f"has {header.size:,} bytes; a member may have {MAX_MEMBER_BYTES:,}"
-        return left_out(whole, Reason.TOO_LARGE, fault)
+        raise left_out(whole, Reason.BAD_SHARD, "has a name that is no UTF-8 text")
     name = "/".join(part for part in name.split("/") if part not in ("", "."))
     return TarMember(shard, name, header.offset_data, header.size)
 
 
 def _refused(label: str, reason: Reason, fault: str, hint: str | None = None) -> ShardIndex:
-    return ShardIndex(rejections=[left_out(label, reason, printable(fault), hint=hint)])
+    rejection = left_out(label, reason, printable(fault), hint=hint).rejection
+    return ShardIndex(rejections=[rejection])

@@ -2,26 +2,29 @@
 
 import glob
 import itertools
-import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import fsspec.core
 
-from mmdiff.data.sources.listing import Listing, left_out
+from mmdiff.data.sources.folder import log_others, reject_unused
+from mmdiff.data.sources.listing import (
+    MEDIA_SUFFIXES,
+    Listing,
+    choose_media,
+    left_out,
+    stem_of,
+    suffix_of,
+)
 from mmdiff.data.sources.listing_builder import ListingBuilder
 from mmdiff.data.sources.metadata import TEXT_COLUMNS
 from mmdiff.data.sources.shard_index import MAX_MEMBERS, TEXT_BYTES, ShardIndex, index_shard
-from mmdiff.data.sources.stem_files import MEDIA_SUFFIXES, choose_media, stem_of, suffix_of
 from mmdiff.data.sources.table import json_object
 from mmdiff.data.sources.tar_member import TarMember
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason
 from mmdiff.values.file_path import FilePath
-
-logger = logging.getLogger(__name__)
 
 MAX_SHARDS = 100_000
 BRACES = re.compile(r"\{([^{}]*)\}")
@@ -57,7 +60,7 @@ class Shards:
             index = index_shard(shard, label=label, max_members=self.max_members)
             for rejection in index.rejections:
                 builder.reject(rejection)
-            _list_shard(builder, label, index)
+            _add_shard(builder, label, index)
         return builder.build()
 
 
@@ -122,75 +125,68 @@ def _found(name: str) -> list[str]:
     return matches
 
 
-def _list_shard(builder: ListingBuilder, shard: str, index: ShardIndex) -> None:
+def _add_shard(builder: ListingBuilder, shard: str, index: ShardIndex) -> None:
     groups: dict[str, dict[str, TarMember]] = defaultdict(dict)
-    others: Counter[str] = Counter()
+    names = [member.name for member in index.members]
+    shown = [name for name in names if not PurePosixPath(name).name.startswith(".")]
+    log_others(shard, shown, (*MEDIA_SUFFIXES, *TEXT_BYTES))
+    # a caption may stand anywhere in a shard, not only beside its clip
     for member in index.members:
-        suffix = suffix_of(member.name)
-        is_hidden = PurePosixPath(member.name).name.startswith(".")
-        if is_hidden or suffix not in (*MEDIA_SUFFIXES, *TEXT_BYTES):
-            others["hidden" if is_hidden else suffix or "without suffix"] += 1
-        elif member.name in groups[stem_of(member.name)]:
-            name = f"{shard}/{member.name}"
-            builder.reject(left_out(name, Reason.DUPLICATE, "is in the shard before"))
-        else:
-            groups[stem_of(member.name)][member.name] = member
-    if others:
-        types = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
-        logger.warning("%s: files that are neither media nor captions: %s", shard, types)
+        if suffix_of(member.name) not in (*MEDIA_SUFFIXES, *TEXT_BYTES):
+            continue
+        with builder.rejecting():
+            if member.name in groups[stem_of(member.name)]:
+                name = f"{shard}/{member.name}"
+                raise left_out(name, Reason.DUPLICATE, "is in the shard before")
+            if not PurePosixPath(member.name).name.startswith("."):
+                groups[stem_of(member.name)][member.name] = member
     refused = {stem_of(rejection.file) for rejection in index.rejections}
     for stem, group in groups.items():
-        if choose_media(tuple(group)) or f"{shard}/{stem}" not in refused:
-            _list_group(builder, shard, group, index.texts)
+        with builder.rejecting():
+            if choose_media(tuple(group)) or (group and f"{shard}/{stem}" not in refused):
+                _add_group(builder, shard, group, index.texts)
 
 
-def _list_group(
+def _add_group(
     builder: ListingBuilder, shard: str, group: dict[str, TarMember], texts: dict[str, bytes]
 ) -> None:
     """The files of one stem."""
     files = choose_media(tuple(group))
     if files is None:
         fault = "is a caption without a media file of its stem"
-        return builder.reject(left_out(f"{shard}/{min(group)}", Reason.MISSING, fault))
-    for name in files.unused:
-        fault = f"has the stem of {files.media!r}, which is taken"
-        hint = "give each clip a stem of its own"
-        builder.reject(left_out(f"{shard}/{name}", Reason.DUPLICATE, fault, hint=hint))
-    key = f"{shard}/{files.media}"
-    found = _described(key, group, texts)
-    if isinstance(found, Rejection):
-        return builder.reject(found)
-    audio = group[files.audio] if files.audio else None
-    builder.add(key, group[files.media], audio=audio, **found)
-
-
-def _described(
-    key: str, group: dict[str, TarMember], texts: dict[str, bytes]
-) -> dict[str, Any] | Rejection:
-    """Caption, start, end and notes, from the texts of a clip."""
-    found: dict[str, bytes] = {}
+        raise left_out(f"{shard}/{min(group)}", Reason.MISSING, fault)
+    reject_unused(builder, tuple(f"{shard}/{name}" for name in files.unused), files.media)
+    key, found = f"{shard}/{files.media}", dict[str, bytes]()
     for name, member in group.items():
         suffix = suffix_of(name)
-        if suffix in TEXT_BYTES and member.size > TEXT_BYTES[suffix]:
-            fault = f"has a {suffix} of {member.size:,} bytes, more than {TEXT_BYTES[suffix]:,}"
-            return left_out(key, Reason.BAD_CAPTION, fault)
+        most = TEXT_BYTES.get(suffix, member.size)
+        if member.size > most:
+            fault = f"has a {suffix} of {member.size:,} bytes, more than {most:,}"
+            raise left_out(key, Reason.BAD_CAPTION, fault)
         if suffix in TEXT_BYTES:
             found[suffix] = texts[name]
-    described = found.get(".json")
-    fields = {} if described is None else json_object(described, key, what="has a .json that ")
-    if isinstance(fields, Rejection):
-        return fields
+    described = found.get(".json", b"{}")
+    fields = json_object(described, key, what="has a .json that ")
     named = {name: fields[name] for name in TEXT_COLUMNS if fields.get(name) is not None}
-    span = {"start": fields.get("start"), "end": fields.get("end")}
+    notes: tuple[str, ...] = ()
     if ".txt" in found:
-        text = found[".txt"]
-        is_other = any(str(value).strip().encode() != text.strip() for value in named.values())
-        notes = ("caption of the .txt taken, the .json has another",) if is_other else ()
-        return {"caption": text, "notes": notes, **span}
-    if len({str(value) for value in named.values()}) > 1:
-        fault = f"has a .json with {' and '.join(named)}, which differ"
-        return left_out(key, Reason.BAD_CAPTION, fault, hint="keep the one to train on")
-    if not named:
-        hint = f"give it as .txt, or as .json with one of {', '.join(TEXT_COLUMNS)}"
-        return left_out(key, Reason.BAD_CAPTION, "has no caption", hint=hint)
-    return {"caption": next(iter(named.values())), **span}
+        caption: object = found[".txt"]
+        # tools that write both put the same text into them
+        if any(str(one).strip().encode() != found[".txt"].strip() for one in named.values()):
+            notes = ("caption of the .txt taken, the .json has another",)
+    elif len({str(value) for value in named.values()}) == 1:
+        caption = next(iter(named.values()))
+    else:
+        differ = f"has a .json with {' and '.join(named)}, which differ"
+        hint = f"give one, as .txt, or as .json with one of {', '.join(TEXT_COLUMNS)}"
+        fault = differ if named else "has no caption"
+        raise left_out(key, Reason.BAD_CAPTION, fault, hint=hint)
+    builder.add(
+        key,
+        group[files.media],
+        caption=caption,
+        audio=group[files.audio] if files.audio else None,
+        start=fields.get("start"),
+        end=fields.get("end"),
+        notes=notes,
+    )

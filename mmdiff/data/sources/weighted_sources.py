@@ -51,5 +51,6 @@ class WeightedSources:
             for name, listing in listings.items()
             for rejection in listing.rejections
         )
+        # in the order of the entries, by which orders count where a source begins
         in_order = {name: float(weights[name]) for name in listings}
         return Listing(tuple(entries), tuple(rejections), in_order)

@@ -214,7 +214,7 @@ def test_of_long_clips_only_what_is_read_counts():
     estimate = estimated(report, ClipSpec(), batch_size=1, num_workers=1)
     assert estimate.batch_seconds == pytest.approx(8 * read)
     assert estimate.loader_bytes - 3 * estimate.batch_bytes == pytest.approx(1e7 * read, abs=1)
-    anywhere = estimated(report, ClipSpec(stretch="random"), batch_size=1, num_workers=1)
+    anywhere = estimated(report, ClipSpec(span="random"), batch_size=1, num_workers=1)
     assert anywhere.batch_seconds == pytest.approx(8)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mmdiff.data.sources.caption import MAX_CHARACTERS, Caption, check_caption
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.data.sources.caption import MAX_CHARACTERS, Caption, clean_caption
+from mmdiff.media.rejection import Reason, RejectedMedia
 
 CLEANED = {
     "byte order mark": ("\ufeffa cat", "a cat", "byte order mark"),
@@ -45,26 +45,28 @@ KEPT = [
 @pytest.mark.parametrize("case", CLEANED)
 def test_v9_cleaned_with_a_note(case: str) -> None:
     raw, text, note = CLEANED[case]
-    found = check_caption(raw, file="a.mp4")
+    found = clean_caption(raw, file="a.mp4")
     assert isinstance(found, Caption) and found.text == text
     assert any(note in line for line in found.notes)
-    assert check_caption(found.text, file="a.mp4") == Caption(text)  # cleaning ends
+    assert clean_caption(found.text, file="a.mp4") == Caption(text)  # cleaning ends
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_v9_left_out_with_the_reason(case: str) -> None:
     raw, fault = REFUSED[case]
-    found = check_caption(raw, file="folder/a.mp4")
-    assert isinstance(found, Rejection) and found.reason is Reason.BAD_CAPTION
+    with pytest.raises(RejectedMedia) as error:
+        clean_caption(raw, file="folder/a.mp4")
+    found = error.value.rejection
+    assert found.reason is Reason.BAD_CAPTION
     assert found.stage == "list" and found.file == "folder/a.mp4"
     assert fault in found.message and "'folder/a.mp4'" in found.message
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_v9_good_captions_stay_as_they_are(text: str) -> None:
-    assert check_caption(text, file="a.mp4") == Caption(text)
-    assert check_caption(text.encode(), file="a.mp4") == Caption(text)
+    assert clean_caption(text, file="a.mp4") == Caption(text)
+    assert clean_caption(text.encode(), file="a.mp4") == Caption(text)
 
 
 def test_v9_line_ends_and_outer_space_are_no_part_of_a_caption() -> None:
-    assert check_caption(b"one\r\ntwo\rthree\n\n", file="a.mp4") == Caption("one\ntwo\nthree")
+    assert clean_caption(b"one\r\ntwo\rthree\n\n", file="a.mp4") == Caption("one\ntwo\nthree")

@@ -8,7 +8,7 @@ import pytest
 from mmdiff.data.sources.folder import ClipFolder
 from mmdiff.data.sources.pairs import PairLists
 from mmdiff.data.sources.safe_path import MediaRoot, SafePath
-from mmdiff.media.rejection import Reason, Rejection
+from mmdiff.media.rejection import Reason, RejectedMedia, Rejection
 
 
 @pytest.fixture
@@ -34,7 +34,10 @@ def root(tmp_path: Path) -> Path:
 
 
 def named(root: Path, name: str, *, allow_external: bool = False) -> SafePath | Rejection:
-    return MediaRoot(root, allow_external=allow_external).named(name)
+    try:
+        return MediaRoot(root, allow_external=allow_external).named(name)
+    except RejectedMedia as error:
+        return error.rejection
 
 
 LOCAL = [

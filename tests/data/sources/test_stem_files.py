@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mmdiff.data.sources.stem_files import StemFiles, choose_media, stem_of, suffix_of
+from mmdiff.data.sources.listing import StemFiles, choose_media, stem_of, suffix_of
 
 
 @pytest.mark.parametrize(
