@@ -1,12 +1,14 @@
 """What a file says of itself, by way of a row of a table."""
 
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from mmdiff.data import listed_clips as listed_room
 from mmdiff.data.check.check_clips import check_clip
 from mmdiff.data.clip_spec import ClipSpec
 from mmdiff.data.clip_types import STILL, clip_types
@@ -15,6 +17,8 @@ from mmdiff.data.sources.folder import ClipFolder
 from mmdiff.media.clip import Clip
 from mmdiff.media.reader import decode_clip
 from mmdiff.media.rejection import Reason
+from mmdiff.values.sample import SampleFacts
+from tests.data.listed import Listed
 
 SPEC = ClipSpec(num_frames=9, height=16, width=16, frame_rate=8, sample_rate=8000)
 
@@ -98,3 +102,20 @@ def test_a_sound_given_apart_keeps_its_layout(tmp_path):
     (tmp_path / "metadata.csv").write_text(text)
     sample = ListedClips(ClipFolder(tmp_path), SPEC)[0]
     assert sample.waveform.abs().max() < 1e-3
+
+
+def test_v6_what_files_are_brought_to_is_part_of_their_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"bytes of a file")
+    changes = ({}, {"height": 32}, {"width": 32}, {"num_frames": 5}, {"sample_rate": 8000})
+
+    def identities() -> set[str]:
+        listed = [ListedClips(Listed(tmp_path, ["a.mp4"]), ClipSpec(**one)) for one in changes]
+        facts = [clips.facts(0) for clips in listed]
+        return {one.identity for one in facts if isinstance(one, SampleFacts)}
+
+    before = identities()
+    assert len(before) == len(changes)
+    monkeypatch.setattr(listed_room, "FITTING", listed_room.FITTING + 1)
+    assert not before & identities()
