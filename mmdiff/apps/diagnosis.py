@@ -314,7 +314,9 @@ def _argument_of_component(key: str, word: str, config: DictConfig) -> UsageErro
     if name in names:
         problem = f"{key} is at its default and not in the file"
         return UsageError(problem, got=word, cure=f"+{word}")
-    near = nearest(name, names)
+    # a key of before leads to the one of now
+    meant = next((one.rpartition(".")[2] for one in meanings(key)), "")
+    near = meant if meant in names else nearest(name, names)
     add = "" if near in node.keys() else "+"  # noqa: SIM118  (`in` of a node is False for ???)
     return UsageError(
         f"{target.__name__} takes no argument {name!r}",

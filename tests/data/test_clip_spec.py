@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from mmdiff.__main__ import main
 from mmdiff.data.clip_spec import ClipSpec
 
 
@@ -43,3 +44,11 @@ def test_what_cannot_be_is_refused(field, value, said):
 def test_a_clip_has_a_half():
     with pytest.raises(ValueError, match="both ignored"):
         ClipSpec(video="ignored", audio="ignored")
+
+
+@pytest.mark.parametrize(
+    "old, new", [("stretch", "span"), ("picture", "video"), ("sound", "audio")]
+)
+def test_an_old_key_leads_to_the_new_one(old, new, capsys):
+    assert main(["data-check", "data=folder", "data.root=clips", f"data.spec.{old}=ignored"]) == 2
+    assert f"nearest  data.spec.{new}=ignored" in capsys.readouterr().err
