@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from safetensors.torch import load_file, save_file
 
 from mmdiff.loading.json_file import CheckpointError
+from mmdiff.loading.pipeline import prepare_loading
 from mmdiff.pipelines.pipeline import MMDiffPipeline
-from tests.pipelines.tiny import tiny_pipeline
+from tests.pipelines.tiny import tiny_components, tiny_pipeline
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 CONFIG = "transformer/config.json"
@@ -378,3 +380,38 @@ def test_s4_shards_outside_the_folder_are_refused(copy: Path) -> None:
 def test_pickles_cannot_be_asked_for(saved: Path) -> None:
     with pytest.raises(ValueError, match="use_safetensors is False"):
         MMDiffPipeline.from_pretrained(saved, use_safetensors=False)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    (tmp_path / "model_index.json").write_text("{}")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("keywords", "dtype"),
+    [
+        ({}, torch.float32),
+        ({"dtype": torch.float16}, torch.float16),
+        ({"torch_dtype": torch.bfloat16}, torch.bfloat16),
+    ],
+)
+def test_keywords_are_settled_before_diffusers_loads(
+    bare: Path, keywords: dict[str, object], dtype: torch.dtype
+) -> None:
+    asked = {"strict": False, "local_files_only": True, "variant": "ema"} | keywords
+    before = dict(asked)
+    found, handed_on = prepare_loading(MMDiffPipeline, bare, keywords=asked)
+    assert found == bare and asked == before
+    assert handed_on == {"variant": "ema", "dtype": dtype, "use_safetensors": True}
+
+
+def test_anything_but_safetensors_is_refused(bare: Path) -> None:
+    with pytest.raises(ValueError, match="use_safetensors is False"):
+        prepare_loading(MMDiffPipeline, bare, keywords={"use_safetensors": False})
+
+
+def test_diffusers_finds_the_base_class_of_each_component() -> None:
+    components = tiny_components()
+    for name in ("transformer", "vae", "audio_vae", "vocoder"):
+        assert hasattr(sys.modules[type(components[name]).__module__], "ModelMixin")
