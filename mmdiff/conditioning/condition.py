@@ -124,10 +124,18 @@ class ClipCondition(Condition, ABC):
         return ClipSource.of(self._name, self.clip)
 
     def video_frames(self, grid: LatentGrid) -> int | None:
-        return self._source.video_frames(grid) if self._source.has("video", grid) else None
+        """The most frames 1 + 4k that its video holds."""
+        if not self._source.has("video", grid):
+            return None
+        return grid.num_frames(1 + (len(self._source.frames(grid)) - 1) // grid.time_compression)
 
-    def audio_frames(self, grid: LatentGrid) -> int | None:
-        return self._source.audio_frames(grid) if self._source.has("audio", grid) else None
+    def audio_frames(self, grid: LatentGrid, *, start_seconds: float = 0.0) -> int | None:
+        """The frames 1 + 4k that last most nearly as long as its audio; at least 5."""
+        if not self._source.has("audio", grid):
+            return None
+        seconds = start_seconds + self._source.waveform(grid).shape[1] / grid.sample_rate
+        frames = seconds * float(grid.frame_rate)
+        return grid.num_frames(1 + max(1, round((frames - 1) / grid.time_compression)))
 
 
 def _plain(value: Any) -> Any:

@@ -43,8 +43,8 @@ class GivenAudio(ClipCondition):
     def video_frames(self, grid: LatentGrid) -> None:
         return None
 
-    def audio_frames(self, grid: LatentGrid) -> int:
-        return self._source.audio_frames(grid, start_seconds=float(self.start_seconds))
+    def audio_frames(self, grid: LatentGrid, *, start_seconds: float = 0.0) -> int | None:
+        return super().audio_frames(grid, start_seconds=float(self.start_seconds))
 
     def in_window(self, seconds: Fraction) -> "GivenAudio":
         moved = replace(self, start_seconds=Fraction(self.start_seconds) - seconds)

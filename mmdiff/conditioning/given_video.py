@@ -22,7 +22,7 @@ class GivenVideo(ClipCondition):
 
     modalities = ("video",)
 
-    def audio_frames(self, grid: LatentGrid) -> None:
+    def audio_frames(self, grid: LatentGrid, *, start_seconds: float = 0.0) -> None:
         return None
 
     def apply(self, state: LatentState, encode: Encode) -> LatentState:

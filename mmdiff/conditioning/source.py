@@ -199,16 +199,6 @@ class ClipSource:
             notice(f"{self.name} has {len(frames)} frames; the first {wanted} are used")
         return sized(self.name, frames[:wanted], shape)
 
-    def video_frames(self, grid: LatentGrid) -> int:
-        """The most frames 1 + 4k that the video holds."""
-        return grid.num_frames(1 + (len(self.frames(grid)) - 1) // grid.time_compression)
-
-    def audio_frames(self, grid: LatentGrid, *, start_seconds: float = 0.0) -> int:
-        """The frames 1 + 4k that last most nearly as long as the audio; at least 5."""
-        seconds = start_seconds + self.waveform(grid).shape[1] / grid.sample_rate
-        frames = seconds * float(grid.frame_rate)
-        return grid.num_frames(1 + max(1, round((frames - 1) / grid.time_compression)))
-
 
 def _frames(name: str, array: Tensor) -> Tensor:
     if array.dtype in (torch.int16, torch.int32):
