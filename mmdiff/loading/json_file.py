@@ -27,8 +27,8 @@ class CheckpointError(ValueError):
 
 
 def check_file(path: Path, root: Path) -> None:
-    """CheckpointError unless `path` is a regular file that lies inside `root`, links followed; the
-    hub keeps the files of a snapshot as links to the `blobs` beside it."""
+    """CheckpointError unless `path` is a file or a folder inside `root`, links followed; the hub
+    keeps the files of a snapshot as links to the `blobs` beside it."""
     real, root = path.resolve(), root.resolve()
     blobs = [
         above.parent.parent / "blobs"
@@ -39,7 +39,7 @@ def check_file(path: Path, root: Path) -> None:
         raise CheckpointError(
             f"{path} is a link out of {root}, to {real}. Put a copy of the file there instead."
         )
-    if path.exists() and not path.is_file():
+    if path.exists() and not (path.is_file() or path.is_dir()):
         raise CheckpointError(f"{path} is no regular file. Remove it. {HINT}")
 
 

@@ -362,6 +362,14 @@ def test_a_link_inside_the_folder_and_into_the_blobs_of_the_hub_is_read(saved: P
     assert pretrained_text_encoder(str(snapshot)) is not None
 
 
+def test_s14_folders_within_a_component_are_left_alone(copy: Path) -> None:
+    (copy / "text_encoder" / "onnx").mkdir()
+    (copy / "text_encoder" / "onnx" / "model.onnx").write_bytes(b"of others")
+    assert MMDiffPipeline.from_pretrained(copy) is not None
+    os.mkfifo(copy / "text_encoder" / "onnx" / "pipe")
+    refused_at_once(lambda: MMDiffPipeline.from_pretrained(copy), "no regular file")
+
+
 @pytest.mark.parametrize("family", ["t5", "bert"])
 def test_s14_a_released_encoder_has_the_sizes_of_its_weights(tmp_path: Path, family: str) -> None:
     folder = save_family(family, tmp_path / family)
