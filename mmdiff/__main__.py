@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"mmdiff {__version__}\n")
         return 0
     if {"-sc", "--shell-completion"} & set(words[:2]):
-        return int(import_module("mmdiff.apps.completion").shell_completion(words))
+        return int(import_module("mmdiff.apps.verb_help").shell_completion(words))
     if not words or words[0] not in VERBS:
         sys.stderr.write(_wrong_verb(words[0] if words else None))
         return 2
@@ -60,7 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _broken_installation(verb: str, error: BaseException) -> str | None:
     """One screen for a library that does not import: what is broken, and a hint; else None."""
-    from mmdiff.apps.doctor import line
     from mmdiff.apps.health import broken_parts, is_import_failure
 
     if os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0") or not is_import_failure(error):
@@ -68,7 +67,7 @@ def _broken_installation(verb: str, error: BaseException) -> str | None:
     findings = broken_parts(error)
     if not findings:
         return None
-    return f"mmdiff {verb}: this installation is broken\n\n{''.join(map(line, findings))}"
+    return f"mmdiff {verb}: this installation is broken\n\n{''.join(map(str, findings))}"
 
 
 def _wrong_verb(word: str | None) -> str:

@@ -1,20 +1,18 @@
-"""The clips of a run: what each is made of, from the command line and the rows of its prompts."""
+"""The clips of a run: what each is made of, and the file that it is written to."""
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmdiff.apps.file_names import clip_paths, numbered
-from mmdiff.apps.key_kinds import options_of_kind
-from mmdiff.values.file_path import FilePath
 from mmdiff.values.usage_error import UsageError
 
 MAX_SEED = 2**63 - 1
-_SCALARS = (str, int, float, FilePath, type(None))
-# Of the whole run, or of the clip as a file: no setting of what is made.
-_OF_THE_RUN = ("prompts", "checkpoint", "device", "batch_size", "output_dir")
+MAX_LENGTH = 60  # of a file name that is made of a prompt
 _NO_SETTING = ("prompt", "seed", "num_clips", "output")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(-.*)?")  # by Windows
 
 
 @dataclass(frozen=True)
@@ -25,15 +23,6 @@ class ClipJob:
     seed: int
     settings: dict[str, Any]
     output: Path | None
-
-
-def columns_of_prompts(kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row of a table of prompts may say: each scalar key that is about one clip.
-
-    kinds: the annotations of the root keys of `mmdiff generate`.
-    """
-    scalars = {name for name, kind in kinds.items() if set(options_of_kind(kind)) <= set(_SCALARS)}
-    return {name: kinds[name] for name in kinds if name in scalars and name not in _OF_THE_RUN}
 
 
 def clip_jobs(
@@ -50,7 +39,7 @@ def clip_jobs(
         settings = {**common, **{key: row[key] for key in row if key not in _NO_SETTING}}
         output = Path(row["output"]).expanduser() if "output" in row else None
         for index in range(count):
-            own = numbered(output, index) if output is not None and count > 1 else output
+            own = _numbered(output, index) if output is not None and count > 1 else output
             drawn = row["seed"] + index if "seed" in row else seed + len(jobs)
             check_range("seed", drawn, 0, MAX_SEED)
             jobs.append(ClipJob(row["prompt"], drawn, settings, own))
@@ -60,22 +49,39 @@ def clip_jobs(
 def targets_of(
     jobs: Sequence[ClipJob], suffixes: Sequence[str], *, output: str | None, output_dir: str
 ) -> list[Path]:
-    """Where each clip is written; UsageError where two of them would be one file."""
-    given = Path(output) if output is not None else None
-    prompts = [job.prompt for job in jobs]
-    paths = clip_paths(prompts, suffixes=suffixes, output=given, output_dir=Path(output_dir))
-    paths = [job.output or path for job, path in zip(jobs, paths, strict=True)]
-    twice = next((path for index, path in enumerate(paths) if path in paths[:index]), None)
-    if twice is not None:
-        raise UsageError(f"two clips would be written to {twice}", key="output")
+    """Where each clip is written: its own file; `output`, numbered where there are several; or a
+    name made of its prompt in `output_dir`. UsageError where two of them would be one file."""
+    is_one = len(jobs) == 1
+    paths: list[Path] = []
+    for index, (job, suffix) in enumerate(zip(jobs, suffixes, strict=True)):
+        stem = file_stem(job.prompt) if is_one else f"{index:03d}-{file_stem(job.prompt)}"
+        path = Path(output_dir) / f"{stem}{suffix}"
+        if output is not None:
+            path = Path(output) if is_one else _numbered(Path(output), index)
+        paths.append(job.output or path)
+        if paths[-1] in paths[:-1]:
+            raise UsageError(f"two clips would be written to {paths[-1]}")
     return paths
 
 
+def file_stem(prompt: str) -> str:
+    """Lower-case letters, digits and hyphens; `clip` where nothing of the prompt is left."""
+    plain = unicodedata.normalize("NFKD", prompt[: 4 * MAX_LENGTH])
+    words = re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode().lower())
+    stem = "-".join(words)[:MAX_LENGTH].strip("-")
+    if not stem or _RESERVED.fullmatch(stem):
+        return f"clip-{stem}".strip("-")
+    return stem
+
+
 def check_range(name: str, value: int, least: int, most: int) -> None:
+    """Raise UsageError unless a key lies in its range."""
     if not least <= value <= most:
         raise UsageError(
             f"{name} is {value}; possible is {least} to {most}",
-            key=name,
-            got=f"{name}={value}",
             nearest=f"{name}={min(max(value, least), most)}",
         )
+
+
+def _numbered(path: Path, index: int) -> Path:
+    return path.with_name(f"{path.stem}-{index:03d}{path.suffix}")

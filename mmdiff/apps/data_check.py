@@ -9,29 +9,27 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from mmdiff.apps.compose import built, check_nodes, save_resolved
+from mmdiff.apps.cli import run_verb
+from mmdiff.apps.config import check_nodes, checked_call, save_resolved
 from mmdiff.apps.next_step import after_data_check, show_next
-from mmdiff.apps.run import run_verb
-from mmdiff.apps.signature import check_arguments
+from mmdiff.apps.schema import annotations
+from mmdiff.apps.targets import allowed_for
 from mmdiff.values.file_path import FilePath
 from mmdiff.values.usage_error import UsageError
 
-SOURCES = ("folder", "pairs", "shards")
-
 
 def main(words: Sequence[str]) -> int:
-    return run_verb("data-check", partial(start, words=words), words)
+    return run_verb("data-check", partial(start, words=words), words, keys=annotations(data_check))
 
 
 def start(config: dict[str, Any], *, words: Sequence[str] = ()) -> int:
-    """Check the configuration, keep it beside the report, check the clips.
+    """Keep the configuration beside the report, check the clips.
 
     words: of the command line, for the command that comes next.
     """
-    check_arguments(data_check, config)
-    check_nodes(config)
+    check_nodes(config, allowed=allowed_for(config))
     save_resolved(config, Path(config["output_dir"]))
-    code = data_check(**{key: built(value) for key, value in config.items()})
+    code: int = checked_call(data_check, config)
     if code == 0:
         show_next(after_data_check(words, config))
     return code
@@ -45,7 +43,6 @@ def data_check(
     num_rows: int = 12,
     text_folder: FilePath | None = None,
     output_dir: FilePath = "outputs/data_check",
-    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Decode and fit everything; 0 where training would go on, 1 where too much is dropped.
 
@@ -61,16 +58,14 @@ def data_check(
 
     if num_workers < 0:
         raise UsageError(
-            f"num_workers is {num_workers}; it is 0 or more",
-            key="num_workers",
-            cure="num_workers=0 checks in this process",
+            f"num_workers is {num_workers}; possible is 0 or more",
+            hint="num_workers=0 checks in this process",
         )
     files = data.dataset
     if not isinstance(files, FileClips):
         raise UsageError(
             f"the data are {type(files).__name__}, which reads no files; there is nothing to check",
-            key="data",
-            cure=", ".join(f"data={name}" for name in SOURCES),
+            hint="data=folder, data=pairs, data=shards",
         )
     clips = files.clips
     tokenizer = None if text_folder is None else saved_tokenizer(text_folders(text_folder)[0])
@@ -93,6 +88,3 @@ def data_check(
     console = Console(width=None if sys.stdout.isatty() else 100)
     show_report(console, report, estimate, num_rows=num_rows, files=written)
     return 0 if report.is_good else 1
-
-
-READER = data_check

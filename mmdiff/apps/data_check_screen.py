@@ -1,9 +1,10 @@
-"""The screen of `mmdiff data-check`: some clips, all reasons with their cures, the costs."""
+"""The screen of `mmdiff data-check`: some clips, all reasons with their hints, the costs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +17,6 @@ STYLES = {"kept": "green", "adapted": "blue", "dropped": "red"}
 FIRST = ("dropped", "adapted", "kept")  # what a user has to see first
 MOST_ADAPTATIONS = 16
 MOST_CHARACTERS = 72
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def show_report(
@@ -49,10 +49,10 @@ def verdict(report: DataReport) -> str:
     dropped = f"{report.bad_fraction:.2%} bad"
     if report.is_good:
         return f"{len(report.rows)} clips: {counts}; {dropped}, within {allowed}"
-    cure = "take them off the list, repair them as said above, or raise data.max_bad_fraction"
+    hint = "take them off the list, repair them as said above, or raise data.max_bad_fraction"
     if not report.usable():
-        cure = "none is left to train on"
-    return f"{len(report.rows)} clips: {counts}; {dropped}, more than {allowed}: {cure}"
+        hint = "none is left to train on"
+    return f"{len(report.rows)} clips: {counts}; {dropped}, more than {allowed}: {hint}"
 
 
 def _clips(report: DataReport, num_rows: int) -> Table:
@@ -60,39 +60,29 @@ def _clips(report: DataReport, num_rows: int) -> Table:
     table = Table(title=f"{len(rows)} of {len(report.rows)} clips", title_justify="left")
     table.add_column("file", overflow="ellipsis", no_wrap=True, max_width=24)
     table.add_column("status", no_wrap=True)
-    for name in ("frames", "size", "fps", "sound"):
+    for name in ("frames", "size", "fps", "audio"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what", ratio=1)
     for row in rows:
-        cells = (row.file, row.status, *_picture(row), _sound(row), _what(row))
-        texts = [Text(shortened(cell, MOST_CHARACTERS)) for cell in cells]
+        texts = [Text(shortened(cell, MOST_CHARACTERS)) for cell in _cells(row)]
         texts[1].stylize(STYLES[row.status])
         table.add_row(*texts)
     return table
 
 
-def _picture(row: ClipReport) -> tuple[str, str, str]:
-    """Frames, size, rate."""
-    if row.num_frames is None:
-        return ("-", "-", "-")
-    rate = "-" if row.frame_rate is None else f"{row.frame_rate:.4g}"
-    return str(row.num_frames), f"{row.height} x {row.width}", rate
-
-
-def _sound(row: ClipReport) -> str:
-    if row.audio_seconds is None or row.loudness is None:
-        return "-"
-    loud = "silence" if row.loudness <= FLOOR else f"{row.loudness:.0f} {row.loudness_unit}"
-    return f"{row.audio_seconds:.3g} s, {loud}"
-
-
-def _what(row: ClipReport) -> str:
-    """Why it is dropped, or what is done to it, in few words."""
-    if row.reason is not None:
-        return str(row.reason)
-    return ", ".join(
-        phrase if phrase[0].isdigit() else type_of(phrase) for phrase in row.adaptations
-    )
+def _cells(row: ClipReport) -> list[str]:
+    """File, status, frames, size, rate, audio; why it is dropped, or what is done to it."""
+    video = ["-", "-", "-"]
+    if row.num_frames is not None:
+        rate = "-" if row.frame_rate is None else f"{row.frame_rate:.4g}"
+        video = [str(row.num_frames), f"{row.height} x {row.width}", rate]
+    audio = "-"
+    if row.audio_seconds is not None and row.loudness is not None:
+        loud = "silence" if row.loudness <= FLOOR else f"{row.loudness:.0f} {row.loudness_unit}"
+        audio = f"{row.audio_seconds:.3g} s, {loud}"
+    done = (one if one[0].isdigit() else type_of(one) for one in row.adaptations)
+    what = str(row.reason) if row.reason is not None else ", ".join(done)
+    return [row.file, row.status, *video, audio, what]
 
 
 def _adaptations(adaptations: Sequence[tuple[str, int]]) -> Table:
@@ -111,7 +101,7 @@ def _reasons(report: DataReport) -> Table:
     table = Table(title="what is dropped", title_justify="left")
     table.add_column("clips", justify="right")
     table.add_column("reason", no_wrap=True)
-    table.add_column("cure, and one of them")
+    table.add_column("hint, and one of them")
     for reason in report.reasons():
         text = Text(reason.reason.hint)
         text.append(f"\n{shortened(reason.example, 200)}", style="dim")
@@ -122,11 +112,11 @@ def _reasons(report: DataReport) -> Table:
 def _costs(estimate: DataEstimate) -> list[str]:
     cache = f"not possible: {estimate.cache_problem}"
     if estimate.cache_bytes is not None:
-        cache = f"{size_in_words(estimate.cache_bytes)} (computed)"
+        cache = f"{decimal(estimate.cache_bytes)} (computed)"
     lines = [
         f"latent cache    {cache}",
-        f"loader memory   {size_in_words(estimate.loader_bytes)} at most, "
-        f"{size_in_words(estimate.batch_bytes)} a batch (computed)",
+        f"loader memory   {decimal(estimate.loader_bytes)} at most, "
+        f"{decimal(estimate.batch_bytes)} a batch (computed)",
     ]
     if estimate.batch_seconds is not None:
         seconds = f"{estimate.batch_seconds:.3g} s a batch"
@@ -135,12 +125,3 @@ def _costs(estimate: DataEstimate) -> list[str]:
             "                a training step takes that or more, except from a latent cache"
         )
     return lines
-
-
-def size_in_words(size: float) -> str:
-    """Bytes with the unit that reads best, in steps of 1000."""
-    for unit in UNITS[:-1]:
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} {UNITS[-1]}"

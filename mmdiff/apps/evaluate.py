@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from mmdiff.apps.generate import load_pipeline, sampled
-from mmdiff.apps.guidance_arguments import guidance_arguments
-from mmdiff.apps.run import run_call
+from mmdiff.apps.cli import run_call
+from mmdiff.apps.loaded_pipeline import (
+    guidance_arguments,
+    load_pipeline,
+    sampled,
+    use_schedulers,
+)
 from mmdiff.media.atomic import check_writable
 from mmdiff.values.file_path import FilePath
 
@@ -46,7 +50,6 @@ def evaluate(
     dtype: Literal["fp32", "bf16"] = "fp32",
     batch_size: int = 16,
     output_dir: FilePath = "outputs/evaluate",
-    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Make clips, read them, print each table when it is finished; 0 even if a figure is short."""
     from mmdiff.evaluation.evaluation import EvaluationRun
@@ -63,22 +66,15 @@ def evaluate(
         "frame_consistency_scale": frame_consistency_scale,
         "modality_scale": modality_scale,
     }
-    named = {
-        "num_inference_steps": num_inference_steps,
-        **guidance_arguments(guidance, scales),
-    }
-    arguments = {name: value for name, value in named.items() if value is not None}
+    steps = {} if num_inference_steps is None else {"num_inference_steps": num_inference_steps}
+    arguments = {**steps, **guidance_arguments(guidance, scales)}
     pipe = load_pipeline(checkpoint, device=device, dtype=dtype)
     pipe.set_progress_bar_config(disable=True)
-    if scheduler is not None:
-        pipe.scheduler = scheduler
-    if audio_scheduler is not None:
-        pipe.audio_scheduler = audio_scheduler
+    use_schedulers(pipe, scheduler, audio_scheduler)
 
     def make(texts: list[str], seeds: list[int], settings: dict[str, Any]) -> list["Clip"]:
         return sampled(pipe, texts, seeds, {**arguments, **settings})
 
-    began = time.perf_counter()
     facts = {
         "checkpoint": "bundled" if checkpoint is None else Path(checkpoint).name,
         "seed": seed,
@@ -88,9 +84,6 @@ def evaluate(
         "dtype": dtype,
         "versions": ", ".join(f"{name} {text}" for name, text in installed_versions().items()),
     }
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    results: list[Any] = []
-    written: tuple[Path, ...] = ()
     run = EvaluationRun(
         pipe,
         make,
@@ -102,16 +95,17 @@ def evaluate(
         checkpoint=checkpoint,
         data=data,
     )
+    began = time.perf_counter()
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    results: list[Any] = []
+    written: tuple[Path, ...] = ()
     for result in evaluation.results(run):
         results.append(result)
-        report = Report(results=(result,))
-        for table in report.tables():
+        for table in Report(results=(result,)).tables():
             console.print(table)
-        minutes = (time.perf_counter() - began) / 60
-        report = Report(tuple(results), {**facts, "minutes": round(minutes, 1)})
-        written = report.save(folder)
-    minutes = (time.perf_counter() - began) / 60
-    console.print(f"{minutes:.1f} minutes", highlight=False)
+        minutes = round((time.perf_counter() - began) / 60, 1)
+        written = Report(tuple(results), {**facts, "minutes": minutes}).save(folder)
+    console.print(f"{(time.perf_counter() - began) / 60:.1f} minutes", highlight=False)
     console.print(*written, sep="\n", markup=False, highlight=False)
     return 0
 
@@ -126,6 +120,3 @@ def progress_line() -> Any:
             console.print(f"{name}: {done} of {total}", end=end, highlight=False)
 
     return show
-
-
-READER = evaluate

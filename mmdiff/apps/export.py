@@ -9,11 +9,12 @@ from typing import Any, Literal, get_type_hints
 
 from rich.console import Console
 
+from mmdiff.apps.cli import run_call
 from mmdiff.apps.next_step import after_export, show_next
-from mmdiff.apps.run import run_call
 from mmdiff.apps.run_folder import (
     component_folders,
     latents_trained_on,
+    run_configuration,
     shape_trained_on,
     trained_for,
 )
@@ -49,7 +50,7 @@ def export(
     overwrite: bool = False,
     check_latents: bool = True,
     output_dir: FilePath,
-    paths: dict[str, FilePath] | None = None,
+    trust_modules: list[str] | None = None,
 ) -> int:
     """Collect the components of four runs, write them as one pipeline, print its size."""
     log_to_terminal()
@@ -57,7 +58,8 @@ def export(
     check_target(target, overwrite=overwrite)
     announce_libraries()
     target.parent.mkdir(parents=True, exist_ok=True)
-    shape = {"num_frames": 33, "height": 64, "width": 64, **shape_trained_on(Path(diffusion_run))}
+    trained = run_configuration(Path(diffusion_run))
+    shape = {"num_frames": 33, "height": 64, "width": 64, **shape_trained_on(trained)}
     asked = {"num_frames": default_num_frames, "height": default_height, "width": default_width}
     facts = {
         "frame_rate": frame_rate,
@@ -68,7 +70,7 @@ def export(
         "default_guidance_rescale": default_guidance_rescale,
         "default_frame_consistency_scale": default_frame_consistency_scale,
         "default_modality_scale": default_modality_scale,
-        **trained_for(Path(diffusion_run)),
+        **trained_for(trained),
     }
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
         workspace = Path(folder)
@@ -80,9 +82,15 @@ def export(
         }
         folders: dict[str, Path] = {}
         for key, (run, names) in runs.items():
-            folders |= component_folders(Path(run), names, key=key, workspace=workspace / "parts")
+            folders |= component_folders(
+                Path(run),
+                names,
+                key=key,
+                workspace=workspace / "parts",
+                trusted=trust_modules or (),
+            )
         if check_latents:
-            _check_latents(folders, {name: run for run, names in runs.values() for name in names})
+            _check_latents(folders, latents_trained_on(trained), diffusion_run)
         finished = workspace / "pipeline"
         _save(folders, finished, dtype, scheduler, audio_scheduler, facts)
         _publish(finished, target)
@@ -95,20 +103,17 @@ def export(
     return 0
 
 
-def _check_latents(folders: dict[str, Path], runs: dict[str, str]) -> None:
+def _check_latents(folders: dict[str, Path], digests: dict[str, str], diffusion_run: str) -> None:
     """UsageError where the transformer has learned the latents of other autoencoders: all it makes
     would be decoded wrongly."""
     from mmdiff.data.latent_cache import component_digest
 
-    diffusion_run = runs["transformer"]
-    for name, digest in latents_trained_on(Path(diffusion_run)).items():
+    for name, digest in digests.items():
         if component_digest(folders[name]) != digest:
             raise UsageError(
                 f"diffusion_run={diffusion_run} was trained on latents of another {name} than that "
-                f"in {runs[name]}",
-                key=f"{name}_run",
-                got=f"{name}_run={runs[name]}",
-                cure=f"{name}_run=RUN of the {name} that the latents were encoded with; "
+                f"in {folders[name]}",
+                hint=f"{name}_run=RUN of the {name} that the latents were encoded with; "
                 "check_latents=false if it is the same one, saved anew",
             )
 
@@ -157,13 +162,10 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     if not (target / "model_index.json").is_file():
         raise UsageError(
             f"output_dir={target} is there, and is no pipeline folder: it is not replaced",
-            key="output_dir",
-            cure="give a new folder",
+            hint="give a new folder",
         )
     if not overwrite:
-        raise UsageError(
-            f"output_dir={target} is there already", key="output_dir", cure="overwrite=true"
-        )
+        raise UsageError(f"output_dir={target} is there already", hint="overwrite=true")
 
 
 def _publish(finished: Path, target: Path) -> None:
@@ -177,6 +179,3 @@ def _publish(finished: Path, target: Path) -> None:
 
 def megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
-READER = export

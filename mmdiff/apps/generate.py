@@ -2,37 +2,38 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from mmdiff.apps.clip_jobs import check_range, clip_jobs, columns_of_prompts, targets_of
-from mmdiff.apps.device import chosen_device
-from mmdiff.apps.guidance_arguments import guidance_arguments
-from mmdiff.apps.prompt_list import prompt_rows
-from mmdiff.apps.run import run_call
-from mmdiff.apps.signature import annotations
-from mmdiff.apps.terminal import (
-    announce,
-    announce_libraries,
-    quick_imports,
-    quieten_libraries,
+from mmdiff.apps.cli import run_call
+from mmdiff.apps.clip_jobs import ClipJob, check_range, clip_jobs, targets_of
+from mmdiff.apps.loaded_pipeline import (
+    announce_unknown_words,
+    guidance_arguments,
+    load_pipeline,
+    sampled,
+    use_schedulers,
 )
+from mmdiff.apps.prompts import columns_of_prompts, prompt_rows
+from mmdiff.apps.schema import annotations
+from mmdiff.apps.terminal import announce, announce_libraries, quieten_libraries
 from mmdiff.media.atomic import check_writable, made_folder, write_files
 from mmdiff.media.suffixes import PICTURE_SUFFIXES, STILL_SUFFIXES
 from mmdiff.values.file_path import FilePath
-from mmdiff.values.progress import bar_arguments
 from mmdiff.values.usage_error import UsageError
 
 if TYPE_CHECKING:
     from mmdiff.media.clip import Clip
-    from mmdiff.pipelines.pipeline import MMDiffPipeline
 
 FILES = ("image", "video", "audio")
-MOST_WORDS = 8
-DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+SCALES = (
+    *("guidance_scale", "audio_guidance_scale", "guidance_rescale"),
+    *("frame_consistency_scale", "modality_scale"),
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -70,168 +71,124 @@ def generate(
     output: FilePath | None = None,
     overwrite: bool = True,
     output_dir: FilePath = "outputs/generate",
-    paths: dict[str, FilePath] | None = None,
 ) -> int:
     """Make one clip a prompt (or `num_clips`), and write each with its storyboard and sidecar.
 
     What is said of one clip may be said in the row of its prompt instead.
     """
-    console = Console(soft_wrap=True)
-    check_range("batch_size", batch_size, 1, 4096)
-    scales = {
+    common = {
+        "negative_prompt": negative_prompt,
+        **{"num_frames": num_frames, "height": height, "width": width},
+        "num_inference_steps": num_inference_steps,
+        **{"image": image, "video": video, "audio": audio},
         "guidance_scale": guidance_scale,
         "audio_guidance_scale": audio_guidance_scale,
         "guidance_rescale": guidance_rescale,
         "frame_consistency_scale": frame_consistency_scale,
         "modality_scale": modality_scale,
     }
-    common = {
-        "negative_prompt": negative_prompt,
-        "num_frames": num_frames,
-        "height": height,
-        "width": width,
-        "num_inference_steps": num_inference_steps,
-        **scales,
-        **{"image": image, "video": video, "audio": audio},
-    }
 
-    def arguments_of(settings: Mapping[str, Any]) -> tuple[dict[str, Any], str, bool]:
-        """Those of the call, a note of what is given, and whether that is a whole modality."""
-        values = {name: value for name, value in settings.items() if name not in FILES}
-        named = {name: values.pop(name) for name in scales}
-        values |= {"modalities": modalities, **guidance_arguments(guidance, named)}
-        files = {name: settings[name] for name in FILES}
-        note, is_whole = "", False
-        if any(one is not None for one in (condition, conditions, *files.values())):
-            announce_libraries()
-            quieten_libraries()  # reading what is given may warn
-            from mmdiff.apps.chosen_conditions import brings_a_half, chosen_conditions, noted
-
-            given = chosen_conditions(condition, conditions, **files)
-            values["conditions"], note, is_whole = given or None, noted(given), brings_a_half(given)
-        return {key: one for key, one in values.items() if one is not None}, note, is_whole
-
-    if prompt is None and prompts is None and arguments_of(common)[2]:
+    given = {"condition": condition, "conditions": conditions}
+    arguments_of = partial(_arguments, guidance=guidance, modalities=modalities, given=given)
+    check_range("batch_size", batch_size, 1, 4096)
+    if prompt is None and prompts is None and _need_no_prompt(arguments_of(common)):
         prompt = ""
     rows = prompt_rows(prompt, prompts, columns=columns_of_prompts(annotations(generate)))
     jobs = clip_jobs(rows, common, seed=seed, num_clips=num_clips)
-    wanted = modalities or ["video", "audio"]
-    suffixes = [checked_suffix(j.output or output, wanted, j.settings["num_frames"]) for j in jobs]
+    suffixes = [
+        checked_suffix(job.output or output, modalities, job.settings["num_frames"]) for job in jobs
+    ]
     targets = targets_of(jobs, suffixes, output=output, output_dir=output_dir)
     _check_targets(targets, folder=Path(output_dir), overwrite=overwrite)
-    alike = [list(group) for _, group in groupby(range(len(jobs)), lambda i: jobs[i].settings)]
-    prepared = [(group, *arguments_of(jobs[group[0]].settings)[:2]) for group in alike]
+    batches = []
+    for settings, group in groupby(range(len(jobs)), lambda i: jobs[i].settings):
+        alike, arguments = list(group), arguments_of(settings)
+        parts = (alike[i : i + batch_size] for i in range(0, len(alike), batch_size))
+        batches += [(part, arguments) for part in parts]
     announce_libraries()
     pipe = load_pipeline(checkpoint, device=device)
-    warn_of_words(pipe.tokenizer, [job.prompt for job in jobs])
-    if scheduler is not None:
-        pipe.scheduler = scheduler
-    if audio_scheduler is not None:
-        pipe.audio_scheduler = audio_scheduler
-    batches = [
-        (group[first : first + batch_size], arguments, note)
-        for group, arguments, note in prepared
-        for first in range(0, len(group), batch_size)
-    ]
-    for indices, arguments, note in batches:
+    use_schedulers(pipe, scheduler, audio_scheduler)
+    announce_unknown_words(pipe.tokenizer, [job.prompt for job in jobs])
+    for indices, arguments in batches:
         if len(batches) > 1:
             announce(f"clips {indices[0] + 1} to {indices[-1] + 1} of {len(jobs)}")
         began = time.perf_counter()
         texts, seeds = [jobs[i].prompt for i in indices], [jobs[i].seed for i in indices]
         clips = sampled(pipe, texts, seeds, arguments)
         seconds = (time.perf_counter() - began) / len(clips)
+        facts = described(pipe, arguments, checkpoint)
         for i, clip in zip(indices, clips, strict=True):
-            written = write_clip_files(
-                clip,
-                targets[i],
-                prompt=jobs[i].prompt,
-                seed=jobs[i].seed,
-                facts=described(pipe, arguments, checkpoint),
-                note=note,
-                overwrite=overwrite,
-            )
-            line = f"{written[0]}  {clip}, seed {jobs[i].seed}, {seconds:.1f} s"
-            console.print(line, markup=False, highlight=False)
-            for path in written[1:]:
-                console.print(f"  {path}", markup=False, highlight=False, style="dim")
+            caption = _caption(jobs[i].prompt, arguments)
+            write_clip_files(clip, targets[i], jobs[i], facts, caption=caption, overwrite=overwrite)
+            _show_written(targets[i], f"{clip}, seed {jobs[i].seed}, {seconds:.1f} s")
     return 0
 
 
-def load_pipeline(
-    checkpoint: str | None, *, device: str, dtype: Literal["fp32", "bf16"] = "fp32"
-) -> "MMDiffPipeline":
-    """The bundled model (`checkpoint` None) or a pipeline folder, on a device.
+def _arguments(
+    settings: Mapping[str, Any], *, guidance: Any, modalities: Any, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Of the call that makes a clip of these settings.
 
-    dtype: of the transformer; all else is in fp32.
+    given: `condition` and `conditions`, which come before those of the files in the settings.
     """
-    announce("loading the bundled model" if checkpoint is None else f"loading {checkpoint}")
-    with quick_imports():
-        import torch
-        from diffusers.utils import logging as diffusers_logging
+    files = {name: settings[name] for name in FILES}
+    values = {
+        **{name: one for name, one in settings.items() if name not in (*FILES, *SCALES)},
+        "modalities": modalities,
+        **guidance_arguments(guidance, {name: settings[name] for name in SCALES}),
+    }
+    if any(one is not None for one in (*given.values(), *files.values())):
+        announce_libraries()
+        quieten_libraries()  # reading what is given may warn
+        from mmdiff.apps.chosen_conditions import chosen_conditions
 
-        from mmdiff.pipelines.pipeline import MMDiffPipeline
-
-    target = chosen_device(device)
-    diffusers_logging.disable_progress_bar()
-    quieten_libraries()
-    precisions = {"transformer": getattr(torch, DTYPES[dtype]), "default": torch.float32}
-    pipe = MMDiffPipeline.from_pretrained(checkpoint, dtype=precisions).to(target)
-    line = "step {n_fmt} of {total_fmt}, {remaining} left"
-    pipe.set_progress_bar_config(**bar_arguments("sampling", line=line))
-    return pipe
+        values["conditions"] = chosen_conditions(**given, files=files) or None
+    return {name: one for name, one in values.items() if one is not None}
 
 
-def warn_of_words(tokenizer: Any, prompts: Sequence[str]) -> None:
-    """One line where prompts hold words that the model was not trained on."""
-    from mmdiff.text.tokenizer import unknown_words
+def _need_no_prompt(arguments: Mapping[str, Any]) -> bool:
+    if "conditions" not in arguments:
+        return False
+    from mmdiff.apps.chosen_conditions import is_whole_modality_given
 
-    words = unknown_words(tokenizer, prompts)
-    if words:
-        more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
-        announce(f"no training caption holds: {', '.join(words[:MOST_WORDS])}{more}")
+    return is_whole_modality_given(arguments["conditions"])
 
 
-def sampled(
-    pipe: "MMDiffPipeline", texts: list[str], seeds: list[int], arguments: dict[str, Any]
-) -> list["Clip"]:
-    """One clip a text; each has its own generator: the same noise alone and in a batch."""
-    import torch
+def _caption(prompt: str, arguments: Mapping[str, Any]) -> str:
+    """Above the storyboard: the prompt, and behind it what was given."""
+    if "conditions" not in arguments:
+        return prompt
+    from mmdiff.apps.chosen_conditions import noted
 
-    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    out: Any = pipe(prompt=texts, generator=generators, output_type="pt", **arguments)
-    return list(out.clips)
+    return f"{prompt} [{noted(arguments['conditions'])}]".strip()
 
 
 def write_clip_files(
-    clip: "Clip",
-    path: Path,
-    *,
-    prompt: str,
-    seed: int,
-    facts: dict[str, Any],
-    note: str = "",
-    overwrite: bool,
-) -> list[Path]:
-    """The clip, its storyboard and its sidecar, all or none; the paths that were written.
-
-    note: of what was given, written above the storyboard behind the prompt.
-    """
+    clip: "Clip", path: Path, job: ClipJob, facts: dict[str, Any], *, caption: str, overwrite: bool
+) -> None:
+    """The clip, its storyboard and its sidecar, all or none."""
     from mmdiff.media.sidecar import clip_comment, encode_sidecar
     from mmdiff.media.storyboard import encode_storyboard
     from mmdiff.media.writer import encode_clip
 
     # Not the name of the folder: a pipeline that was saved and loaded again writes the same file.
     inside = {name: value for name, value in facts.items() if name != "checkpoint"}
-    comment = clip_comment(prompt=prompt, seed=seed, settings=inside)
-    caption = f"{prompt} [{note}]".strip() if note else prompt
+    made_of: dict[str, Any] = {"prompt": job.prompt, "seed": job.seed}
+    comment = clip_comment(**made_of, settings=inside)
     files = {
         path: encode_clip(clip, path.suffix.lower(), comment=comment),
         storyboard_path(path): encode_storyboard(clip, caption=caption),
-        path.with_suffix(".json"): encode_sidecar(path, prompt=prompt, seed=seed, settings=facts),
+        path.with_suffix(".json"): encode_sidecar(path, **made_of, settings=facts),
     }
     with made_folder(path.parent):
         write_files(files, overwrite=overwrite)
-    return list(files)
+
+
+def _show_written(path: Path, about: str) -> None:
+    console = Console(soft_wrap=True)
+    console.print(f"{path}  {about}", markup=False, highlight=False)
+    for other in (storyboard_path(path), path.with_suffix(".json")):
+        console.print(f"  {other}", markup=False, highlight=False, style="dim")
 
 
 def storyboard_path(path: Path) -> Path:
@@ -254,22 +211,19 @@ def described(pipe: Any, arguments: dict[str, Any], checkpoint: str | None) -> d
 
 
 def checked_suffix(
-    output: str | Path | None, modalities: Sequence[str], num_frames: int | None
+    output: str | Path | None, modalities: Sequence[str] | None, num_frames: int | None
 ) -> str:
     """The suffix for what is made; UsageError when `output` cannot hold it."""
-    if "video" not in modalities:
-        possible = [".wav"]
-    elif num_frames == 1:
-        possible = sorted(PICTURE_SUFFIXES, key=lambda one: one not in STILL_SUFFIXES)
-    else:
-        possible = list(PICTURE_SUFFIXES)
+    possible = [".wav"]
+    if modalities is None or "video" in modalities:
+        is_still = num_frames == 1
+        possible = sorted(PICTURE_SUFFIXES, key=lambda one: is_still and one not in STILL_SUFFIXES)
     suffix = Path(output).suffix.lower() if output is not None else possible[0]
     if suffix not in possible:
-        made = "sound alone" if possible == [".wav"] else "a picture"
+        made = "audio alone" if possible == [".wav"] else "video"
         raise UsageError(
-            f"output ends in {suffix or 'nothing'}; {made} is written as {', '.join(possible)}",
-            key="output",
-            got=f"output={output}",
+            f"output={output} ends in {suffix or 'nothing'}; {made} is written as "
+            f"{', '.join(possible)}",
             nearest=f"output={Path(output or 'clip').with_suffix(possible[0])}",
         )
     return suffix
@@ -285,10 +239,6 @@ def _check_targets(targets: list[Path], *, folder: Path, overwrite: bool) -> Non
         existing = next(parent for parent in folder.absolute().parents if parent.exists())
         check_writable(existing / folder.name, overwrite=overwrite)
     for target in targets:
-        if is_new and target.parent == folder:
-            continue
-        for path in (target, storyboard_path(target), target.with_suffix(".json")):
-            check_writable(path, overwrite=overwrite)
-
-
-READER = generate
+        if not (is_new and target.parent == folder):
+            for path in (target, storyboard_path(target), target.with_suffix(".json")):
+                check_writable(path, overwrite=overwrite)

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 from typing import Literal
 
-from mmdiff.loading.digest import sha256_of_all
+_SIGNS = {"ok": "ok     ", "note": "note   ", "broken": "BROKEN "}
 
 
 @dataclass(frozen=True)
@@ -23,36 +23,41 @@ class Finding:
     text: str
     hint: str = ""
 
+    def __str__(self) -> str:
+        hint = f"\n         hint: {self.hint}" if self.hint else ""
+        return f"{_SIGNS[self.state]} {self.name:<14} {self.text}{hint}\n"
+
+
+def findings(checkpoint: str | None, folder: Path, min_free_gigabytes: float) -> Iterator[Finding]:
+    yield from python_and_packages()
+    yield torch_and_torchaudio()
+    yield codecs()
+    yield from disk(folder, min_free_gigabytes)
+    yield accelerator()
+    yield model(checkpoint)
+
 
 def python_and_packages() -> Iterator[Finding]:
     """Python, and every installed version against the pins of this package."""
-    current = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):  # noqa: UP036
-        hint = "make an environment with Python 3.11 or newer"
-        yield Finding("python", "broken", f"{current}; mmdiff needs 3.11", hint)
-    else:
-        yield Finding("python", "ok", current)
+    from packaging.requirements import Requirement
+
+    yield Finding("python", "ok", ".".join(map(str, sys.version_info[:3])))
     pins = requirements()
     if not pins:
         hint = "pip install -e . (in the checkout): pins are known then and `mmdiff` is a command"
         yield Finding("mmdiff", "note", "not installed, running from its folder", hint)
-    for pin in pins:
-        yield pinned_package(pin)
-
-
-def pinned_package(pin: str) -> Finding:
-    from packaging.requirements import Requirement
-
-    requirement = Requirement(pin)
-    hint = f'pip install "{requirement.name}{requirement.specifier}"'
-    try:
-        installed = version(requirement.name)
-    except PackageNotFoundError:
-        return Finding(requirement.name, "broken", "not installed", hint)
-    if not requirement.specifier.contains(installed.split("+")[0], prereleases=True):
-        text = f"{installed}; mmdiff needs {requirement.specifier}"
-        return Finding(requirement.name, "broken", text, hint)
-    return Finding(requirement.name, "ok", installed)
+    for pin in map(Requirement, pins):
+        hint = f'pip install "{pin.name}{pin.specifier}"'
+        try:
+            installed = version(pin.name)
+        except PackageNotFoundError:
+            yield Finding(pin.name, "broken", "not installed", hint)
+            continue
+        if pin.specifier.contains(installed.split("+")[0], prereleases=True):
+            yield Finding(pin.name, "ok", installed)
+        else:
+            text = f"{installed}; mmdiff needs {pin.specifier}"
+            yield Finding(pin.name, "broken", text, hint)
 
 
 def torch_and_torchaudio() -> Finding:
@@ -63,10 +68,9 @@ def torch_and_torchaudio() -> Finding:
     """
     try:
         pair = f"torch {version('torch')} beside torchaudio {version('torchaudio')}"
+        import_module("torchaudio")
     except PackageNotFoundError as error:
         return Finding("torch pair", "broken", f"{error.name} is not installed", _torch_hint())
-    try:
-        import_module("torchaudio")
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         text = f"{pair} does not import: {_reason(error)}"
         return Finding("torch pair", "broken", text, _torch_hint())
@@ -91,7 +95,7 @@ def requirements() -> list[str]:
 def is_import_failure(error: BaseException | None) -> bool:
     """Whether `error`, or what caused it, is a module or a shared library that does not load."""
     while error is not None:
-        # what a file system refuses has a number, what the loader of libraries refuses has none
+        # What a file system refuses has a number, what the loader of libraries refuses has none.
         if isinstance(error, ImportError) or (type(error) is OSError and error.errno is None):
             return True
         error = error.__cause__ or error.__context__
@@ -149,7 +153,7 @@ def codecs() -> Finding:
 
 
 def disk(folder: Path, min_free_gigabytes: float) -> Iterator[Finding]:
-    """Space and right to write where runs go; whether temporary files are on another filesystem."""
+    """Space and right to write where runs go, and shared memory for the workers of loaders."""
     existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if not os.access(existing, os.W_OK):
@@ -160,11 +164,7 @@ def disk(folder: Path, min_free_gigabytes: float) -> Iterator[Finding]:
         yield Finding("disk", "note", f"{free:.1f} GB free in {existing}", hint)
     else:
         yield Finding("disk", "ok", f"{free:.0f} GB free in {existing}")
-    temporary = Path(tempfile.gettempdir())
-    same = temporary.stat().st_dev == existing.stat().st_dev
-    where = "same filesystem as" if same else "another filesystem than"
-    # mmdiff writes its temporary files beside their targets, so either is safe.
-    yield Finding("TMPDIR", "ok", f"{temporary}, {where} {existing}")
+    yield Finding("TMPDIR", "ok", tempfile.gettempdir())
     shared = Path("/dev/shm")
     if shared.is_dir() and (size := shutil.disk_usage(shared).free / 1e6) < 64:
         hint = "start the container with --shm-size=1g, or use data.num_workers=0"
@@ -177,18 +177,18 @@ def accelerator() -> Finding:
     except (ImportError, OSError) as error:
         text = f"torch does not import: {_reason(error)}"
         return Finding("device", "broken", text, _torch_hint())
-    threads = torch.get_num_threads()
     if not torch.cuda.is_available():
-        return Finding("device", "ok", f"no GPU; CPU with {threads} threads")
+        return Finding("device", "ok", f"no GPU; CPU with {torch.get_num_threads()} threads")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-    return Finding(
-        "device", "ok", f"{', '.join(names)} ({memory:.0f} GiB), CUDA {torch.version.cuda}"
-    )
+    text = f"{', '.join(names)} ({memory:.0f} GiB), CUDA {torch.version.cuda}"
+    return Finding("device", "ok", text)
 
 
 def model(checkpoint: str | None) -> Finding:
     """Whether the model loads through the strict loader, with the digest of its weights."""
+    from mmdiff.loading.digest import sha256_of_all
+
     name = "bundled model" if checkpoint is None else "model"
     hint = "reinstall mmdiff" if checkpoint is None else "export the pipeline folder anew"
     try:

@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from mmdiff.apps.command_line import first_of_sweeps
+from mmdiff.apps.overrides import first_of_sweeps
+from mmdiff.apps.run_folder import caption_trained_on, latents_trained_on, run_configuration
 
 # class of a data module of files -> the option of the group data that makes it
 FILES = {
@@ -18,7 +19,6 @@ FILES = {
     "ShardsData": "shards",
     "SeveralData": "several",
 }
-
 LONGEST_PROMPT = 120
 
 
@@ -32,38 +32,15 @@ def after_train(words: Sequence[str], config: Mapping[str, Any]) -> str:
     module = str(config["module"]["_target_"]).rsplit(".", 1)[-1]
     if module == "AutoencoderModule":
         name = config["module"]["name"]
-        own = _data(config, words)
         part = {name: run / "components" / name, "folder": run / "cache"}
-        return _command("encode", **part, data=own)
-    if module == "VocoderModule":
-        return _command(
-            "export", vocoder_run=run, diffusion_run="RUN", output_dir=f"{run}_pipeline"
-        )
-    return _command(
-        "export", **_autoencoders(config), diffusion_run=run, output_dir=f"{run}_pipeline"
-    )
+        return _command("encode", **part, data=_data(config, words))
+    runs: dict[str, Any] = {"vocoder_run": run, "diffusion_run": "RUN"}
+    if module != "VocoderModule":
+        runs = {**_autoencoders(config), "diffusion_run": run}
+    return _command("export", **runs, output_dir=f"{run}_pipeline")
 
 
-def _autoencoders(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The folders of the autoencoders whose latents a run has learned, where they are not those of
-    the bundled model: those that it names, or of a run beside it."""
-    from mmdiff.apps.run_folder import latents_trained_on
-    from mmdiff.data.latent_cache import component_digest
-    from mmdiff.loading.folder import pipeline_folder
-
-    run, found = Path(config["output_dir"]), {}
-    inputs = config["module"].get("inputs") or {}
-    for name, digest in latents_trained_on(run).items():
-        folders = [pipeline_folder(None) / name, Path(inputs.get(name, ""))]
-        folders += sorted(run.parent.glob(f"*/components/{name}"))
-        folders = [one for one in folders if (one / "config.json").is_file()]
-        same = next((one for one in folders if component_digest(one) == digest), "RUN")
-        if same != pipeline_folder(None) / name:
-            found[f"{name}_run"] = same
-    return found
-
-
-def after_encode(words: Sequence[str], config: Mapping[str, Any]) -> str:
+def after_encode(config: Mapping[str, Any]) -> str:
     world = "bounce" if config.get("data") is None else "finetune"
     folder = {"data.dataset.folder": config["folder"]}
     return _command("train", experiment=f"{world}/diffusion", **folder)
@@ -71,9 +48,7 @@ def after_encode(words: Sequence[str], config: Mapping[str, Any]) -> str:
 
 def after_export(output_dir: str, diffusion_run: str) -> str:
     """With a caption that the model was trained on, where its cache is still there."""
-    from mmdiff.apps.run_folder import captions_trained_on
-
-    caption = next(iter(captions_trained_on(Path(diffusion_run))), "...")
+    caption = caption_trained_on(run_configuration(Path(diffusion_run))) or "..."
     prompt = textwrap.shorten(caption, LONGEST_PROMPT, placeholder="")
     return _command("generate", checkpoint=output_dir, prompt=prompt)
 
@@ -81,6 +56,25 @@ def after_export(output_dir: str, diffusion_run: str) -> str:
 def show_next(command: str) -> None:
     """The last line of a verb."""
     Console(soft_wrap=True).print(f"next: {command}", markup=False, highlight=False)
+
+
+def _autoencoders(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The folders of the autoencoders whose latents a run has learned, where they are not those of
+    the bundled model: those that it names, or of a run beside it."""
+    from mmdiff.data.latent_cache import component_digest
+    from mmdiff.loading.folder import pipeline_folder
+
+    run, found = Path(config["output_dir"]), {}
+    inputs = config["module"].get("inputs") or {}
+    for name, digest in latents_trained_on(config).items():
+        bundled = pipeline_folder(None) / name
+        folders = [bundled, Path(inputs.get(name, ""))]
+        folders += sorted(run.parent.glob(f"*/components/{name}"))
+        folders = [one for one in folders if (one / "config.json").is_file()]
+        same = next((one for one in folders if component_digest(one) == digest), "RUN")
+        if same != bundled:
+            found[f"{name}_run"] = same
+    return found
 
 
 def _data(config: Mapping[str, Any], words: Sequence[str]) -> list[str]:

@@ -1,13 +1,14 @@
-"""What a training run left: its finished components, or what its newest checkpoint gives."""
+"""What a training run left: its finished components, or what its newest checkpoint gives; and what
+it was trained on."""
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmdiff.apps.compose import check_nodes, instantiate, load_resolved
-from mmdiff.apps.targets import OF_A_RUN, resolve_target
+from mmdiff.apps.config import check_nodes, instantiate, load_resolved
+from mmdiff.apps.targets import OF_A_RUN, Allowed
 from mmdiff.values.usage_error import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def component_folders(
-    run: Path, names: tuple[str, ...], *, key: str, workspace: Path
+    run: Path, names: tuple[str, ...], *, key: str, workspace: Path, trusted: Sequence[str] = ()
 ) -> dict[str, Path]:
     """The folder of each component of a run.
 
@@ -26,59 +27,52 @@ def component_folders(
     are then built from the newest valid one, or the one that is given, with averaged weights, into
     `workspace`.
 
+    trusted: modules of the user that the configuration of the run may name.
+
     Raises UsageError for a folder that is none of these.
     """
-    if len(names) == 1 and (run / "config.json").is_file():
-        return {names[0]: run}
-    if (run / "manifest.json").is_file():
-        return _from_checkpoint(run.parent.parent, names, key=key, workspace=workspace, given=run)
-    for folder in (run / "components", run):
-        found = {name: folder / name for name in names}
-        if all(path.is_dir() for path in found.values()):
-            return found
-    if (run / "resolved.yaml").is_file() and (run / "checkpoints").is_dir():
-        return _from_checkpoint(run, names, key=key, workspace=workspace)
-    beside = [p.name for p in run.parent.iterdir() if p.is_dir()] if run.parent.is_dir() else []
-    near = nearest(run.name, [name for name in beside if name != run.name])
-    raise UsageError(
-        f"{key}={run} is no training run: it holds neither {' and '.join(names)} nor checkpoints",
-        key=key,
-        got=f"{key}={run}",
-        nearest=f"{key}={run.with_name(near)}" if near else "",
-    )
-
-
-def _from_checkpoint(
-    run: Path, names: tuple[str, ...], *, key: str, workspace: Path, given: Path | None = None
-) -> dict[str, Path]:
     from mmdiff.training.checkpoint_folder import latest_checkpoint
 
-    checkpoint = given or latest_checkpoint(run / "checkpoints")
-    if checkpoint is None:
+    if len(names) == 1 and (run / "config.json").is_file():
+        return {names[0]: run}
+    is_checkpoint = (run / "manifest.json").is_file()
+    if not is_checkpoint:
+        for folder in (run / "components", run):
+            found = {name: folder / name for name in names}
+            if all(path.is_dir() for path in found.values()):
+                return found
+    whole = run.parent.parent if is_checkpoint else run
+    checkpoint = run if is_checkpoint else latest_checkpoint(run / "checkpoints")
+    if checkpoint is None or not (whole / "resolved.yaml").is_file():
+        beside = [p.name for p in run.parent.iterdir() if p.is_dir()] if run.parent.is_dir() else []
+        near = nearest(run.name, [name for name in beside if name != run.name])
         raise UsageError(
-            f"{key}={run} holds no valid checkpoint", key=key, cure="train it further first"
+            f"{key}={run} is no training run: it holds neither {' and '.join(names)} nor a valid "
+            "checkpoint",
+            nearest=f"{key}={run.with_name(near)}" if near else "",
         )
     _log.info("%s: from %s", key, checkpoint)
-    path = run / "resolved.yaml"
-    config = load_resolved(path)
-    _check_described(config, path, key=key)
-    module, data = _module_of(checkpoint, config), instantiate(config["data"])
-    components: Mapping[str, Any] = module.components(data.train_dataloader())
+    path = whole / "resolved.yaml"
+    config, allowed = load_resolved(path), Allowed(OF_A_RUN, trusted)
+    _check_described(config, path, allowed)
+    data = instantiate(config["data"], allowed=allowed)
+    components = _module_of(checkpoint, config, allowed).components(data.train_dataloader())
     missing = [name for name in names if name not in components]
     if missing:
-        raise UsageError(
-            f"{key}={run} trained {', '.join(components)}, not {', '.join(missing)}", key=key
-        )
+        raise UsageError(f"{key}={run} trained {', '.join(components)}, not {', '.join(missing)}")
     for name in names:
         components[name].save_pretrained(str(workspace / name))
     return {name: workspace / name for name in names}
 
 
-def load_from_checkpoint(path: str | Path) -> "TrainingModule[Any]":
+def load_from_checkpoint(
+    path: str | Path, *, trust_modules: Sequence[str] = ()
+) -> "TrainingModule[Any]":
     """The Lightning module that a run trains, with its weights and averages, in eval mode.
 
     path: a checkpoint of `mmdiff train`, or the output_dir of a run, whose newest valid one is
         taken. It is built from the configuration that the checkpoint carries.
+    trust_modules: packages of your own whose classes that configuration may name.
 
     Raises UsageError, a ValueError, where there is none; DamagedCheckpoint for one that is damaged.
     """
@@ -91,22 +85,24 @@ def load_from_checkpoint(path: str | Path) -> "TrainingModule[Any]":
     if found is None or config is None:
         raise UsageError(
             f"{path} is no checkpoint of mmdiff train, nor a run with a valid one",
-            key="path",
-            cure="RUN, or RUN/checkpoints/step_00001000",
+            hint="RUN, or RUN/checkpoints/step_00001000",
         )
-    _check_described(config, found / "configuration.json", key="path")
-    return _module_of(found, config)
+    allowed = Allowed(OF_A_RUN, trust_modules)
+    _check_described(config, found / "configuration.json", allowed)
+    return _module_of(found, config, allowed)
 
 
-def _module_of(checkpoint: Path, config: Mapping[str, Any]) -> "TrainingModule[Any]":
+def _module_of(
+    checkpoint: Path, config: Mapping[str, Any], allowed: Allowed
+) -> "TrainingModule[Any]":
     from mmdiff.training.checkpoint_folder import read_checkpoint
 
-    module: TrainingModule[Any] = instantiate(config["module"])
+    module: TrainingModule[Any] = instantiate(config["module"], allowed=allowed)
     module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
     return module.eval()
 
 
-def _check_described(config: Mapping[str, Any], path: Path, *, key: str) -> None:
+def _check_described(config: Mapping[str, Any], path: Path, allowed: Allowed) -> None:
     """UsageError unless a run describes a module to train and its data, of what runs are made of.
 
     Somebody else may have written it: it is checked as a whole before any of it is built.
@@ -114,21 +110,31 @@ def _check_described(config: Mapping[str, Any], path: Path, *, key: str) -> None
     from mmdiff.data.datamodule import DataModule
     from mmdiff.training.training_module import TrainingModule
 
-    for name, kind in (("module", TrainingModule), ("data", DataModule)):
+    for name, base in (("module", TrainingModule), ("data", DataModule)):
         node = config.get(name)
         if not isinstance(node, Mapping):
-            raise UsageError(f"{path} describes no {name}, so {key} is no training run", key=key)
-        check_nodes(node, name, rooms=OF_A_RUN)
-        target = resolve_target(node.get("_target_"), key=f"{name}._target_", rooms=OF_A_RUN)
-        if not (isinstance(target, type) and issubclass(target, kind)):
-            raise UsageError(
-                f"{path}: {name} is a {target.__name__}, which is no {kind.__name__}", key=key
-            )
+            raise UsageError(f"{path} describes no {name}, so this is no training run")
+        check_nodes(node, name, allowed=allowed)
+        target = allowed.target(node.get("_target_"), f"{name}._target_")
+        if not (isinstance(target, type) and issubclass(target, base)):
+            raise UsageError(f"{path}: {name} is a {target.__name__}, which is no {base.__name__}")
 
 
-def trained_for(run: Path) -> dict[str, str]:
+def run_configuration(run: Path) -> dict[str, Any]:
+    """The resolved.yaml of a run, given as its output_dir, its `components` folder or a
+    checkpoint."""
+    for folder in (run, run.parent, run.parent.parent):
+        if (folder / "resolved.yaml").is_file():
+            return load_resolved(folder / "resolved.yaml")
+    raise UsageError(
+        f"diffusion_run={run} has no resolved.yaml, so what it was trained for is not known",
+        hint="give the output_dir of the run",
+    )
+
+
+def trained_for(config: Mapping[str, Any]) -> dict[str, str]:
     """Noise schedule and parameterization of a diffusion run, by the names the pipeline knows."""
-    objective = _configuration(run).get("objective") or {}
+    objective = config.get("objective") or {}
     schedule = (objective.get("noise_schedule") or {}).get("_target_", "Flow")
     return {
         "noise_schedule": str(schedule).rsplit(".", 1)[-1].lower(),
@@ -136,77 +142,59 @@ def trained_for(run: Path) -> dict[str, str]:
     }
 
 
-def latents_trained_on(run: Path) -> dict[str, str]:
+def latents_trained_on(config: Mapping[str, Any]) -> dict[str, str]:
     """The digests of the autoencoders that made the latents of a diffusion run, by name; none, and
     a warning, where neither its cache nor they are there any more."""
     from mmdiff.data.latent_cache import LatentCache, StaleCache, cache_spec
 
-    config = _configuration(run)
-    dataset = (config.get("data") or {}).get("dataset") or {}
-    cache = dataset.get("folder")
-    inputs = (config.get("module") or {}).get("inputs") or {}
+    cache, inputs = _cache(config), (config.get("module") or {}).get("inputs") or {}
     folders = {name: inputs[name] for name in ("vae", "audio_vae") if name in inputs}
     try:
         spec = cache_spec(folders) if cache is None else LatentCache(cache).spec()
     except (OSError, StaleCache) as error:
-        _log.warning("whose latents %s was trained on cannot be checked: %s", run, error)
+        _log.warning("whose latents it was trained on cannot be checked: %s", error)
         return {}
     return {str(name): str(digest) for name, digest in spec["components"].items()}
 
 
-def shape_trained_on(run: Path) -> dict[str, int]:
+def shape_trained_on(config: Mapping[str, Any]) -> dict[str, int]:
     """Frames, height and width of most of the clips that a diffusion run was trained on; empty
     where that is not known any more."""
+    from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
     from mmdiff.data.latent_cache import LatentCache, StaleCache
 
-    data = _configuration(run).get("data") or {}
-    spec, cache = data.get("spec"), (data.get("dataset") or {}).get("folder")
+    spec, cache = (config.get("data") or {}).get("spec"), _cache(config)
     if spec is not None:
         return {name: int(spec[name]) for name in ("num_frames", "height", "width")}
-    if cache is None:
-        return {}
     counts = Counter[tuple[int, ...]]()
     try:
-        for shard in LatentCache(cache).shards():
+        for shard in LatentCache(cache).shards() if cache is not None else ():
             if "video" in shard.shapes:
                 counts[shard.shapes["video"]] += len(shard.identities)
     except (OSError, StaleCache) as error:
-        _log.warning("the sizes that %s was trained on are not known: %s", run, error)
-    return _clip_of(counts.most_common(1)[0][0]) if counts else {}
-
-
-def captions_trained_on(run: Path) -> list[str]:
-    """Of the clips of a diffusion run, in their order; none where its cache is not there."""
-    from mmdiff.data.latent_cache import LatentCache, StaleCache
-
-    data = _configuration(run).get("data") or {}
-    cache = (data.get("dataset") or {}).get("folder")
-    try:
-        return [] if cache is None else [one.caption for one in LatentCache(cache).entries()]
-    except (OSError, StaleCache):
-        return []
-
-
-def _clip_of(shape: tuple[int, ...]) -> dict[str, int]:
-    from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder as Autoencoder
-
-    _, frames, rows, columns = shape
+        _log.warning("the sizes that it was trained on are not known: %s", error)
+    if not counts:
+        return {}
+    _, frames, rows, columns = counts.most_common(1)[0][0]
     return {
-        "num_frames": 1 + Autoencoder.time_compression * (frames - 1),
-        "height": Autoencoder.space_compression * rows,
-        "width": Autoencoder.space_compression * columns,
+        "num_frames": 1 + VideoAutoencoder.time_compression * (frames - 1),
+        "height": VideoAutoencoder.space_compression * rows,
+        "width": VideoAutoencoder.space_compression * columns,
     }
 
 
-def _configuration(run: Path) -> dict[str, Any]:
-    """The resolved.yaml of a run, given as its output_dir, its `components` folder or a
-    checkpoint."""
-    for folder in (run, run.parent, run.parent.parent):
-        path = folder / "resolved.yaml"
-        if path.is_file():
-            return load_resolved(path)
-    raise UsageError(
-        f"diffusion_run={run} has no resolved.yaml, so what it was trained for is not known",
-        key="diffusion_run",
-        cure="give the output_dir of the run",
-    )
+def caption_trained_on(config: Mapping[str, Any]) -> str | None:
+    """The first one; None where the cache is not there any more."""
+    from mmdiff.data.latent_cache import LatentCache, StaleCache
+
+    cache = _cache(config)
+    try:
+        entries = [] if cache is None else LatentCache(cache).entries()
+    except (OSError, StaleCache):
+        return None
+    return entries[0].caption if entries else None
+
+
+def _cache(config: Mapping[str, Any]) -> Any:
+    """The folder of the latents that a run was trained on, if any."""
+    return ((config.get("data") or {}).get("dataset") or {}).get("folder")

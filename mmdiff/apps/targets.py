@@ -1,54 +1,41 @@
-"""What a configuration may call: classes of components, and a few functions, by name.
+"""What a configuration may call: the classes that components are made of, by name.
 
 A name is allowed by where it is *defined*, not by how it is spelt, so that no path through
-`mmdiff.some.module.os.system` leads out of the list. What is on it is a class: functions and
-methods do things (they write, load, start processes), classes only become what they describe.
+`mmdiff.some.module.os.system` leads out of the list. Classes only become what they describe;
+functions and methods do things, so that just the few that read or build a component are allowed.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from mmdiff.apps.terminal import announce_libraries
 from mmdiff.values.usage_error import UsageError, nearest
 
-# Where a class is defined -> what it must be: it descends from one of these (full names), or has
-# one of these methods (bare names). Nothing: any class that is defined there. The longest entry
-# that fits a class is its room.
-ROOMS: dict[str, tuple[str, ...]] = {
-    "mmdiff.bounce.bounce_evaluation": ("mmdiff.evaluation.evaluation.Evaluation",),
-    "mmdiff.bounce.studies": (),
-    "mmdiff.apps.own_clips": ("mmdiff.evaluation.evaluation.Evaluation",),
-    "mmdiff.autoencoders": (),
-    "mmdiff.backbone": (),
-    "mmdiff.conditioning": (),
-    "mmdiff.data": ("lightning.pytorch.core.datamodule.LightningDataModule", "__getitem__"),
-    "mmdiff.data.clip_spec": (),
-    "mmdiff.data.sources.folder": (),
-    "mmdiff.data.sources.pairs": (),
-    "mmdiff.data.sources.shards": (),
-    "mmdiff.data.sources.weighted_sources": (),
-    "mmdiff.data.task_mixture": (),
-    "mmdiff.diffusion": (),
-    "mmdiff.distributed.strategies": (),
-    "mmdiff.guidance": (),
-    "mmdiff.media.limits": (),
-    "mmdiff.pipelines.pipeline": (),
-    "mmdiff.training": (),
-    "mmdiff.training.callbacks": (),
-    "mmdiff.values.shapes": (),
-    "mmdiff.bounce": (),
-    "torch.optim": (
-        "torch.optim.optimizer.Optimizer",
-        "torch.optim.lr_scheduler.LRScheduler",
-    ),
-    "diffusers.schedulers": ("diffusers.schedulers.scheduling_utils.SchedulerMixin",),
-    "lightning.pytorch.callbacks": ("lightning.pytorch.callbacks.callback.Callback",),
-    "lightning.pytorch.loggers": ("lightning.pytorch.loggers.logger.Logger",),
-    "lightning.pytorch.strategies": ("lightning.pytorch.strategies.strategy.Strategy",),
-    "lightning.pytorch.profilers": ("lightning.pytorch.profilers.profiler.Profiler",),
-    "lightning.pytorch.trainer": ("lightning.pytorch.trainer.trainer.Trainer",),
+# What a training run is made of; nothing else may be named by a run that somebody else has trained.
+OF_A_RUN = (
+    *("mmdiff.autoencoders", "mmdiff.backbone", "mmdiff.bounce", "mmdiff.data"),
+    *("mmdiff.diffusion", "mmdiff.finetune", "mmdiff.media.limits", "mmdiff.text"),
+    *("mmdiff.training", "mmdiff.values.shapes", "torch.optim"),
+)
+# The longest entry that fits is the one that counts: callbacks write, and are of no run of others.
+OTHERS = (
+    *("mmdiff.apps.own_clips", "mmdiff.conditioning", "mmdiff.distributed.strategies"),
+    *("mmdiff.guidance", "mmdiff.pipelines.pipeline", "mmdiff.training.callbacks"),
+)
+# Of other libraries, what descends from one of these.
+LIBRARIES = {
+    "torch.optim": ("Optimizer", "LRScheduler"),
+    "torch.nn.modules": ("Module",),
+    "diffusers.schedulers": ("SchedulerMixin",),
+    "transformers.models": ("PreTrainedConfig",),
+    "lightning.pytorch.callbacks": ("Callback",),
+    "lightning.pytorch.loggers": ("Logger",),
+    "lightning.pytorch.strategies": ("Strategy",),
+    "lightning.pytorch.profilers": ("Profiler",),
+    "lightning.pytorch.trainer": ("Trainer",),
 }
-# They read a component from the folder that they are given, or build one; none writes.
 FUNCTIONS = (
     "mmdiff.distributed.strategies.data_parallel",
     "mmdiff.training.warm_start.saved_audio_autoencoder",
@@ -61,83 +48,83 @@ FUNCTIONS = (
     "mmdiff.training.warm_start.saved_autoencoder",
     "mmdiff.training.text_model.saved_text_model",
 )
-# The rooms of what a run that was trained by somebody else may describe: models and their data.
-OF_A_RUN = (
-    "mmdiff.autoencoders",
-    "mmdiff.backbone",
-    *(room for room in ROOMS if room.startswith("mmdiff.data")),
-    "mmdiff.diffusion",
-    "mmdiff.media.limits",
-    "mmdiff.training",
-    "mmdiff.values.shapes",
-    "mmdiff.bounce",
-    "torch.optim",
-)
-# Short public spellings: one name of these modules; what it leads to is checked like the rest.
-_ALIASES = ("mmdiff", "diffusers", "lightning", "lightning.pytorch")
+# Short public spellings; what they lead to is checked like the rest.
+_SHORT = ("mmdiff", "diffusers", "transformers", "torch.nn", "lightning", "lightning.pytorch")
 
 
-def resolve_target(
-    name: object, *, key: str = "_target_", rooms: Collection[str] = tuple(ROOMS)
-) -> type:
-    """What `_target_: name` stands for; UsageError when it may not be called.
+@dataclass(frozen=True)
+class Allowed:
+    """modules: of ours and of the libraries above. trusted: of the user (`trust_modules`), whose
+    classes and functions may all be called."""
 
-    rooms: of `ROOMS`, those that the configuration may take from.
-    """
-    parts = name.split(".") if isinstance(name, str) else []
-    if not isinstance(name, str) or len(parts) < 2 or not all(map(str.isidentifier, parts)):
-        raise UsageError(f"{key} is {name!r}, which is not the dotted name of a class")
-    if _room_of(name) is None and ".".join(parts[:-1]) not in _ALIASES:
-        raise _refusal(name, key)
-    announce_libraries()
-    found = _find(name, key)
-    if not may_be_called(found, rooms=rooms):
-        raise _refusal(name, key)
-    return found  # type: ignore[return-value]
+    modules: Collection[str] = (*OF_A_RUN, *OTHERS, *LIBRARIES)
+    trusted: Collection[str] = ()
+
+    def target(self, name: object, key: str = "_target_") -> type:
+        """What `_target_: name` stands for; UsageError when it may not be called."""
+        parts = name.split(".") if isinstance(name, str) else []
+        if not isinstance(name, str) or len(parts) < 2 or not all(map(str.isidentifier, parts)):
+            raise UsageError(f"{key} is {name!r}, which is not the dotted name of a class")
+        is_trusted = _entry_of(name, self.trusted) is not None
+        # Nothing is imported, which runs it, before its name is on the list.
+        is_listed = _entry_of(name) is not None or name.rpartition(".")[0] in _SHORT
+        found = None
+        if is_trusted or is_listed:
+            announce_libraries()
+            found = _found(name, key)
+        if not self.includes(found):
+            raise UsageError(
+                f"{key} names {name}, which a configuration may not call",
+                possible="components of mmdiff, torch.optim and torch.nn, schedulers of diffusers, "
+                "lightning.pytorch.{Trainer, callbacks, loggers, strategies, profilers}",
+                hint=f"trust_modules=[{parts[0]}] if it is a module of your own",
+            )
+        return found  # type: ignore[return-value]
+
+    def includes(self, found: object) -> bool:
+        defined = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+        if _entry_of(defined, self.trusted) is not None:
+            return callable(found)
+        entry = _entry_of(defined)
+        if entry is None or entry not in self.modules:
+            return False
+        if not isinstance(found, type):
+            return defined in FUNCTIONS
+        # Of torch.optim.swa_utils, AveragedModel is a module of torch.nn, and no optimizer.
+        names = LIBRARIES.get(entry)
+        return names is None or any(base.__name__ in names for base in found.__mro__)
 
 
-def may_be_called(found: object, *, rooms: Collection[str] = tuple(ROOMS)) -> bool:
-    """Whether `found` is a component class that one of `rooms` defines, or one of `FUNCTIONS`."""
-    defined = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
-    room = _room_of(defined)
-    if room is None or room not in rooms:
-        return False
-    return _is_one_of(found, ROOMS[room]) if isinstance(found, type) else defined in FUNCTIONS
+ALLOWED = Allowed()
 
 
-def _room_of(name: str) -> str | None:
-    return max((room for room in ROOMS if name.startswith(f"{room}.")), key=len, default=None)
+def allowed_for(config: Any) -> Allowed:
+    """What a resolved configuration of this user, who says which modules are trusted, may call."""
+    return Allowed(trusted=tuple(config.get("trust_modules") or ()))
 
 
-def _is_one_of(found: type, kinds: tuple[str, ...]) -> bool:
-    bases = {f"{base.__module__}.{base.__qualname__}" for base in found.__mro__}
-    return not kinds or any(kind in bases or hasattr(found, kind) for kind in kinds)
+def _entry_of(name: str, entries: Collection[str] = ALLOWED.modules) -> str | None:
+    return max((one for one in entries if name.startswith(f"{one}.")), key=len, default=None)
 
 
-def _find(name: str, key: str) -> object:
+def _found(name: str, key: str) -> object:
     module_name, _, attribute = name.rpartition(".")
+    module: object
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
-        # `pkg.module.Class.from_x`: the class is the parent, not a module.
-        if error.name is None or not module_name.startswith(error.name) or "." not in module_name:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
-        parent = _find(module_name, key)
-        module = parent  # type: ignore[assignment]
+        if "." not in module_name:
+            raise UsageError(
+                f"{key} names {name}, and there is no module {module_name}",
+                hint="install it, or put its folder into PYTHONPATH",
+            ) from error
+        module = _found(module_name, key)  # `pkg.module.Class.method`: the class is no module
     if attribute.startswith("_") or not hasattr(module, attribute):
-        near = nearest(attribute, [n for n in dir(module) if not n.startswith("_")])
+        near = nearest(attribute, [one for one in dir(module) if not one.startswith("_")])
         raise UsageError(
             f"{key} names {name}, and {module_name} has no {attribute}",
-            got=f"{key}={name}",
             nearest=f"{module_name}.{near}" if near else "",
         )
     return getattr(module, attribute)
-
-
-def _refusal(name: str, key: str) -> UsageError:
-    return UsageError(
-        f"{key} names {name}, which a configuration may not call",
-        got=f"{key}={name}",
-        belongs="configurations call components of mmdiff.*, torch.optim.*, schedulers of "
-        "diffusers, and lightning.pytorch.{Trainer, callbacks, loggers, strategies, profilers}",
-    )

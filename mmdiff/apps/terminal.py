@@ -1,37 +1,28 @@
-"""What a verb that takes its time writes on the screen while it runs."""
+"""What a verb writes on the screen while it runs."""
 
-import gc
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 
+def say(text: str, *, style: str | None = None) -> None:
+    """On standard error, as it stands: no markup, no colors of numbers."""
+    Console(stderr=True, soft_wrap=True).print(text, style=style, markup=False, highlight=False)
+
+
 def announce(text: str) -> None:
-    """One line on standard error: what takes its time from now on."""
-    Console(stderr=True, soft_wrap=True).print(text, style="dim", markup=False, highlight=False)
+    """One line: what takes its time from now on."""
+    say(text, style="dim")
 
 
 def announce_libraries() -> None:
     """Before the first import of the large libraries, which takes seconds."""
     if "torch" not in sys.modules:
         announce("loading libraries")
-
-
-@contextmanager
-def quick_imports() -> Iterator[None]:
-    """No garbage is collected while the large libraries are imported: a fifth of the time that a
-    start takes."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def log_to_terminal() -> None:

@@ -1,16 +1,25 @@
-"""mmdiff VERB --help: the keys of a verb and of what is chosen, its groups, and the flags."""
+"""mmdiff VERB --help, and what a shell completes behind `mmdiff` (`mmdiff -sc install=bash`).
+
+Both come from the YAML and the constructors, so that they cannot grow old.
+"""
 
 import inspect
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 
+from hydra.errors import HydraException
+from hydra.plugins.completion_plugin import DefaultCompletionPlugin
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from mmdiff.__main__ import VERBS
-from mmdiff.apps.compose import ConfigFolders, composed
-from mmdiff.apps.known_keys import chosen_options, comments, groups_of, home_of, leaves, options_of
-from mmdiff.apps.signature import argument_names
-from mmdiff.apps.targets import resolve_target
+from mmdiff.apps.compose import ConfigFolders
+from mmdiff.apps.conf_tree import configuration_folder, groups_of, leaves, options_of, verbs
+from mmdiff.apps.schema import argument_names, shown
+from mmdiff.apps.targets import allowed_for
 
 _FLAGS = """\
 Flags
@@ -21,84 +30,91 @@ Flags
   --config-dir FOLDER      add a folder with groups and options of your own
   --hydra-help             all flags
 """
-_WIDEST = 44  # of key=value, before the line that says what it is
 
 
-def verb_help(verb: str, overrides: Sequence[str], *, folders: ConfigFolders) -> str:
-    """One or two screens; longer where overrides choose more than the verb does by itself.
-
-    The keys, their values and what is said of each come from the YAML and the constructors, so that
-    this cannot grow old.
-    """
-    config = composed(verb, overrides, folders=folders, with_hydra=True)
-    choices = chosen_options(config)
-    parts = [str(name) for name in config if name not in ("hydra", "paths")]
-    nodes = [name for name in parts if isinstance(config._get_node(name), DictConfig)]
-    shown = parts if overrides else [name for name in parts if name not in nodes]
-    keys = [row for name in shown for row in _rows(name, config, verb, choices)]
-    groups = [group for group in groups_of(verb) if group not in ("hydra", "_self_")]
+def verb_help(verb: str, config: DictConfig) -> str:
+    """The file of a verb with its comments, the options of its groups, the flags; and the keys of
+    what the command line chooses beside the defaults."""
+    text = (configuration_folder() / f"{verb}.yaml").read_text(encoding="utf-8")
+    about, _, body = text.partition("defaults:")
+    keys = body.partition("\n\n")[2].strip()
+    groups = [group for group in groups_of(verb) if group not in ("hydra", "paths")]
     width = max(map(len, groups), default=0)
     lines = [f"  {group:<{width}}  {', '.join(options_of(verb, group))}" for group in groups]
-    chosen = "\n".join(["Groups, group=option", *lines, ""]) if lines else ""
-    head = f"mmdiff {verb} key=value ...   {VERBS.get(verb, '')}\n\n"
-    return f"{head}Keys\n" + "\n".join(keys) + f"\n\n{chosen}\n{_FLAGS.format(verb=verb)}"
+    parts = [about.replace("# ", "").strip(), f"Keys\n{_indented(keys)}"]
+    parts += ["\n".join(["Groups, group=option", *lines])] if lines else []
+    overrides = [str(word) for word in config.hydra.overrides.task]
+    chosen = {word.split("=")[0].split(".")[0].lstrip("+~") for word in overrides}
+    if "experiment" in chosen:
+        chosen |= {str(name) for name in config if name not in ("hydra", "paths")}
+    rows = [row for name in sorted(chosen) for row in _rows(name, config)]
+    parts += ["\n".join(["Of what is chosen", *rows])] if rows else []
+    return "\n\n".join([*parts, _FLAGS.format(verb=verb)])
 
 
-def _rows(name: str, config: DictConfig, verb: str, choices: Mapping[str, str]) -> Iterator[str]:
-    """The lines of a root key and of all in it; what only copies another key is left out."""
-    for key, value in leaves(config).items():
-        is_inside = key == name or key.startswith(f"{name}.")
-        is_copy = "." in key and re.fullmatch(r"\$\{[\w.]+\}", str(value))
-        if is_inside and value != "..." and not is_copy and not key.endswith("_partial_"):
-            yield _row(f"{key}={_shown(value)}", _comment(key, config, verb, choices))
-    for parent, target in _nodes(config, name):
-        parameters = inspect.signature(target).parameters
-        for argument in argument_names(target):
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _rows(name: str, config: DictConfig) -> Iterator[str]:
+    """The keys in a group, and with a + the arguments of our components that its file leaves out;
+    what only copies another key is left out."""
+    node = config.get(name)
+    if not isinstance(node, DictConfig):
+        return
+    for key, value in {"": "...", **leaves(node)}.items():
+        full = f"{name}.{key}" if key else name
+        if value != "...":
+            if not re.fullmatch(r"\$\{[\w.]+\}", str(value)) and not key.endswith("_partial_"):
+                yield f"  {full}={shown(value)}"
+            continue
+        part = OmegaConf.select(node, key) if key else node
+        target = part.get("_target_") if isinstance(part, DictConfig) else None
+        if target is None or not str(target).startswith("mmdiff."):
+            continue
+        function = allowed_for(config).target(target)
+        parameters = inspect.signature(function).parameters
+        for argument in argument_names(function):
             default = parameters[argument].default
             is_plain = default is None or isinstance(default, (bool, int, float, str))
-            if argument not in OmegaConf.select(config, parent) and is_plain:
-                row = f"+{parent}.{argument}={_shown(default)}"
-                yield _row(row, _of_docstring(argument, target))
+            if argument not in part and is_plain:
+                yield f"  +{full}.{argument}={shown(default)}"
 
 
-def _nodes(config: DictConfig, name: str) -> Iterator[tuple[str, type]]:
-    """The components of ours in a root key, by their dotted keys."""
-    for key, value in {name: "...", **leaves(config)}.items():
-        if value != "..." or not f"{key}.".startswith(f"{name}."):
-            continue
-        node = config._get_node(name) if key == name else OmegaConf.select(config, key)
-        target = node.get("_target_") if isinstance(node, DictConfig) else None
-        if target is not None and str(target).startswith("mmdiff."):
-            yield key, resolve_target(target)
+def shell_completion(words: Sequence[str]) -> int:
+    """`install=SHELL` and `uninstall=SHELL` print a script for the shell to read; that asks
+    `query=SHELL` for what may stand at the end of COMP_LINE."""
+    asked = next((word for word in words if "=" in word), "")
+    if asked.startswith("query="):
+        separator = "\n" if asked == "query=fish" else " "
+        sys.stdout.write(separator.join(completions(os.environ.get("COMP_LINE", ""))) + "\n")
+        return 0
+    sys.argv[0] = "mmdiff"  # however it was started: the script is for that command
+    try:
+        with ConfigFolders().hydra("mmdiff") as hydra:
+            hydra.shell_completion(None, [asked])
+    except ValueError as error:
+        sys.stderr.write(f'mmdiff: {error}\n  {"hint":<8} eval "$(mmdiff -sc install=bash)"\n')
+        return 2
+    return 0
 
 
-def _comment(key: str, config: DictConfig, verb: str, choices: Mapping[str, str]) -> str:
-    """What the YAML says behind a key, or else the docstring of what reads it."""
-    written = comments(home_of(key, verb=verb, choices=choices))
-    parts = key.split(".")
-    ends = [".".join(parts[index:]) for index in range(len(parts))]
-    found = next((written[end] for end in ends if written.get(end)), "")
-    parent, _, argument = key.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent and not found else None
-    if not isinstance(node, DictConfig) or "_target_" not in node:
-        return found
-    return _of_docstring(argument, resolve_target(node["_target_"]))
-
-
-def _of_docstring(argument: str, target: type) -> str:
-    """`argument: what it is`, or `argument   what it is`, of a class or one of its bases."""
-    kinds = target.__mro__[:-1] if inspect.isclass(target) else [target]
-    where = [one for kind in kinds for one in (kind, vars(kind).get("__init__"))]
-    texts = [inspect.getdoc(one) or "" for one in where if one is not None]
-    line = re.compile(rf"^ *(?:\w+, )*{argument}(?:, \w+)*(?::| {{2,}}) *(\S.*)$", re.MULTILINE)
-    return next((match[1] for text in texts if (match := line.search(text))), "")
-
-
-def _row(setting: str, text: str) -> str:
-    return f"  {setting:<{_WIDEST}} # {text}" if text else f"  {setting}"
-
-
-def _shown(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+def completions(line: str) -> list[str]:
+    """What the last word of a command line may become: a verb, a key, a group, an option of it."""
+    _, _, behind = line.lstrip().partition(" ")
+    verb, space, rest = behind.lstrip().partition(" ")
+    if not space:
+        return [name for name in verbs() if name.startswith(verb)]
+    if verb not in verbs():
+        return []
+    *before, last = rest.split(" ")
+    chosen = [word for word in before if word.split("=")[0] in groups_of(verb)]
+    options = [f"{group}={name}" for group in groups_of(verb) for name in options_of(verb, group)]
+    found = {option for option in options if "=" in last and option.startswith(last)}
+    try:
+        with ConfigFolders().hydra(verb) as hydra, redirect_stderr(StringIO()):
+            plugin = DefaultCompletionPlugin(hydra.config_loader)
+            found |= set(plugin._query(verb, " ".join([*chosen, last])))
+    except (HydraException, OmegaConfBaseException, SystemExit):
+        pass  # what stands before the last word cannot be composed: nothing is known of its keys
+    return sorted(word for word in found if "=_" not in word and not word.startswith("hydra"))

@@ -12,25 +12,29 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, Timer
+from lightning.pytorch.tuner import Tuner
 from torch.distributed.elastic.multiprocessing.errors import record
 from torch.nn import ModuleDict
 
-from mmdiff.apps.compose import instantiate, load_resolved
-from mmdiff.apps.learning_rate import with_found_rate
-from mmdiff.apps.resume import find_checkpoint, tell_changes, tell_nothing_left
-from mmdiff.apps.run import code_of, expected_errors, wants_traceback
+from mmdiff.apps.cli import code_of, expected_errors, wants_traceback
+from mmdiff.apps.config import built, instantiate, load_resolved
+from mmdiff.apps.resume import find_checkpoint, log_resumed
+from mmdiff.apps.targets import allowed_for
 from mmdiff.apps.terminal import log_to_terminal
 from mmdiff.distributed.launch import die_with_parent
 from mmdiff.distributed.strategies import RanksDisagree
 from mmdiff.media.atomic import atomic_write
 from mmdiff.training.checkpoint_folder import SafeCheckpointIO
+from mmdiff.values.usage_error import UsageError
 
 _log = logging.getLogger(__name__)
+NUM_RATES, LEAST_RATE, MOST_RATE = 100, 1e-6, 1.0  # of lr_find
 
 
 def run(config: Mapping[str, Any], folder: Path | None = None) -> dict[str, float]:
@@ -43,8 +47,7 @@ def run(config: Mapping[str, Any], folder: Path | None = None) -> dict[str, floa
     metrics = trainer.callback_metrics.items()
     found = {name: float(value) for name, value in metrics if name.startswith("val/")}
     if found and folder is not None and trainer.is_global_zero:
-        with atomic_write(folder / "validation.json") as temporary:
-            temporary.write_text(json.dumps(found, indent=1))
+        _write_json(folder / "validation.json", found)
     return found
 
 
@@ -62,16 +65,14 @@ def train(config: Mapping[str, Any]) -> pl.Trainer:
     checkpoint if there is one; and validate what comes out, if there are data for it."""
     checkpoint = find_checkpoint(config)
     if config["lr_find"] is not False:
-        config = with_found_rate(config, *_built(config))
+        config = with_found_rate(config)
     module, data = _built(config)
     trainer = build_trainer(config)
     if trainer.is_global_zero:
         for line in described_run(trainer, module, data, config):
             _log.info(line)
     if checkpoint is not None:
-        _log.info("resuming from %s", checkpoint)
-        tell_changes(checkpoint, config)
-        tell_nothing_left(checkpoint, config)
+        log_resumed(checkpoint, config)
     trainer.fit(module, data, ckpt_path=checkpoint)
     if trainer.limit_val_batches and module.validated_step != trainer.global_step:
         trainer.validate(module, data, verbose=False)
@@ -83,14 +84,12 @@ def described_run(
 ) -> Iterator[str]:
     """What is trained, on what, where, and the folder: one line each."""
     trained = module.trained
-    parts = (
-        dict(trained.items())
-        if isinstance(trained, ModuleDict)
-        else {type(trained).__name__: trained}
-    )
-    sizes = [f"{name} {_millions(part)}" for name, part in parts.items()]
-    critic = [] if module.critic is None else [f"critic {_millions(module.critic)}"]
-    yield f"parameters: {', '.join(sizes + critic)}"
+    is_several = isinstance(trained, ModuleDict)
+    parts = dict(trained.items()) if is_several else {type(trained).__name__: trained}
+    if module.critic is not None:
+        parts["critic"] = module.critic
+    sizes = {name: sum(one.numel() for one in part.parameters()) for name, part in parts.items()}
+    yield f"parameters: {', '.join(f'{name} {size / 1e6:.2f} M' for name, size in sizes.items())}"
     size, clips = data.batch_size, len(data.train_set)
     batch = f"batches of {size}" if isinstance(size, int) else f"batches of {dict(size)}"
     buckets = getattr(data.train_set, "buckets", {})
@@ -103,23 +102,24 @@ def described_run(
     yield f"folder: {config['output_dir']}"
 
 
-def _millions(module: Any) -> str:
-    return f"{sum(weight.numel() for weight in module.parameters()) / 1e6:.2f} M"
-
-
 def _built(config: Mapping[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule]:
     """Module and data, with the initial weights of the seed; nothing draws from it in a step."""
     pl.seed_everything(config["seed"], verbose=False)
-    return instantiate(config["module"]), instantiate(config["data"])
+    allowed = allowed_for(config)
+    return built(config["module"], allowed), built(config["data"], allowed)
 
 
 def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
     """The trainer with callbacks, loggers and our checkpoints; RanksDisagree if it does not span
     all processes."""
+    callbacks: list[Callback] = _values(config, "callbacks")
+    if config["max_minutes"] is not None:
+        callbacks.append(Timer(timedelta(minutes=config["max_minutes"])))
     trainer = instantiate(
         config["trainer"],
-        callbacks=_callbacks(config),
-        logger=_values(config.get("logger")),
+        allowed=allowed_for(config),
+        callbacks=callbacks,
+        logger=_values(config, "logger"),
         plugins=[SafeCheckpointIO(config)],
         default_root_dir=config["output_dir"],
     )
@@ -132,15 +132,63 @@ def build_trainer(config: Mapping[str, Any]) -> pl.Trainer:
     return trainer
 
 
-def _callbacks(config: Mapping[str, Any]) -> list[Callback]:
-    callbacks: list[Callback] = _values(config.get("callbacks"))
-    if config["max_minutes"] is not None:
-        callbacks.append(Timer(timedelta(minutes=config["max_minutes"])))
-    return callbacks
+def _values(config: Mapping[str, Any], group: str) -> list[Any]:
+    nodes = (config.get(group) or {}).values()
+    return [built(node, allowed_for(config)) for node in nodes if node is not None]
 
 
-def _values(nodes: Mapping[str, Any] | None) -> list[Any]:
-    return [instantiate(node) for node in (nodes or {}).values() if node is not None]
+def with_found_rate(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """lr_find: after a short training at rising learning rates, by Lightning's Tuner, the
+    configuration; with `lr_find=use`, that of the rate which is suggested, `adamw_lr` in
+    proportion.
+
+    The suggestion and the curve are written to lr_find.json, from which a resumed run takes them.
+    """
+    path = Path(config["output_dir"]) / "lr_find.json"
+    is_known = path.is_file()
+    rate = json.loads(path.read_text())["suggestion"] if is_known else _search_rate(config, path)
+    node = config["module"]["optimizer"]
+    _log.info("lr_find suggests a learning rate of %.2e; configured is %.2e", rate, node["lr"])
+    if config["lr_find"] != "use":
+        return config
+    rates = {name: rate / node["lr"] * node[name] for name in ("lr", "adamw_lr") if name in node}
+    return {**config, "module": {**config["module"], "optimizer": {**node, **rates}}}
+
+
+def _search_rate(config: Mapping[str, Any], path: Path) -> float:
+    module, data = _built(config)
+    with TemporaryDirectory() as folder:
+        trainer = instantiate(
+            {**config["trainer"], "enable_checkpointing": False},
+            logger=False,
+            callbacks=[],
+            plugins=[SafeCheckpointIO()],
+            max_steps=-1,
+            max_epochs=-1,
+            limit_val_batches=0,
+            default_root_dir=folder,
+        )
+        finder = Tuner(trainer).lr_find(
+            module,
+            datamodule=data,
+            min_lr=LEAST_RATE,
+            max_lr=MOST_RATE,
+            num_training=NUM_RATES,
+            update_attr=False,
+        )
+    rate = None if finder is None else finder.suggestion()
+    if finder is None or rate is None:
+        raise UsageError(
+            "lr_find saw too few finite losses to suggest a learning rate", hint="lr_find=false"
+        )
+    if trainer.is_global_zero:
+        _write_json(path, {"suggestion": rate, **finder.results})
+    return float(rate)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1))
 
 
 @record

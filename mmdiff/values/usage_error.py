@@ -5,36 +5,23 @@ from difflib import get_close_matches
 
 
 class UsageError(ValueError):
-    """A wrong key, group or value: what was got, where it belongs, what is nearest.
-
-    `problem` is the headline, `key` the one that is wrong; the other fields are lines of the
-    screen and may be empty.
-    """
+    """A wrong key, group or value. `problem` is the headline: what was got; below it stand what is
+    possible, what is nearest, and a hint that works, as far as they are given."""
 
     def __init__(
-        self,
-        problem: str,
-        *,
-        key: str = "",
-        got: str = "",
-        belongs: str = "",
-        nearest: str = "",
-        cure: str = "",
+        self, problem: str, *, possible: str = "", nearest: str = "", hint: str = ""
     ) -> None:
         super().__init__(problem)
         self.problem = problem
-        self.key = key
-        self.got = got
-        self.belongs = belongs
+        self.possible = possible
         self.nearest = nearest
-        self.cure = cure
+        self.hint = hint
 
     def screen(self, verb: str) -> str:
         rows = {
-            "got": shortened(self.got),
-            "belongs": self.belongs,
+            "possible": self.possible,
             "nearest": self.nearest,
-            "cure": self.cure,
+            "hint": self.hint,
             "help": f"mmdiff {verb} --help",
         }
         lines = [f"  {name:<8} {text}" for name, text in rows.items() if text]
@@ -42,14 +29,12 @@ class UsageError(ValueError):
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The known name most like `word`, or an empty string when none is like it."""
+    """The known name most like `word`, whole or behind its last dot; empty when none is like it."""
     names = list(known)
     by_ending = {name.rsplit(".", 1)[-1]: name for name in reversed(names)}
     whole = get_close_matches(word, names, n=1, cutoff=cutoff)
     ending = get_close_matches(word.rsplit(".", 1)[-1], by_ending, n=1, cutoff=max(cutoff, 0.7))
-    if whole:
-        return whole[0]
-    return by_ending[ending[0]] if ending else ""
+    return whole[0] if whole else by_ending[ending[0]] if ending else ""
 
 
 def shortened(text: str, length: int = 160) -> str:

@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 
 from mmdiff.__main__ import main
-from mmdiff.apps.data_check_screen import show_report, size_in_words, verdict
+from mmdiff.apps.data_check_screen import show_report, verdict
 from mmdiff.data.check.estimate import estimated
 from mmdiff.data.check.report import ClipReport, DataReport
 from mmdiff.data.clip_spec import ClipSpec
@@ -111,13 +111,6 @@ def test_verdicts():
     assert verdict(DataReport((kept,))) == (
         "1 clips: 1 kept, 0 adapted, 0 dropped; 0.00% bad, within max_bad_fraction=0.01"
     )
-
-
-@pytest.mark.parametrize(
-    "size, words", [(0, "0 bytes"), (999, "999 bytes"), (4.43e6, "4.43 MB"), (2e15, "2e+03 TB")]
-)
-def test_sizes_in_words(size, words):
-    assert size_in_words(size) == words
 
 
 def test_write_bounce_tells_a_folder_that_is_in_use(folder):

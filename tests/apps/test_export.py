@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from mmdiff.apps import doctor, evaluate, export, generate
-from mmdiff.apps.run_folder import shape_trained_on, trained_for
+from mmdiff.apps.run_folder import run_configuration, shape_trained_on, trained_for
 from mmdiff.data.latent_cache import LatentCache, cache_spec
 from mmdiff.values.latents import ClipLatents
 from tests.pipelines.tiny import tiny_components
@@ -68,7 +68,11 @@ def test_sizes_are_those_of_most_clips_that_it_was_trained_on(cached, runs, tmp_
     for count, shape in ((1, (4, 3, 2, 2)), (3, (4, 5, 6, 8)), (2, (4, 1, 8, 8))):
         latents = ClipLatents(video=torch.zeros(count, *shape))
         cache.write_shard(latents, [f"{shape}{i}" for i in range(count)], torch.float16)
-    assert shape_trained_on(copy / "diffusion") == {"num_frames": 17, "height": 48, "width": 64}
+    assert shape_trained_on(run_configuration(copy / "diffusion")) == {
+        "num_frames": 17,
+        "height": 48,
+        "width": 64,
+    }
 
 
 def test_it_is_replaced_only_when_asked(pipeline, runs, tmp_path, capsys):
@@ -118,7 +122,7 @@ def test_latents_of_another_autoencoder_are_told(cached, tmp_path, capsys):
     copy = cached(tmp_path / "other")
     assert export.main(words(copy, tmp_path / "out")) == 2
     shown = capsys.readouterr().err
-    assert f"latents of another vae than that in {copy / 'vae'}" in shown
+    assert f"latents of another vae than that in {copy / 'vae/components/vae'}" in shown
     assert "vae_run=RUN of the vae" in shown and "check_latents=false" in shown
     assert not (tmp_path / "out").exists()
     assert export.main([*words(copy, tmp_path / "out"), "check_latents=false"]) == 0
@@ -133,8 +137,8 @@ def test_a_cache_that_is_gone_is_told(cached, runs, tmp_path, caplog):
 
 def test_what_it_was_trained_for(runs):
     found = {"noise_schedule": "flow", "parameterization": "velocity"}
-    assert trained_for(runs / "diffusion") == found
-    assert trained_for(runs / "diffusion" / "components") == found
+    for run in (runs / "diffusion", runs / "diffusion" / "components"):
+        assert trained_for(run_configuration(run)) == found
 
 
 def test_it_makes_a_clip(pipeline, tmp_path, capsys):

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from mmdiff.apps import generate as verb
-from mmdiff.apps.file_names import MAX_LENGTH, clip_paths, file_stem
-from mmdiff.apps.prompt_list import read_prompts
+from mmdiff.apps.clip_jobs import MAX_LENGTH, ClipJob, file_stem, targets_of
+from mmdiff.apps.loaded_pipeline import chosen_device
+from mmdiff.apps.prompts import prompt_rows
 from mmdiff.media.clip import Clip
 from mmdiff.values.usage_error import UsageError
 
@@ -162,7 +163,7 @@ def test_scales_alone_are_those_of_the_call(pipe):
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "tpu9"])
 def test_a_device_that_is_not_there(device):
     with pytest.raises(UsageError):
-        verb.chosen_device(device)
+        chosen_device(device)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,8 @@ def test_o7_names_stay_in_their_folder(prompt, tmp_path):
     assert 0 < len(stem) <= MAX_LENGTH
     assert set(stem) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert stem not in ("con", "lpt1")
-    (path,) = clip_paths([prompt], suffixes=[".mp4"], output=None, output_dir=tmp_path)
+    job = ClipJob(prompt, 0, {}, None)
+    (path,) = targets_of([job], [".mp4"], output=None, output_dir=str(tmp_path))
     assert path.resolve().parent == tmp_path.resolve()
     assert file_stem("Café au lait!") == "cafe-au-lait"
 
@@ -195,12 +197,12 @@ def test_prompt_files_that_cannot_be_read(tmp_path):
     (tmp_path / "empty.txt").write_text(" \n\n")
     for name, reason in (("latin.txt", "UTF-8"), ("empty.txt", "no prompt"), ("latn.txt", "not a")):
         with pytest.raises(UsageError, match=reason) as caught:
-            read_prompts(None, str(tmp_path / name))
+            prompt_rows(None, str(tmp_path / name), columns={})
     assert caught.value.nearest.endswith("latin.txt")
     with pytest.raises(UsageError, match="both"):
-        read_prompts("a", "b")
+        prompt_rows("a", "b", columns={})
     with pytest.raises(UsageError, match="valid text"):
-        read_prompts("\udcff", None)
+        prompt_rows("\udcff", None, columns={})
 
 
 @pytest.mark.parametrize("words", [["output=clip.mp4"], ["output_dir=new/folder"]])

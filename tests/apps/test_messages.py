@@ -12,14 +12,6 @@ import pytest
 import torch
 
 import mmdiff
-from mmdiff.apps.compose import composed, instantiate, load_resolved
-from mmdiff.apps.export import check_target
-from mmdiff.apps.generate import checked_suffix, chosen_device
-from mmdiff.apps.prompt_list import read_prompts
-from mmdiff.apps.run_folder import component_folders, trained_for
-from mmdiff.apps.targets import resolve_target
-from mmdiff.apps.train import num_processes
-from mmdiff.apps.train import start as start_training
 from mmdiff.data.latent_cache import LatentCache
 from mmdiff.loading.folder import pipeline_folder
 from mmdiff.media.atomic import check_writable
@@ -34,7 +26,6 @@ from mmdiff.text.tokenizer import train_tokenizer
 from mmdiff.training.checkpoint_folder import read_checkpoint
 from mmdiff.training.warm_start import saved_vocoder
 from mmdiff.values.shapes import LatentGrid
-from mmdiff.values.usage_error import UsageError
 from tests.pipelines.tiny import tiny_components, tiny_pipeline
 
 FRAMES = torch.zeros(2, 16, 16, 3, dtype=torch.uint8)
@@ -145,59 +136,6 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         lambda: saved_vocoder("/nowhere"),
         ["/nowhere", "no component", "output_dir under components/"],
     ),
-    "no run": (
-        lambda: component_folders(EMPTY, ("vae",), key="vae_run", workspace=EMPTY),
-        ["vae_run=/nowhere is no training run", "neither vae nor checkpoints"],
-    ),
-    "no facts of a run": (
-        lambda: trained_for(EMPTY / "a"),
-        ["diffusion_run=/nowhere/a", "no resolved.yaml", "not known"],
-    ),
-    "device without data": (
-        lambda: chosen_device("meta"),
-        ["device is meta", "auto, cpu or cuda"],
-    ),
-    "device of another machine": (
-        lambda: chosen_device("mps"),
-        ["device is mps", "auto, cpu or cuda"],
-    ),
-    "foreign device": (lambda: chosen_device("gpu"), ["device is gpu", "auto, cpu or cuda"]),
-    "sound as mp3": (
-        lambda: checked_suffix("a.mp3", ["audio"], None),
-        ["output ends in .mp3", "sound alone is written as .wav"],
-    ),
-    "no prompt": (lambda: read_prompts(None, None), ["there is no prompt"]),
-    "two prompts": (lambda: read_prompts("a", "b"), ["prompt and prompts are both set"]),
-    "forbidden target": (
-        lambda: resolve_target("os.system"),
-        ["_target_ names os.system", "a configuration may not call"],
-    ),
-    "missing target": (
-        lambda: resolve_target("mmdiff.values.shapes.ClipShap"),
-        ["mmdiff.values.shapes has no ClipShap"],
-    ),
-    "unknown argument": (
-        lambda: instantiate({"_target_": "mmdiff.values.shapes.ClipShape", "num_frame": 5}),
-        ["ClipShape takes no argument 'num_frame'"],
-    ),
-    "wrong argument": (
-        lambda: instantiate({"_target_": "mmdiff.values.shapes.ClipShape", "num_frames": "a"}),
-        ["num_frames is a", "possible is a whole number"],
-    ),
-    "unknown key": (lambda: composed("train", ["max_step=3"]), ["there is no key 'max_step'"]),
-    "nothing to train": (lambda: start_training({}), ["nothing to train was chosen"]),
-    "half a process": (
-        lambda: num_processes({"devices": 0.5}),
-        ["trainer.devices is 0.5", "a whole number from 1 to 1024, or auto"],
-    ),
-    "folder in the way": (
-        lambda: check_target(Path(__file__).parent, overwrite=True),
-        ["is no pipeline folder", "it is not replaced"],
-    ),
-    "configuration that is none": (
-        lambda: load_resolved(Path(mmdiff.__file__).parents[1] / "LICENSE"),
-        ["LICENSE", "take the one that the run wrote"],
-    ),
 }
 
 
@@ -218,27 +156,6 @@ def test_i7_messages_say_what_where_and_what_to_do(
         assert phrase in message[place:], message
         place = message.index(phrase, place) + len(phrase)
     assert len(message) < 500 and "\n" not in message
-
-
-@pytest.mark.parametrize(
-    ("call", "line"),
-    [
-        (lambda: read_prompts(None, None), 'cure     prompt="a small red circle'),
-        (lambda: resolve_target("os.system"), "belongs  configurations call components of mmdiff"),
-        (lambda: resolve_target("torch.optim.AdmW"), "nearest  torch.optim.Ad"),
-        (lambda: composed("train", ["max_step=3"]), "nearest  max_steps"),
-        (lambda: start_training({}), "cure     mmdiff train experiment="),
-        (lambda: trained_for(EMPTY), "cure     give the output_dir of the run"),
-        (lambda: num_processes({"devices": 0}), "nearest  trainer.devices=1"),
-        (lambda: checked_suffix("a.mp3", ["audio"], None), "nearest  output=a.wav"),
-    ],
-)
-def test_i7_screens_name_the_cure(call: Callable[[], Any], line: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        call()
-    screen = caught.value.screen("generate")
-    assert line in screen
-    assert len(screen.splitlines()) <= 6
 
 
 @pytest.mark.parametrize("value", [None, "", object(), [], {}, b"a", float("nan"), -1, 2**70, "x"])

@@ -1,14 +1,12 @@
 """I7: messages of what a run meets: data, training, finished components; and how they are shown."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmdiff.apps.run import run_verb
 from mmdiff.autoencoders.video_autoencoder import VideoAutoencoder
 from mmdiff.data.bad_clips import too_many
 from mmdiff.data.checksummed_json import write_checksummed
@@ -18,7 +16,6 @@ from mmdiff.data.sources.folder import ClipFolder
 from mmdiff.data.sources.shards import shard_paths
 from mmdiff.data.sources.weighted_sources import WeightedSources
 from mmdiff.data.worker_status import ReadingFailed, WorkerStatus
-from mmdiff.loading.finite import NonFiniteOutput
 from mmdiff.media.rejection import Reason
 from mmdiff.training.callbacks.finite_guard import FiniteGuard, NonFinite
 from mmdiff.training.callbacks.spike_warning import SpikeWarning
@@ -157,27 +154,3 @@ def test_i7_messages_of_a_run_say_what_where_and_what_to_do(name: str, tmp_path:
         assert phrase in message[place:], message
         place = message.index(phrase, place) + len(phrase)
     assert len(message) < 500
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        NonFinite("step 7: the loss of video is not finite for samples [3]"),
-        ReadingFailed("worker 1 failed at sample 7, cat.mp4: KeyError: 'pts'"),
-        NonFiniteOutput("the vae made NaN at step 3"),
-        OSError(28, "cannot write a.mp4: no space left on device; no file was left"),
-        MemoryError("33 frames need 9 GB"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_i7_what_a_run_meets_is_told_on_one_screen(error: Exception, capsys: Any) -> None:
-    assert run_verb("doctor", lambda _: _raise(error), []) == 1
-    shown = capsys.readouterr().err
-    assert shown.startswith("mmdiff doctor: ") and "Traceback" not in shown
-    assert re.sub(r"^\[Errno 28\] ", "", str(error)) in shown
-    assert len(shown.splitlines()) == 2
-
-
-def test_i7_a_fault_of_ours_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        run_verb("doctor", lambda _: _raise(ZeroDivisionError("division by zero")), [])

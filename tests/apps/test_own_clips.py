@@ -1,147 +1,137 @@
-"""The five commands of the README's "On your own clips", and the clip that comes out."""
+"""A model measured on clips of one's own, as a user does it; no world behind them."""
 
-import csv
-import shlex
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from mmdiff.__main__ import main
-from mmdiff.apps.compose import composed, resolved
-from mmdiff.data.latent_cache import LatentCache
+from mmdiff.bounce.rebuilt import rebuilt_frames
+from mmdiff.data.clip_spec import ClipSpec
+from mmdiff.data.file_data import FolderData
+from mmdiff.diffusion.noise import NoiseKey
+from mmdiff.diffusion.objective import DiffusionObjective
+from mmdiff.evaluation.reconstruction import psnr
 from mmdiff.media.clip import Clip
-from tools.write_bounce import write_bounce
+from mmdiff.pipelines.pipeline import MMDiffPipeline
+from mmdiff.values.context import Context
+from mmdiff.values.latent_state import LatentState
+from mmdiff.values.latents import ClipLatents
+from tests.pipelines.tiny import tiny_pipeline
 
 SPEC = ["data.spec.num_frames=9", "data.spec.height=32", "data.spec.width=32"]
+NAMES = ("a_sounding", "b_sounding", "c_silent", "d_without")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pipeline")
+    tiny_pipeline().save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clips of the bounce world, two images and a clip of which only the start is there."""
+    """Four clips (two with sound, one with silence, one without), an image and a damaged file."""
     root = tmp_path_factory.mktemp("clips")
-    write_bounce(root, num_clips=4)
-    whole = (root / "00000.mp4").read_bytes()
-    (root / "cut_off.mp4").write_bytes(whole[: len(whole) // 2])
-    with (root / "metadata.csv").open("a", newline="") as file:
-        csv.writer(file).writerow(["cut_off.mp4", "a clip that is not all there"])
-        for name in ("blue.png", "red.png"):
-            Image.new("RGB", (40, 32), name.removesuffix(".png")).save(root / name)
-            csv.writer(file).writerow([name, "a plain color"])
+    seconds = torch.arange(9000) / 16000
+    tone = 0.3 * torch.sin(2 * torch.pi * 500 * seconds) * (seconds > 0.2)
+    sounds = (tone[None], 0.5 * tone[None], torch.zeros(1, 9000), None)
+    for index, (name, sound) in enumerate(zip(NAMES, sounds, strict=True)):
+        frames = torch.zeros(9, 32, 32, 3, dtype=torch.uint8)
+        for frame in range(9):
+            frames[frame, 8:16, 2 * frame : 2 * frame + 8] = 60 * (index + 1)
+        Clip(frames, 16, sound, None if sound is None else 16000).save(root / f"{name}.mp4")
+    Image.new("RGB", (32, 32), "red").save(root / "e_image.png")
+    (root / "f_damaged.mp4").write_bytes((root / "a_sounding.mp4").read_bytes()[:1500])
+    for path in list(root.iterdir()):
+        path.with_suffix(".txt").write_text("a square that moves")
+    (root / "prompts.txt").write_text("a square that moves\n" * 4)
+    (root / "videos.txt").write_text("".join(f"{name}.mp4\n" for name in NAMES))
     return root
 
 
-@pytest.mark.slow
-def test_each_verb_says_the_next_command_from_a_folder_to_a_clip_of_its_model(
-    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def run(pipeline: Path, output: Path, *words: str) -> dict[str, Any]:
+    settings = ["evaluation.num_made=3", "batch_size=2", f"output_dir={output}"]
+    assert main(["evaluate", f"checkpoint={pipeline}", *SPEC, *settings, *words]) == 0
+    return json.loads((output / "evaluation.json").read_text())
+
+
+def test_each_measure_is_what_it_says(
+    pipeline: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = ["data=folder", f"data.root={clips}", "data.max_bad_fraction=0.5", *SPEC]
-    small = ["data.batch_size=2", "data.num_workers=0", "max_steps=2", "trainer.precision=32-true"]
+    found = run(pipeline, tmp_path, "data=folder", f"data.root={clips}")
+    shown, results = capsys.readouterr().out, found["results"]
+    assert "1 of 6 clips are left out; data-check says why" in " ".join(shown.split())
+    count = {name: figure["value"] for name, figure in results["clips"].items()}
+    assert count == {"clips": 5, "with video and audio": 3, "silent": 1}
 
-    def run(*words: str) -> list[str]:
-        """The words of the command that is said to come next."""
-        assert main(words) == 0
-        last = capsys.readouterr().out.strip().splitlines()[-1]
-        assert last.startswith("next: mmdiff ")
-        return shlex.split(last.removeprefix("next: mmdiff "))
-
-    vae_run, cache, own = (tmp_path / name for name in ("own vae", "cache", "own"))
-    train = run("data-check", *files, "num_workers=1", f"output_dir={tmp_path / 'check'}")
-    encode = run(*train, *small, f"output_dir={vae_run}")
-    encode += [f"folder={cache}", f"output_dir={tmp_path / 'encode'}"]
-    train = run(*encode)
-    assert len(LatentCache(cache).entries()) == 6
-    assert {shard.shapes["video"] for shard in LatentCache(cache).shards()} == {
-        *((16, 3, 4, 4), (16, 1, 4, 4))
-    }
-    export = run(*train, *small, f"output_dir={own}")
-    assert f"vae_run={vae_run / 'components/vae'}" in export
-    words = [word for word in export if not word.startswith("vae_run=")]
-    assert main(words) == 2  # its latents are not those of the bundled autoencoder
-    capsys.readouterr()
-    generate = run(*export)
-
-    clip = tmp_path / "clip.mp4"
-    words = [f"output={clip}", "num_inference_steps=2", "seed=1", "overwrite=true"]
-    assert main([*generate, *words]) == 0  # of the size that it was trained on
-    made = Clip.load(clip)
-    assert made.frames is not None and made.waveform is not None
-    assert made.frames.shape == (9, 32, 32, 3)
-    assert "no training caption holds" not in capsys.readouterr().err
-    words[-2] = "prompt=a zebra"
-    assert main([*generate[:2], *words]) == 0
-    assert "no training caption holds: zebra" in capsys.readouterr().err
+    pipe = MMDiffPipeline.from_pretrained(pipeline)
+    spec = ClipSpec(num_frames=9, height=32, width=32)
+    listed = FolderData(root=str(clips), spec=spec, seed=0, batch_size=1).dataset.clips
+    frames = [listed[index].frames for index in range(4)]
+    each = [psnr(one, rebuilt_frames(pipe, one[None])[0]) for one in frames]
+    worst = results["video_reconstruction"]["PSNR, worst clip"]
+    assert worst["value"] == pytest.approx(min(each), abs=0.01) and worst["count"] == 4
+    assert results["video_reconstruction"]["PSNR, median image"]["count"] == 1
+    assert results["audio_reconstruction"]["log-mel error"]["count"] == 2
+    assert results["audio_reconstruction"]["loudness of what was silent"]["count"] == 1
+    assert [results["loss"][f"{name}, noise 0 to 0.2"]["count"] for name in ("video", "audio")] == [
+        *(5, 3),
+    ]
+    assert results["steadiness"]["flicker, made"]["count"] == 3
+    assert results["sync"]["clips with both, true"]["value"] == 0
+    assert "no true clip has both onsets and changes of motion" in found["notes"]["sync"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "experiment", ["finetune/diffusion", "bounce/diffusion", "bounce/video_autoencoder"]
-)
-def test_any_experiment_takes_clips_of_a_folder(
-    clips: Path, tmp_path: Path, experiment: str
+def test_the_loss_is_that_of_training_at_these_noise_levels(
+    pipeline: Path, clips: Path, tmp_path: Path
 ) -> None:
-    words = ["data=folder", f"data.root={clips}", "data.max_bad_fraction=0.5", *SPEC]
-    words += ["data.batch_size=2", "data.num_workers=0", "max_steps=2", f"output_dir={tmp_path}"]
-    if experiment.endswith("autoencoder"):
-        words.append("module.scaling_batches=1")
-    assert main(["train", f"experiment={experiment}", *words]) == 0
-    assert list((tmp_path / "components").iterdir())
+    image = clips / "e_image.png"
+    root = tmp_path / "one"
+    root.mkdir()
+    (root / image.name).write_bytes(image.read_bytes())
+    (root / "e_image.txt").write_text("red")
+    words = ["data=folder", f"data.root={root}", "evaluation.num_levels=2", "seed=3"]
+    results = run(pipeline, tmp_path / "out", *words)["results"]
+    pipe = MMDiffPipeline.from_pretrained(pipeline)
+    frames = torch.tensor([255, 0, 0], dtype=torch.uint8).expand(1, 1, 32, 32, 3)
+    with torch.no_grad():
+        latents = pipe.vae.encode(frames.permute(0, 4, 1, 2, 3) / 127.5 - 1).mean
+        tokens, mask, *_ = pipe.encode_prompt("red", do_classifier_free_guidance=False)
+        losses, levels = DiffusionObjective().each(
+            pipe.transformer,
+            LatentState(ClipLatents(latents)),
+            Context(tokens, mask),
+            NoiseKey(3, 0, (image.name,)),
+            quantiles=(0.5, 1.0),
+        )
+    assert 0.5 <= float(levels.video) <= 1
+    figure = results["loss"]["video, noise 0.5 to 1"]["value"]
+    assert figure == pytest.approx(float(losses["video"]), rel=1e-3)
+    assert results["loss"]["audio, noise 0.5 to 1"]["value"] is None
 
 
-def test_the_bounce_world_is_encoded_where_no_data_is_chosen(tmp_path: Path) -> None:
-    words = [f"folder={tmp_path}", "dataset.num_clips=2", f"output_dir={tmp_path / 'encode'}"]
-    assert main(["encode", "batch_size=2", *words]) == 0
-    assert len(LatentCache(tmp_path).entries()) == 2
-
-
-def test_what_is_not_given_comes_from_the_bundled_model(tmp_path: Path) -> None:
-    config = resolved(composed("encode"), "encode")
-    assert Path(config["vae"]).is_dir() and Path(config["audio_vae"]).is_dir()
-    words = [f"diffusion_run={tmp_path}", f"output_dir={tmp_path / 'out'}"]
-    config = resolved(composed("export", words), "export")
-    assert (Path(config["vocoder_run"]) / "vocoder/config.json").is_file()
-    words = ["experiment=finetune/audio_autoencoder", "data.root=clips"]
-    config = resolved(composed("train", words), "train")
-    assert (Path(config["autoencoder"]["folder"]) / "config.json").is_file()
-
-
-@pytest.fixture(scope="module")
-def one_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("one")
-    write_bounce(root, num_clips=1)
-    return root
-
-
-@pytest.mark.parametrize(
-    "verb, words, told",
-    [
-        ("encode", ["data.spec.sample_rate=8000"], ["data.spec.sample_rate", "mel.sample_rate"]),
-        ("encode", ["data.spec.frame_rate=8"], ["data.spec.frame_rate", "latents is 16"]),
-        ("encode", ["mel.hop_length=0"], ["hop_length"]),
-        ("encode", ["max_bad_fraction=5"], ["max_bad_fraction is 5"]),
-        ("encode", ["device=tpu"], ["device is tpu; possible is auto, cpu or cuda"]),
-        ("encode", ["shard_size=-1"], ["shard_size is -1"]),
-        ("encode", ["batch_size=0"], ["batch_size is 0"]),
-        ("encode", ["folder=''"], ["folder is empty"]),
-        ("encode", ["data.root=''"], ["root is empty"]),
-        ("data-check", ["num_workers=-1"], ["num_workers is -1"]),
-        ("data-check", ["data.batch_size=0"], ["batch_size is 0"]),
-        ("data-check", ["data.num_workers=-1"], ["num_workers is -1"]),
-        ("train", ["data.timeout_seconds=0", "data.num_workers=0"], ["timeout_seconds is 0"]),
-        ("train", ["data.batch_size=2"], ["1 samples, fewer than one batch of 2"]),
-    ],
-    ids=str,
-)
-def test_v10_what_cannot_be_is_told_before_the_first_step(
-    one_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb, words, told
+def test_only_what_training_holds_out_is_measured(
+    pipeline: Path, clips: Path, tmp_path: Path
 ) -> None:
-    given = ["data=folder", f"data.root={one_clip}", f"output_dir={tmp_path / 'out'}", *words]
-    if verb == "train":
-        given += ["experiment=bounce/video_autoencoder", "max_steps=1"]
-    if verb == "encode" and "folder=''" not in words:
-        given.append(f"folder={tmp_path / 'cache'}")
-    assert main([verb, *given]) == 2
-    shown = capsys.readouterr().err
-    assert all(text in shown for text in told), shown
-    assert "Traceback" not in shown
-    assert not (tmp_path / "cache").exists()
+    words = ["data=pairs", f"data.root={clips}", "data.val_clips=2", "evaluation.num_made=0"]
+    found = run(pipeline, tmp_path, *words)
+    assert found["results"]["clips"]["clips"]["value"] == 2
+    assert "clips" not in found["notes"]
+
+
+def test_what_cannot_be_measured_is_refused_by_name(
+    pipeline: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", f"checkpoint={pipeline}", f"output_dir={tmp_path}"]
+    assert main([*words, "data=bounce_clips"]) == 2
+    assert "data=folder, data=pairs, data=shards" in capsys.readouterr().err
+    other = ["data=folder", f"data.root={clips}", "data.spec.frame_rate=8"]
+    assert main([*words, *other]) == 2
+    assert "data.spec.frame_rate=16" in capsys.readouterr().err
+    assert main([*words, "evaluation=own_clips"]) == 2
+    assert "data=folder" in capsys.readouterr().err

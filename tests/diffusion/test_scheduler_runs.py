@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmdiff.apps.compose import composed, instantiate, resolved
-from mmdiff.apps.known_keys import options
+from mmdiff.apps.compose import composed, resolved
+from mmdiff.apps.conf_tree import options
+from mmdiff.apps.config import instantiate
 from mmdiff.diffusion.noise_schedule import Flow
 from mmdiff.diffusion.scheduler import MatchedScheduler
 

@@ -11,8 +11,8 @@ import torch
 from omegaconf import OmegaConf
 
 import mmdiff
-from mmdiff.apps.known_keys import configuration_folder, options
-from mmdiff.apps.targets import resolve_target
+from mmdiff.apps.conf_tree import configuration_folder, options
+from mmdiff.apps.targets import ALLOWED
 from mmdiff.bounce.background_classifier import BackgroundClassifier
 from mmdiff.bounce.dataset import random_prompts
 from mmdiff.bounce.draw import draw
@@ -67,7 +67,7 @@ def _built(group: str, name: str, values: dict[str, Any]) -> Any:
     """What the file describes, with `values` in the place of those it has."""
     node = OmegaConf.to_container(OmegaConf.load(configuration_folder() / group / f"{name}.yaml"))
     assert isinstance(node, dict)
-    target = resolve_target(node.pop("_target_"))
+    target = ALLOWED.target(node.pop("_target_"))
     return target(**(node | values))
 
 

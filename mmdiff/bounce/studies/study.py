@@ -126,7 +126,6 @@ class Studies(Evaluation):
             near = nearest(name, list(studies))
             raise UsageError(
                 f"evaluation.only names {name}; the studies are {', '.join(studies)}",
-                key="evaluation.only",
                 nearest=f"evaluation.only=[{near}]" if near else "",
             )
         self.studies = {name: studies[name] for name in chosen}

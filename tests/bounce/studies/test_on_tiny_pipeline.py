@@ -5,8 +5,9 @@ import json
 import pytest
 
 from mmdiff.apps import evaluate as verb
-from mmdiff.apps.compose import checked_call, composed, resolved
-from mmdiff.apps.known_keys import options
+from mmdiff.apps.compose import composed, resolved
+from mmdiff.apps.conf_tree import options
+from mmdiff.apps.config import checked_call
 from tests.pipelines.tiny import tiny_pipeline
 
 QUICK = [name for name in options("evaluation") if name.endswith("_quick")]

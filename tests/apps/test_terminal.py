@@ -1,6 +1,5 @@
 """What is on the screen before a verb has done anything."""
 
-import re
 import subprocess
 import sys
 
@@ -25,20 +24,16 @@ from mmdiff.__main__ import main
 main(sys.argv[1:])
 """
 VERBS = [
-    ["generate", "prompt=a red circle"],
     ["generate", "prompt=a red circle", "scheduler=dpmpp_2m", "guidance=skip_layer"],
-    ["generate", "image=missing.png"],
     ["train", "experiment=bounce/vocoder"],
     ["encode"],
-    ["evaluate"],
-    ["export", "diffusion_run=missing"],
-    ["data-check", "data.root=missing"],
 ]
 
 
-@pytest.mark.parametrize("words", VERBS, ids=" ".join)
-def test_every_verb_says_what_it_does_before_it_loads_libraries(words, tmp_path):
-    """A second on an idle machine; here in time of the process, and twice as much."""
+@pytest.mark.parametrize("words", VERBS, ids=lambda words: words[0])
+def test_a_verb_says_what_it_does_before_it_loads_libraries(words, tmp_path):
+    """A second on an idle machine; here in time of the process, and twice as much. In a process of
+    its own: in this one the libraries are loaded."""
     command = [sys.executable, "-c", FIRST, *words, f"output_dir={tmp_path / 'out'}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.stdout, done.stderr
@@ -71,21 +66,3 @@ def test_a_mistake_in_several_processes_is_one_screen(tmp_path):
     assert error.startswith("mmdiff train: batch_size is 3; ") and error.endswith(": 4")
     assert "failed first" in rank
     assert rest == [] and done.stdout == ""
-
-
-@pytest.mark.slow
-def test_a_run_says_what_it_trains_on_what_and_where(tmp_path):
-    words = ["experiment=bounce/vocoder", "data.batch_size=2", "data.dataset.dataset.num_clips=6"]
-    words += ["data.num_workers=0", "max_steps=1", f"output_dir={tmp_path / 'run'}"]
-    command = [sys.executable, "-m", "mmdiff", "train", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    for said in (
-        r"parameters: Vocoder \d\.\d\d M",
-        r"data: 6 clips, batches of 2, 3 batches to see each once; 1 steps",
-        r"device: 1 x cpu, (bf16-mixed|32-true), \d+ threads",
-        rf"folder: {tmp_path / 'run'}",
-        r"step 1/1  loss .* min left",
-    ):
-        assert re.search(said, done.stderr), done.stderr
-    assert done.stdout.startswith("next: mmdiff export ")

@@ -8,8 +8,9 @@ from PIL import Image
 
 from mmdiff.apps import generate as verb
 from mmdiff.apps.chosen_conditions import chosen_conditions, noted
-from mmdiff.apps.compose import built, composed, resolved
-from mmdiff.apps.known_keys import options
+from mmdiff.apps.compose import composed, resolved
+from mmdiff.apps.conf_tree import options
+from mmdiff.apps.config import built
 from mmdiff.conditioning.condition import Condition
 from mmdiff.media.clip import Clip
 from mmdiff.values.usage_error import UsageError
@@ -101,19 +102,18 @@ def test_every_condition_is_built(files, name):
 
 
 def test_the_note_names_what_is_given(files):
+    nodes = [{"_target_": "mmdiff.Keyframes", "images": {0.5: "cat.png"}}]
     given = chosen_conditions(
-        conditions=[{"_target_": "mmdiff.Keyframes", "images": {0.5: "cat.png"}}],
-        image=str(files / "cat.png"),
-        audio="track.wav",
+        None, built(nodes), {"image": str(files / "cat.png"), "audio": "track.wav"}
     )
     assert noted(given) == "Keyframes at 0.5 s, FirstFrame cat.png, GivenAudio track.wav"
 
 
 def test_what_is_no_condition():
     with pytest.raises(UsageError, match=r"^conditions\[0\] is 'first_frame'; it must be a cond"):
-        chosen_conditions(conditions=["first_frame"])
+        chosen_conditions(None, ["first_frame"], {})
     with pytest.raises(UsageError, match=r"^condition is 3; it must be a condition"):
-        chosen_conditions(3)
+        chosen_conditions(3, None, {})
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_what_is_no_condition():
     [
         (
             ["prompt=a", "image=cta.png"],
-            "mmdiff generate: image of FirstFrame is cta.png, and there is no such file: did you "
-            "mean cat.png?\n  got      image=cta.png\n",
+            "mmdiff generate: image=cta.png: image of FirstFrame is cta.png, and there is no such "
+            "file: did you mean cat.png?\n",
         ),
         (
             [
@@ -133,7 +133,7 @@ def test_what_is_no_condition():
         ),
         (
             ["prompt=a", "condition=first_frame"],
-            "mmdiff generate: condition.image cannot be resolved: Missing mandatory value: image\n",
+            "mmdiff generate: condition.image is not given\n",
         ),
         (
             ["prompt=a", "conditions=[{_target_: os.system, command: ls}]"],
@@ -152,5 +152,5 @@ def test_wrong_words_are_told_before_any_work(files, words, message, capsys):
 
 def test_torch_is_not_touched(files):
     state = torch.get_rng_state()
-    chosen_conditions(image="cat.png")
+    chosen_conditions(None, None, {"image": "cat.png"})
     assert torch.equal(torch.get_rng_state(), state)

@@ -1,47 +1,68 @@
-"""What the hands of Hydra's users do: its flags, folders, completion, launchers and sweepers."""
+"""What the hands of Hydra's users do: its flags, folders, launchers and sweepers; and how what a
+run meets is shown."""
 
 import os
-import shutil
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
 
 from mmdiff.apps import doctor, generate
-from mmdiff.apps.completion import completions
-from mmdiff.apps.compose import ConfigFolders, composed, instantiate
-from mmdiff.apps.run import run_verb
-from mmdiff.apps.verb_help import verb_help
-from mmdiff.values.usage_error import UsageError
+from mmdiff.apps.cli import run_verb
+from mmdiff.apps.config import instantiate
+from mmdiff.data.worker_status import ReadingFailed
+from mmdiff.distributed.strategies import RanksDisagree
+from mmdiff.loading.finite import NonFiniteOutput
+from mmdiff.training.callbacks.finite_guard import NonFinite
+from tests.apps.keys import KEYS
 
 TINY = ["experiment=bounce/diffusion", "backbone=tiny", "text=tiny"]
 
 
 def seen_by(verb, words):
     seen = []
-    assert run_verb(verb, seen.append, words) == 0
+    assert run_verb(verb, seen.append, words, keys=KEYS[verb]) == 0
     return seen
+
+
+def code_of(words, action=lambda _: pytest.fail("it ran"), verb="generate"):
+    return run_verb(verb, action, words, keys=KEYS.get(verb, {}))
+
+
+def test_hydras_flags_work(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert code_of(["num_frames=5", "--cfg", "job", "--resolve", "prompt=a, b"]) == 0
+    assert "prompt: a, b" in capsys.readouterr().out
+    assert code_of(["--info", "defaults"]) == 0
+    assert "paths/default" in capsys.readouterr().out
+    seen = seen_by("generate", ["-m", "seed=1,2", "prompt='a, b'"])
+    assert [(one["seed"], one["prompt"]) for one in seen] == [(1, "a, b"), (2, "a, b")]
+    assert len({one["output_dir"] for one in seen}) == 2
+    assert "evaluation" in seen_by("generate", ["--config-name", "evaluate", "seed=7"])[0]
+
+
+def test_an_unknown_flag_and_a_pickle_are_refused(capsys):
+    assert code_of(["--multrun", "seed=1"]) == 2
+    assert "there is no flag --multrun" in capsys.readouterr().err
+    assert code_of(["--experimental-rerun", "x.pickle"]) == 2
+    assert "refused" in capsys.readouterr().err
 
 
 def test_hydras_run_dir_is_the_output_dir(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (config,) = seen_by("generate", ["hydra.run.dir=out (1)/${hydra.job.name}"])
     assert config["output_dir"] == "out (1)/generate"
-    swept = seen_by(
-        "generate", ["-m", "seed=1,2", "hydra.sweep.dir=s", "hydra.sweep.subdir=${seed}"]
-    )
+    words = ["-m", "seed=1,2", "hydra.sweep.dir=s", "hydra.sweep.subdir=${seed}"]
+    swept = seen_by("generate", words)
     assert [Path(one["output_dir"]).parts[-2:] for one in swept] == [("s", "1"), ("s", "2")]
 
 
 def test_a_tilde_is_the_home_folder_in_every_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", home := str(tmp_path / "home"))
     words = ["image=~/a (1).png", "output_dir=~/out", "paths.outputs=~/all", "prompt=~/no path"]
-    (config,) = seen_by(
-        "generate", [*words, "condition=keyframes", "condition.images={0: ~/k.png}"]
-    )
-    home = str(tmp_path / "home")
+    words += ["condition=keyframes", "condition.images={0: '~/k.png'}"]
+    (config,) = seen_by("generate", words)
     assert config["image"] == f"{home}/a (1).png" and config["output_dir"] == f"{home}/out"
     assert config["condition"]["images"] == {0: f"{home}/k.png"}
     assert config["prompt"] == "~/no path"
@@ -59,15 +80,8 @@ def test_folders_and_files_of_the_users_own(tmp_path, monkeypatch, capsys):
     words = ["--config-dir=my conf", "guidance=mine", "guidance.transformer=a (1), b"]
     (config,) = seen_by("generate", words)
     assert config["guidance"]["transformer"] == "a (1), b"
-    assert (
-        len(
-            seen_by(
-                "generate",
-                ["-m", "--config-dir", "my conf", "guidance=mine", "guidance.transformer=a,b"],
-            )
-        )
-        == 2
-    )
+    words = ["-m", "--config-dir", "my conf", "guidance=mine", "guidance.transformer=a,b"]
+    assert len(seen_by("generate", words)) == 2
     (config,) = seen_by("generate", ["-cd", "my conf", "-cn", "root"])
     assert config["seed"] == 7
     assert generate.main(["--info", "seed=3"]) == 0
@@ -81,8 +95,10 @@ def test_one_file_for_all_jobs_of_a_sweep_is_refused_before_the_first(
 ):
     monkeypatch.chdir(tmp_path)
     words = ["-m", "prompt=a", "seed=0,1"]
-    assert run_verb("generate", lambda _: pytest.fail("it ran"), [*words, "output=x.mp4"]) == 2
-    assert "every job of -m would write output=x.mp4" in capsys.readouterr().err
+    assert code_of([*words, "output=x.mp4"]) == 2
+    shown = capsys.readouterr().err
+    assert "every job of -m would write output=x.mp4" in shown
+    assert "output=x-${hydra:job.num}.mp4" in shown
     swept = seen_by("generate", [*words, "output=x-${hydra:job.num}.mp4"])
     assert [one["output"] for one in swept] == ["x-0.mp4", "x-1.mp4"]
     assert len(seen_by("generate", ["-m", "output=a.mp4,b.mp4"])) == 2
@@ -92,7 +108,6 @@ def test_one_file_for_all_jobs_of_a_sweep_is_refused_before_the_first(
     "word, names",
     [
         ("logger=csv", ["CSVLogger"]),
-        ("logger=tensorboard", ["TensorBoardLogger"]),
         ("logger=[csv,tensorboard]", ["CSVLogger", "TensorBoardLogger"]),
         ("logger=null", []),
         ("~logger", []),
@@ -109,47 +124,6 @@ def test_a_callback_is_added_as_a_node():
     word = "+callbacks.lr={_target_: lightning.pytorch.callbacks.LearningRateMonitor}"
     (config,) = seen_by("train", [*TINY, word])
     assert type(instantiate(config["callbacks"]["lr"])).__name__ == "LearningRateMonitor"
-    with pytest.raises(UsageError, match="nothing reads"):
-        composed("train", ["+callbacks.lr={every: 3}"])
-
-
-def test_help_behind_overrides_is_of_what_they_choose():
-    folders = ConfigFolders()
-    text = verb_help("data-check", ["data=folder"], folders=folders)
-    assert "data.root=???" in text and "data.metadata=null" in text
-    assert "data.allow_external=false" in text and "let names and links lead out" in text
-    text = verb_help("train", TINY, folders=folders)
-    assert "max_steps=1400" in text and "backbone.num_layers=2 " in text
-    assert "backbone" not in verb_help("train", [], folders=folders).split("Groups")[0]
-
-
-def test_completion_of_verbs_keys_groups_and_options():
-    assert completions("mmdiff gen") == ["generate"]
-    assert "train" in completions("mmdiff ")
-    assert completions("mmdiff generate scheduler=ddi") == ["scheduler=ddim"]
-    assert completions("mmdiff train experiment=bounce/diff") == ["experiment=bounce/diffusion"]
-    assert "guidance.frame_consistency.scale=" in completions(
-        'mmdiff generate prompt="a b" guidance=frame_consistency guidance.frame_consistency.s'
-    )
-    assert completions("mmdiff nonsense a") == []
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_a_bash_completes_mmdiff(tmp_path):
-    """As a user has it: the script is read by eval, and the function that it installs is asked."""
-    command = tmp_path / "mmdiff"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m mmdiff "$@"\n')
-    command.chmod(0o755)
-    script = """
-    eval "$(mmdiff -sc install=bash)"
-    complete -p mmdiff
-    COMP_LINE="mmdiff generate num_fr"; COMP_POINT=${#COMP_LINE}; COMP_CWORD=2
-    hydra_bash_completion; echo "${COMPREPLY[@]}"
-    """
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    ended = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True)
-    assert "hydra_bash_completion mmdiff" in ended.stdout, ended.stderr
-    assert ended.stdout.split()[-1] == "num_frames="
 
 
 def test_jobs_run_in_processes_of_joblib(tmp_path, capfd):
@@ -172,15 +146,45 @@ def test_a_sweeper_is_given_the_value_of_each_job(tmp_path):
         return (config["guidance_scale"] - 3.0) ** 2
 
     space = "guidance_scale=interval(1,5)"
-    assert run_verb("generate", action, [*words, space, f"output_dir={tmp_path}"]) == 0
+    assert code_of([*words, space, f"output_dir={tmp_path}"], action) == 0
     best = (tmp_path / "optimization_results.yaml").read_text()
     assert f"best_value: {min((one - 3.0) ** 2 for one in seen)}" in best
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 39, "-" + "9" * 40, "9" * 5000, "1e400"])
-@pytest.mark.parametrize("key", ["encode dataset.num_clips", "generate seed", "train max_steps"])
-def test_a_number_too_large_is_one_screen(key, value, capsys):
-    verb, name = key.split()
-    assert run_verb(verb, lambda _: pytest.fail("it ran"), [f"{name}={value}"]) == 2
+def test_a_number_too_large_is_one_screen(value, capsys):
+    assert code_of([f"seed={value}"]) == 2
     screen = capsys.readouterr().err
     assert "Traceback" not in screen and len(screen.splitlines()) < 8
+
+
+def raises(error):
+    def action(_):
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NonFinite("step 7: the loss of video is not finite for samples [3]"),
+        ReadingFailed("worker 1 failed at sample 7, cat.mp4: KeyError: 'pts'"),
+        NonFiniteOutput("the vae made NaN at step 3"),
+        RanksDisagree("step 3: rank 1 says why"),
+        OSError(28, "cannot write a.mp4: no space left on device; no file was left"),
+        MemoryError("33 frames need 9 GB"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_run_meets_is_reported_on_one_screen(error, capsys):
+    assert code_of([], raises(error), "doctor") == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("mmdiff doctor: ") and "Traceback" not in shown
+    assert re.sub(r"^\[Errno 28\] ", "", str(error)) in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_a_fault_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        code_of([], raises(ZeroDivisionError("division by zero")), "doctor")

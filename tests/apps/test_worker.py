@@ -108,7 +108,7 @@ def test_what_waits_for_a_validation_without_data_for_one_is_told(
     screen = capsys.readouterr().err
     assert "no data are held out" in screen and "data.val_fraction=0.05" in screen
     assert not folder.exists()
-    train.check_train_settings(_config(folder, *words, "data.val_fraction=0.05"))
+    train.check_settings(_config(folder, *words, "data.val_fraction=0.05"))
 
 
 def test_validate_only_needs_a_checkpoint(
@@ -123,7 +123,7 @@ def test_validate_only_needs_a_checkpoint(
 def test_a_search_for_a_rate_is_written_and_changes_the_run_only_where_it_is_asked_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmdiff.apps.learning_rate.NUM_STEPS", 14)
+    monkeypatch.setattr("mmdiff.apps.worker.NUM_RATES", 14)
     states = {}
     for name, words in {"no": [], "yes": ["lr_find=true"], "use": ["lr_find=use"]}.items():
         folder = tmp_path / name
@@ -140,3 +140,21 @@ def test_a_search_for_a_rate_is_written_and_changes_the_run_only_where_it_is_ask
 def test_lr_find_takes_three_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *WORDS, f"output_dir={tmp_path}", "lr_find=maybe"]) == 2
     assert "use" in capsys.readouterr().err
+
+
+def test_a_class_of_the_users_own_is_trained_and_read_again_where_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mypkg.py").write_text(
+        "from mmdiff.autoencoders.vocoder_objective import VocoderObjective\n\n"
+        "class Mine(VocoderObjective):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    run, words = tmp_path / "run", ["max_steps=1", "~logger", "objective._target_=mypkg.Mine"]
+    with pytest.raises(UsageError, match=r"mypkg\.Mine, which a configuration may not call"):
+        train.start(_config(run, *words))
+    assert train.start(_config(run, *words, "trust_modules=[mypkg]")) == 0
+    with pytest.raises(UsageError, match=r"mypkg\.Mine, which a configuration may not call"):
+        mmdiff.load_from_checkpoint(run)
+    module = mmdiff.load_from_checkpoint(run, trust_modules=["mypkg"])
+    assert type(module.objective).__name__ == "Mine"  # type: ignore[union-attr]

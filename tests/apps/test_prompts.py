@@ -5,9 +5,9 @@ import json
 import pytest
 
 from mmdiff.apps import generate
-from mmdiff.apps.clip_jobs import clip_jobs, columns_of_prompts
-from mmdiff.apps.prompt_list import prompt_rows, read_prompts
-from mmdiff.apps.signature import annotations
+from mmdiff.apps.clip_jobs import clip_jobs
+from mmdiff.apps.prompts import columns_of_prompts, prompt_rows
+from mmdiff.apps.schema import annotations
 from mmdiff.values.usage_error import UsageError
 
 COLUMNS = columns_of_prompts(annotations(generate.generate))
@@ -29,7 +29,8 @@ def test_a_line_of_a_text_file_ends_at_lf_or_crlf_only(tmp_path):
     ]
     path = tmp_path / "prompts.txt"
     path.write_bytes("\r\n".join(lines).encode() + b"\n# a comment\n\n  \nlast")
-    assert read_prompts(None, str(path)) == [*(line.strip() for line in lines[:-1]), "last"]
+    texts = [row["prompt"] for row in rows_of(path)]
+    assert texts == [*(line.strip() for line in lines[:-1]), "last"]
 
 
 def test_a_row_of_a_table_says_what_is_its_own(tmp_path):
@@ -62,9 +63,9 @@ def test_every_scalar_argument_about_one_clip_is_a_column():
     [
         ("prompt,sed\na,1\n", "has a column 'sed'; possible"),
         ("seed\n1\n", "has no column 'prompt'"),
-        ("prompt,prompt\na,b\n", "has a column 'prompt'; possible, each once"),
+        ("prompt,prompt\na,b\n", "names a column twice"),
         ("prompt,seed\na,1.5\n", "p.csv line 2: seed is 1.5; possible is a whole number"),
-        ("prompt,seed\na,b,c\n", "line 2' has 3 cells instead of 2"),
+        ("prompt,seed\na,b,c\n", "line 2 has 3 cells instead of 2"),
         ("prompt\n", "holds no prompt"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from mmdiff.apps.signature import check_arguments, described, fits
+from mmdiff.apps.schema import check_arguments, described, fits
 from mmdiff.values.usage_error import UsageError
 
 NODE = {"_target_": "mmdiff.values.shapes.ClipShape"}
