@@ -51,6 +51,9 @@ callbacks.checkpoints.every_n_minutes: save_every save_interval checkpointing_st
 module.ema_decay: ema ema_rate
 data.root: dataset data_dir data_path dataset_path train_data_dir instance_data_dir root folder
 device: cuda gpu
+data.spec.span: data.spec.stretch
+data.spec.video: data.spec.picture
+data.spec.audio: data.spec.sound
 """
 
 
@@ -194,6 +197,9 @@ def _no_key(
     node = OmegaConf.select(config, parent) if parent else None
     if isinstance(node, DictConfig) and "_target_" in node:
         target = allowed_for(config).target(node["_target_"], f"{parent}._target_")
+        renamed = next((one for one in meanings(key) if one.startswith(f"{parent}.")), "")
+        if renamed:
+            return UsageError(f"no key {key}", nearest=f"{renamed}={value}")
         if key.rpartition(".")[2] in argument_names(target):
             return UsageError(f"{key} is not in the file, but at its default", hint=f"+{word}")
         return no_argument(target, key, value, [str(name) for name in node.keys()])  # noqa: SIM118

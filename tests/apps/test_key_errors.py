@@ -190,6 +190,7 @@ MISTAKES = {
     "encode bs=4": "batch_size=4",
     "export": "mmdiff export diffusion_run=VALUE",
     "data-check root=clips": "data.root=clips",
+    "data-check data.root=a data.spec.stretch=first": "data.spec.span=first",
     "data-check": "mmdiff data-check data.root=VALUE",
 }
 
