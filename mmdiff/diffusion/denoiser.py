@@ -1,6 +1,7 @@
 """Denoiser: what a backbone predicts, turned into a clean estimate."""
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,19 +18,14 @@ from mmdiff.values.latents import ClipLatents
 LEAST_LOG_SNR_OF_NOISE_PREDICTION = -10.0
 
 
+@dataclass(eq=False)
 class Denoiser:
     """Clean estimates of any backbone, whatever it predicts."""
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        noise_schedule: NoiseSchedule,
-        parameterization: Parameterization,
-    ) -> None:
-        self.backbone = backbone
-        self.noise_schedule = noise_schedule
-        self.parameterization = parameterization
-        self._rows = 0
+    backbone: nn.Module
+    noise_schedule: NoiseSchedule
+    parameterization: Parameterization
+    _rows: int = field(default=0, init=False)
 
     def __call__(
         self, latents: ClipLatents, time: ClipLatents, context: Context, *, ablation: Any = None

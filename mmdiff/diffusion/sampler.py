@@ -36,7 +36,7 @@ class Sampler:
     def __init__(self, schedulers: Mapping[Modality, MatchedScheduler], state: LatentState) -> None:
         self.schedulers = schedulers
         noise = state.latents
-        counts = {name: schedulers[name].num_calls for name in noise.modalities}
+        counts = {name: schedulers[name].num_calls for name, _ in noise.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(
                 f"the schedulers call the model {counts} times; all modalities are denoised in one "
@@ -45,11 +45,12 @@ class Sampler:
             )
         num_calls = next(iter(counts.values()))
         held, masks, release, begins = {}, {}, {}, []
+        all_given, all_masks = dict(state.given.items()), dict(state.mask.items())
         for name, drawn in noise.items():
-            mask, given, scheduler = state.mask.get(name), state.given.get(name), schedulers[name]
-            if mask is None or given is None:
-                begins.append(torch.zeros(noise.batch_size, dtype=torch.long))
+            if name not in all_masks:
+                begins.append(torch.zeros(len(drawn), dtype=torch.long))
                 continue
+            mask, given, scheduler = all_masks[name], all_given[name], schedulers[name]
             index, levels = _snap(1 - mask.double().cpu(), scheduler)
             begins.append(index.amin(tuple(range(1, index.ndim))))
             index, levels = index.to(given.device), levels.to(given.device, torch.float32)
@@ -71,7 +72,7 @@ class Sampler:
         latents = self._hold(ClipLatents.of(started), first[0])
         self.start = LatentState(latents, self._held, ClipLatents.of(masks))
         if 0 < first[0] < num_calls:
-            for name in noise.modalities:
+            for name, _ in noise.items():
                 schedulers[name].begin(first[0])
 
     def time(self, index: int, state: LatentState) -> ClipLatents:
@@ -84,7 +85,8 @@ class Sampler:
             )
             for name, noisy in state.latents.items()
         }
-        return state.time(ClipLatents.of(levels))
+        time = ClipLatents.of(levels)
+        return state.time(time) if state.mask.items() else time
 
     def step(
         self,

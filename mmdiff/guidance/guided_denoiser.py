@@ -1,6 +1,7 @@
 """GuidedDenoiser: the clean estimate, sharpened by guiders and led by energies."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 
@@ -12,6 +13,7 @@ from mmdiff.values.context import Context
 from mmdiff.values.latents import ClipLatents, Modality
 
 
+@dataclass(eq=False)
 class GuidedDenoiser:
     """Guidance is a difference to a perturbed prediction, or the slope of an energy: per modality
 
@@ -29,27 +31,19 @@ class GuidedDenoiser:
     decode, prompts: handed to energies; prompts one per row.
     """
 
-    def __init__(
-        self,
-        denoiser: Denoise,
-        context: Context,
-        *,
-        negative_context: Context | None = None,
-        guiders: Sequence[Guider | Energy] = (),
-        noise_schedule: NoiseSchedule | None = None,
-        decode: Decode | None = None,
-        prompts: Sequence[str] | None = None,
-    ) -> None:
-        self.denoiser = denoiser
-        self.context = context
-        self.negative_context = negative_context
-        self.guiders = tuple(guiders)
-        self.noise_schedule = noise_schedule or Flow()
-        self.decode = decode
-        self.prompts = prompts
-        self._calls = 0
-        # by the index of the guider: a callback may set an equal one in the middle of a run
-        self._memories: dict[tuple[int, Modality], dict[str, torch.Tensor]] = {}
+    denoiser: Denoise
+    context: Context
+    _: KW_ONLY
+    negative_context: Context | None = None
+    guiders: Sequence[Guider | Energy] = ()
+    noise_schedule: NoiseSchedule = field(default_factory=Flow)
+    decode: Decode | None = None
+    prompts: Sequence[str] | None = None
+    _calls: int = field(default=0, init=False)
+    # by the index of the guider: a callback may set an equal one in the middle of a run
+    _memories: dict[tuple[int, Modality], dict[str, torch.Tensor]] = field(
+        default_factory=dict, init=False
+    )
 
     def __call__(self, latents: ClipLatents, time: ClipLatents) -> ClipLatents:
         """The guided clean estimate.
@@ -105,17 +99,18 @@ def _estimates(
     estimates: dict[tuple[object, ...], ClipLatents] = {}
     for denoiser in {id(one.denoiser): one.denoiser for one in predictions}.values():
         own = {key: one for key, one in distinct.items() if one.denoiser is denoiser}
+        has_cuts = any(any(key[2:]) for key in own)
         clean = denoiser(
             latents.repeat(len(own)),
             time.repeat(len(own)),
             Context.cat([one.context for one in own.values()]),
-            ablation=_ablation(list(own.values()), rows=latents.batch_size),
+            ablation=_ablation(own.values(), rows=latents.batch_size) if has_cuts else None,
         )
         estimates |= zip(own, clean.chunk(len(own)), strict=True)
     return [estimates[key] for key in keys]
 
 
-def _ablation(predictions: Sequence[Prediction], *, rows: int) -> Ablation | None:
+def _ablation(predictions: Collection[Prediction], *, rows: int) -> Ablation:
     """What to cut in a batch of `rows` for each of the predictions."""
     cuts = {
         "without_time": [one.without_time for one in predictions],
@@ -127,4 +122,4 @@ def _ablation(predictions: Sequence[Prediction], *, rows: int) -> Ablation | Non
     }
     blocks = {one.without_blocks for one in predictions if one.without_blocks}
     assert len(blocks) <= 1, f"one batched call cuts one set of blocks, not {sorted(blocks)}"
-    return Ablation(**masks, blocks=next(iter(blocks), ())) if masks else None
+    return Ablation(**masks, blocks=next(iter(blocks), ()))

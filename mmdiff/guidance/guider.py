@@ -145,11 +145,13 @@ def over_time(time: Tensor, interval: tuple[float, float], schedule: Schedule) -
 
 def check_guidance(guider: Any) -> None:
     """Raise unless the scales of a guider or energy are numbers from 0 to MAX_SCALE (None for the
-    audio is that of the video), its interval is two times, and there is such a schedule."""
+    audio is that of the video), its rescaling one from 0 to 1, its interval two times, and there is
+    such a schedule."""
     for name in ("scale", "guidance_scale"):
         scale, own = getattr(guider, name, 0.0), getattr(guider, f"audio_{name}", None)
         check_number(name, scale, lowest=0, highest=MAX_SCALE)
         check_number(f"audio_{name}", scale if own is None else own, lowest=0, highest=MAX_SCALE)
+    check_number("guidance_rescale", getattr(guider, "guidance_rescale", 0), lowest=0, highest=1)
     interval, schedule = guider.interval, guider.schedule
     times = list(interval) if isinstance(interval, (list, tuple)) else []
     are_numbers = all(isinstance(time, (int, float)) for time in times)

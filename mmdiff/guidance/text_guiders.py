@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmdiff.guidance.guider import Guider, Prediction, StepContext
-from mmdiff.values.checks import check_fractions, check_number, check_sizes
+from mmdiff.values.checks import check_number, check_sizes
 from mmdiff.values.context import Context
 from mmdiff.values.latents import Modality
 
@@ -51,10 +51,6 @@ class ClassifierFree(TextGuider):
     """
 
     guidance_rescale: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_fractions(guidance_rescale=self.guidance_rescale)
 
     def term(
         self, conditional: Tensor, perturbed: Tensor, *, weight: Tensor, step: StepContext

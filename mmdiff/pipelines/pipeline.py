@@ -408,10 +408,10 @@ class MMDiffPipeline(DiffusionPipeline):
         batch_size = self.check_inputs(
             prompt, negative_prompt, height, width, num_frames, frame_rate, num_steps, **texts
         )
-        making = checks.legal_modalities(modalities, num_frames)
-        if extends_in(lists):
+        made = checks.legal_modalities(modalities, num_frames)
+        if lists and extends_in(lists):
             check_extension(output_type, latents, audio_latents)
-            making = extended_modalities(lists, modalities, self.latent_grid)
+            made = extended_modalities(lists, modalities, self.latent_grid)
         checks.check_choice("output_type", output_type, checks.OUTPUT_TYPES)
         if sigmas is not None or timesteps is not None:
             check_levels(sigmas, timesteps, [self.scheduler, self.audio_scheduler])
@@ -428,7 +428,7 @@ class MMDiffPipeline(DiffusionPipeline):
 
             def make(rows: Rows) -> ClipLatents:
                 """One window of the clips: media, or latents where those are asked for."""
-                noise = self._noise(encode.shape, making, generators, latents, audio_latents)
+                noise = self._noise(encode.shape, made, generators, latents, audio_latents)
                 state = conditioned(noise, rows, encode) if any(rows) else LatentState(noise)
                 levels = num_steps, sigmas, timesteps
                 clean = self._denoise(state, generators, embeds, prompt, levels, step_end)
@@ -436,7 +436,7 @@ class MMDiffPipeline(DiffusionPipeline):
                     return clean
                 return restored(self.decode_latents(clean, num_frames), rows, encode)
 
-            media = extended(rows, make, encode, making) if extends_in(lists) else make(rows)
+            media = extended(rows, make, encode, made) if rows and extends_in(rows) else make(rows)
         finally:  # what a call that ends early left in caches must not reach the next
             self.maybe_free_model_hooks()
         return self._output(media, output_type, return_dict)
@@ -531,7 +531,7 @@ class MMDiffPipeline(DiffusionPipeline):
         noise_schedule = named_noise_schedule(self.config.noise_schedule)
         own = {"video": self.scheduler, "audio": self.audio_scheduler or self.scheduler}
         schedulers = {
-            name: MatchedScheduler(own[name], noise_schedule) for name in state.latents.modalities
+            name: MatchedScheduler(own[name], noise_schedule) for name, _ in state.latents.items()
         }
         num_inference_steps, sigmas, timesteps = levels
         for one in schedulers.values():

@@ -52,7 +52,8 @@ def encode_prompts(
         max_length=max_length,
         split_special_tokens=True,  # a prompt that spells "<pad>" means the five characters
     ).input_ids
-    _warn_if_cut(tokenizer, prompts, token_ids, max_length=max_length)
+    if any(len(row) >= max_length for row in token_ids):
+        _warn_if_cut(tokenizer, prompts, token_ids, max_length=max_length)
     rows = [torch.tensor(row or [_end_token(tokenizer)]) for row in token_ids]
     padding = tokenizer.pad_token_id or 0
     padded = pad_sequence(rows, batch_first=True, padding_value=padding).to(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -28,24 +28,23 @@ class LatentState:
     given: ClipLatents = field(default_factory=ClipLatents)
     mask: ClipLatents = field(default_factory=ClipLatents)
 
-    def __post_init__(self) -> None:
-        if self.given.modalities != self.mask.modalities:
-            raise ValueError(
-                f"given values exist for {self.given.modalities} and masks for "
-                f"{self.mask.modalities}; each given modality needs its mask"
-            )
-
     def hold(self, latents: ClipLatents) -> ClipLatents:
         """`latents` with the tokens that are given exactly put back."""
-        return self._per_modality(
-            latents, lambda part, given, mask: torch.where(mask >= 1, given.to(part), part)
-        )
+        given, parts = dict(self.given.items()), dict(latents.items())
+        for name, mask in self.mask.items():
+            if (part := parts.get(name)) is not None:
+                parts[name] = torch.where(mask >= 1, given[name].to(part), part)
+        return ClipLatents.of(parts)
 
     def time(self, levels: ClipLatents) -> ClipLatents:
         """The noise level of each token: `levels` (b 1 1 1 1, b 1 1 1), but no more than what
         its mask leaves open: 0 where a token is given exactly."""
-        return self._per_modality(
-            levels, lambda level, _, mask: torch.minimum(level, 1 - mask.to(level))
+        masks = dict(self.mask.items())
+        return ClipLatents.of(
+            {
+                name: torch.minimum(level, 1 - masks[name].to(level)) if name in masks else level
+                for name, level in levels.items()
+            }
         )
 
     def generated(self, modality: Modality) -> Tensor | None:
@@ -100,12 +99,3 @@ class LatentState:
             if part is not None:
                 state = state.give(name, part, part.new_zeros(len(part), 1, *part.shape[2:]))
         return state
-
-    def _per_modality(
-        self, parts: ClipLatents, function: Callable[[Tensor, Tensor, Tensor], Tensor]
-    ) -> ClipLatents:
-        result = {}
-        for name, part in parts.items():
-            given, mask = self.given.get(name), self.mask.get(name)
-            result[name] = part if mask is None or given is None else function(part, given, mask)
-        return ClipLatents.of(result)

@@ -159,7 +159,8 @@ class LatentGrid:
     def audio_shape(self, num_frames: int) -> tuple[int, int, int]:
         """Shape c t m of the audio latents beside `num_frames` frames."""
         rows = self.mel_bins // self.audio_mel_compression
-        return self.audio_channels, self.audio_latent_frames(num_frames), rows
+        frames = self.latent_frames(num_frames) * self.audio_frames_per_latent_frame
+        return self.audio_channels, frames, rows
 
     def audio_seconds(self, latent_frames: int) -> list[Fraction]:
         """Middle of each audio latent frame, in seconds from the first picture frame;

@@ -1,7 +1,5 @@
 """A tiny transformer behind a denoiser that counts its calls, and a clip to guide."""
 
-from dataclasses import dataclass, field
-
 import torch
 
 from mmdiff.backbone.ablation import Ablation
@@ -35,14 +33,12 @@ def small_transformer(seed: int = 0) -> DiffusionTransformer:
     return model.eval().requires_grad_(False)
 
 
-@dataclass
 class Counted(Denoiser):
     """Clean estimates of the tiny transformer; remembers the rows of each of its calls."""
 
-    rows: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__(MODEL, Flow(), "velocity")
+        self.rows: list[int] = []
 
     def __call__(
         self,

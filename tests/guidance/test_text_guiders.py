@@ -164,7 +164,7 @@ def test_given_tokens_have_no_say_in_the_optimal_scale() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: ClassifierFree(guidance_rescale=2.0), "guidance_rescale is 2.0.*from 0 to 1"),
+        (lambda: ClassifierFree(guidance_rescale=2.0), "guidance_rescale is 2;.*from 0 to 1"),
         (lambda: Projected(norm_threshold=-1.0), "norm_threshold is -1"),
         (lambda: Projected(momentum=1.0), "momentum is 1"),
         (lambda: ClassifierFreeZeroStar(zero_init_calls=-1), "zero_init_calls is -1"),

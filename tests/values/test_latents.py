@@ -50,11 +50,6 @@ def test_given_tokens_have_time_zero_and_others_keep_theirs() -> None:
     assert torch.equal(time.audio, levels.audio)
 
 
-def test_a_given_half_needs_its_mask() -> None:
-    with pytest.raises(ValueError, match="needs its mask"):
-        LatentState(clip(), given=clip())
-
-
 def test_contexts_join_padded_and_masked() -> None:
     short = Context(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool))
     long = Context(torch.ones(2, 5, 3), torch.ones(2, 5, dtype=torch.bool))
