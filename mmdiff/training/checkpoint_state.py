@@ -30,7 +30,10 @@ def join_state(document: Any, tensors: dict[str, Tensor]) -> Any:
     if _TUPLE in document:
         return tuple(join_state(item, tensors) for item in document[_TUPLE])
     if _DTYPE in document:
-        return _dtype(document[_DTYPE])
+        dtype = getattr(torch, str(document[_DTYPE]), None)
+        if not isinstance(dtype, torch.dtype):  # the name comes out of a file: it may be anything
+            raise ValueError(f"{document[_DTYPE]!r} is not a dtype of torch")
+        return dtype
     if _PAIRS in document:
         return {
             join_state(key, tensors): join_state(value, tensors) for key, value in document[_PAIRS]
@@ -78,10 +81,3 @@ def _store(
     seen[identity] = name
     tensors[name] = tensor.cpu().contiguous()
     return name
-
-
-def _dtype(name: str) -> torch.dtype:
-    dtype = getattr(torch, name, None)  # the name comes out of a file: it may be anything
-    if not isinstance(dtype, torch.dtype):
-        raise ValueError(f"{name!r} is not a dtype of torch")
-    return dtype

@@ -30,3 +30,9 @@ def test_state_survives_exactly() -> None:
 def test_other_objects_are_refused_with_their_place() -> None:
     with pytest.raises(TypeError, match=r"callbacks/path.*PosixPath"):
         split_state({"callbacks": {"path": Path("x")}})
+
+
+def test_a_dtype_that_is_none_is_refused() -> None:
+    for name in ("load", "nothing", None):
+        with pytest.raises(ValueError, match="is not a dtype of torch"):
+            join_state({"$dtype": name}, {})
