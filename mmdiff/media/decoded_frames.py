@@ -181,7 +181,7 @@ class DecodedFrames:
             self._pixels = np.empty((self._expected, height, width, 3), dtype=np.uint8)
 
     def _fill(self, shown: list[np.ndarray]) -> None:
-        """Put the pixels of the frames that are kept in their place: stacked at the end, a clip
+        """Put the pixels of the frames that are kept where they stay: stacked at the end, a clip
         would be held twice."""
         assert self._pixels is not None
         for pixels in shown:

@@ -2,6 +2,7 @@
 damaged file is an error, never footage."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
@@ -16,7 +17,6 @@ from mmdiff.media.footage import Footage
 from mmdiff.media.limits import Limits, Span
 from mmdiff.media.media_file import MediaFile, open_regular
 from mmdiff.media.rejection import Reason, RejectedMedia
-from mmdiff.media.resample import cut
 from mmdiff.media.still import IMAGE_SUFFIXES, decode_image
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,flac,mp3,ogg"  # no playlists, no pipes
@@ -85,13 +85,14 @@ def _part_of_image(file: MediaFile, span: Span) -> Footage:
         return image
     if is_still:
         raise file.rejection(Reason.BAD_SPAN, "is an image: leave the span out", "open")
-    end = image.duration_seconds if span.end_seconds is None else span.end_seconds
-    if span.is_limit:
-        end = min(end, image.duration_seconds)
-    try:
-        return cut(image, span.start_seconds, end - span.start_seconds)
-    except ValueError as error:
-        raise file.rejection(Reason.BAD_SPAN, f"has a bad span: {error}") from error
+    length, end = image.duration_seconds, span.end_seconds
+    if span.start_seconds >= length or (end is not None and end > length and not span.is_limit):
+        text = f"has a bad span: it is {float(length):.2f} seconds long, the span asks for {span}"
+        raise file.rejection(Reason.BAD_SPAN, text)
+    assert image.frames is not None
+    grid = span.on_grid(image.fps)
+    last = None if grid.end_seconds is None else int(grid.end_seconds * image.fps)
+    return replace(image, frames=image.frames[int(grid.start_seconds * image.fps) : last])
 
 
 def _rejection(error: BaseException, file: MediaFile, container: Container | None) -> RejectedMedia:
@@ -145,11 +146,11 @@ class _Decoding:
         self.notes: list[str] = []
         cover = av.stream.Disposition.attached_pic
         videos = [one for one in container.streams.video if not one.disposition & cover]
-        video = self._default_of(videos, "picture")
-        audio = self._default_of(container.streams.audio, "sound")
+        video = self._default_of(videos, "video")
+        audio = self._default_of(container.streams.audio, "audio")
         self.streams = [stream for stream in (video, audio) if stream is not None]
         if not self.streams:
-            raise file.rejection(Reason.EMPTY, "holds neither picture nor sound", "open")
+            raise file.rejection(Reason.EMPTY, "holds neither video nor audio", "open")
         self.video = None if video is None else DecodedFrames(file, video, span)
         self.audio = None if audio is None else DecodedSound(file, audio, span, self.video)
         self.modalities: list[DecodedFrames | DecodedSound] = [
@@ -235,7 +236,7 @@ class _Decoding:
         if frames is None and waveform is None:
             raise self.file.rejection(Reason.EMPTY, "is empty: it holds no frames and no samples")
         if self.video is not None and frames is None:
-            text = "is damaged: it has a picture stream, but no frame could be read"
+            text = "is damaged: it has a video stream, but no frame could be read"
             raise self.file.rejection(Reason.DAMAGED, text)
         if self.audio is not None and self.audio.is_mute:
             text = "is damaged: no sample of its sound could be read"

@@ -68,8 +68,8 @@ def pad(frames: Tensor, height: int, width: int) -> Tensor:
 
 
 def change_fps(clip: Some, fps: Fraction | float) -> Some:
-    """Show the same pictures at `fps`: each new frame is the one on the screen at its moment. Sound
-    is untouched."""
+    """Show the same frames at `fps`: each new one is that on the screen at its time.
+    The waveform is untouched."""
     rate = exact_rate(fps)
     if clip.frames is None or rate == clip.fps:
         return replace(clip, fps=rate)
@@ -77,33 +77,6 @@ def change_fps(clip: Some, fps: Fraction | float) -> Some:
     indices = [int(index / rate * clip.fps) for index in range(num_frames)]
     last = clip.num_frames - 1
     return replace(clip, frames=clip.frames[[min(index, last) for index in indices]], fps=rate)
-
-
-def cut(clip: Some, start_seconds: Fraction | float, duration_seconds: Fraction | float) -> Some:
-    """A part of the clip, picture and sound, to the nearest frame and sample.
-
-    Raises ValueError where the clip does not reach that far.
-    """
-    start, duration = Fraction(start_seconds), Fraction(duration_seconds)
-    end = start + duration
-    rest = max(clip.duration_seconds - max(start, Fraction(0)), Fraction(0))
-    if start < 0 or duration <= 0 or end > clip.duration_seconds:
-        raise ValueError(
-            f"{float(start):g} s to {float(end):g} s is not inside this clip of "
-            f"{float(clip.duration_seconds):g} s; at most {float(rest):g} s can be cut from there"
-        )
-    first, last = round(start * clip.fps), round(end * clip.fps)
-    frames = None if clip.frames is None else clip.frames[first : max(last, first + 1)]
-    waveform = clip.waveform
-    if waveform is not None and clip.sample_rate is not None:
-        waveform = waveform[:, round(start * clip.sample_rate) : round(end * clip.sample_rate)]
-    has_sound = waveform is not None and waveform.numel() > 0
-    return replace(
-        clip,
-        frames=frames if frames is not None and len(frames) else None,
-        waveform=waveform if has_sound else None,
-        sample_rate=clip.sample_rate if has_sound else None,
-    )
 
 
 def resample_waveform(waveform: Tensor, sample_rate: int, new_sample_rate: int) -> Tensor:

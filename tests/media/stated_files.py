@@ -365,7 +365,7 @@ def _default_tracks(made: Collected) -> None:
     for suffix in ("mkv", "mov"):
         path = made.add(
             f"second_sound.{suffix}",
-            note="sound track 2 of 2 used",
+            note="audio track 2 of 2 used",
             frames=scene(FPS),
             mono=loud,
             ffmpeg="null",
@@ -373,7 +373,7 @@ def _default_tracks(made: Collected) -> None:
         _write_two(path, sounds=((quiet, none), (loud, default)), pictures=((scene(FPS), default),))
     dark = scene(FPS) // 3
     path = made.add(
-        "second_picture.mkv", note="picture track 2 of 2 used", frames=scene(FPS), mono=loud
+        "second_picture.mkv", note="video track 2 of 2 used", frames=scene(FPS), mono=loud
     )
     pictures = ((dark, none), (scene(FPS), default))
     _write_two(path, sounds=((loud, default),), pictures=pictures)

@@ -7,7 +7,6 @@ import torch
 from mmdiff.media.resample import (
     change_fps,
     crop,
-    cut,
     pad,
     resample_waveform,
     resize,
@@ -58,15 +57,6 @@ def test_another_rate_keeps_the_length_to_half_a_frame(small_clip, fps):
     for index in range(changed.num_frames):
         shown = min(int(index / changed.fps * clip.fps), 32)
         assert torch.equal(changed.frames[index], clip.frames[shown])
-
-
-def test_stretches_of_a_clip_put_together_are_the_clip(small_clip):
-    clip = small_clip(32)
-    halves = [cut(clip, start, 1) for start in (0, 1)]
-    assert torch.equal(torch.cat([half.frames for half in halves]), clip.frames)
-    assert torch.equal(torch.cat([half.waveform for half in halves], dim=1), clip.waveform)
-    with pytest.raises(ValueError, match=r"at most 0.5 s"):
-        cut(clip, 1.5, 1)
 
 
 def test_resampling_keeps_a_tone_and_the_length():
