@@ -44,20 +44,12 @@ class DecodedFrames:
         self.grid_rate = self.rate  # of `frames`
         self.time_base = stream.time_base
         self.span = span.on_grid(self.rate)
-        self.begin_seconds = (stream.start_time or 0) * self.time_base + self.span.start_seconds
-        length, self.stop_seconds = self.span.length_seconds, None
-        frame_ticks = 1 / (self.rate * self.time_base)
-        begin = self.begin_seconds / self.time_base
-        # a frame counts from half a frame before it begins
-        self._first_pts, self._stop_pts = ceil(begin - frame_ticks / 2), FOREVER
-        self._second_pts = ceil(begin + frame_ticks / 2)
-        if length is not None:
-            self.stop_seconds = self.begin_seconds + length
-            self._stop_pts = ceil(self.stop_seconds / self.time_base - frame_ticks / 2)
+        self._begin_at(stream.start_time or 0)
         self.stated_frames = _stated_frames(stream, file.limits.max_frames)
         self.stated_size = (stream.height, stream.width)
         is_avi = stream.container.format.name == "avi"
         self.is_timed = not is_avi or not stream.codec_context.has_b_frames
+        self.is_entered = False  # in the middle of the file
         self.is_done = False
         self.num_bytes = 0
         self._stated_rates = [self.rate, *([stream.base_rate] if stream.base_rate else [])]
@@ -119,6 +111,8 @@ class DecodedFrames:
         if pts < self._last_pts:
             text = "is damaged: its frames are not in the order of time"
             raise self.file.rejection(Reason.DAMAGED, text)
+        if self._num_came == 1 and not self.is_entered:
+            self._begin_at(pts)  # a recording may lack the key frame of those before
         self._last_pts = pts
         if pts < self._first_pts:
             self._earlier = frame
@@ -163,6 +157,19 @@ class DecodedFrames:
         elif len(indices) == len(self._pixels):
             return torch.from_numpy(self._pixels)
         return torch.from_numpy(self._pixels[indices])
+
+    def _begin_at(self, start_pts: int) -> None:
+        """Bound the span, in a file that starts then: a frame counts from half a frame before it
+        begins."""
+        length, frame_ticks = self.span.length_seconds, 1 / (self.rate * self.time_base)
+        begin = start_pts + self.span.start_seconds / self.time_base
+        self.begin_seconds = begin * self.time_base
+        self.stop_seconds = None if length is None else self.begin_seconds + length
+        self._first_pts = ceil(begin - frame_ticks / 2)
+        self._second_pts = ceil(begin + frame_ticks / 2)
+        self._stop_pts = FOREVER
+        if length is not None:
+            self._stop_pts = ceil(begin + length / self.time_base - frame_ticks / 2)
 
     def _keep(self, frame: av.VideoFrame) -> None:
         if self._size is not None and (frame.height, frame.width) != self._size:

@@ -30,14 +30,14 @@ class DecodedSound:
 
     Takes from the stream what it needs at once: its fields are gone when the file is closed.
 
-    begin_seconds, stop_seconds  of the span, on the clock of the file; stop: None for its end
-    frames                       that it is heard with: the span is theirs
+    frames  that it is heard with: the span is theirs
     """
 
     def __init__(
         self, file: MediaFile, stream: av.AudioStream, span: Span, frames: DecodedFrames | None
     ) -> None:
         self.file = file
+        self._frames = frames
         self.sample_rate = stream.rate
         self.num_channels = stream.channels
         self.layout = stream.layout.name if stream.channels > 2 else None
@@ -47,12 +47,6 @@ class DecodedSound:
         self.stream_start = (stream.start_time or 0) * time_base
         self.stated_seconds = _stated_ticks(stream) * time_base  # 0: unknown
         self.span = span if frames is not None else span.on_grid(Fraction(stream.rate))
-        self.begin_seconds = self.stream_start + self.span.start_seconds
-        self.stop_seconds = None
-        if frames is not None:
-            self.begin_seconds, self.stop_seconds = frames.begin_seconds, frames.stop_seconds
-        elif self.span.length_seconds is not None:
-            self.stop_seconds = self.begin_seconds + self.span.length_seconds
         self.is_done = False
         self._num_packets = 0
         self.num_samples = 0
@@ -64,6 +58,21 @@ class DecodedSound:
         self._samples_a_tick = time_base * self.sample_rate
         self._most_jitter = round(LARGEST_JITTER * self.sample_rate)
         self._chunks: list[np.ndarray] = []
+
+    @property
+    def begin_seconds(self) -> Fraction:
+        """Of the span, on the clock of the file."""
+        if self._frames is not None:
+            return self._frames.begin_seconds
+        return self.stream_start + self.span.start_seconds
+
+    @property
+    def stop_seconds(self) -> Fraction | None:
+        """Of the span, on the clock of the file; None for its end."""
+        if self._frames is not None:
+            return self._frames.stop_seconds
+        length = self.span.length_seconds
+        return None if length is None else self.begin_seconds + length
 
     @property
     def start_seconds(self) -> Fraction | None:

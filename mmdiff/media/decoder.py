@@ -90,9 +90,9 @@ def _part_of_image(file: MediaFile, span: Span) -> Footage:
         text = f"has a bad span: it is {float(length):.2f} seconds long, the span asks for {span}"
         raise file.rejection(Reason.BAD_SPAN, text)
     assert image.frames is not None
-    grid = span.on_grid(image.fps)
-    last = None if grid.end_seconds is None else int(grid.end_seconds * image.fps)
-    return replace(image, frames=image.frames[int(grid.start_seconds * image.fps) : last])
+    first = min(round(span.start_seconds * image.fps), image.num_frames - 1)
+    last = image.num_frames if end is None else round(end * image.fps)
+    return replace(image, frames=image.frames[first : max(last, first + 1)])
 
 
 def _rejection(error: BaseException, file: MediaFile, container: Container | None) -> RejectedMedia:
@@ -190,6 +190,8 @@ class _Decoding:
         stream = self.streams[0]
         if not stream.time_base or (self.video is not None and not self.video.is_timed):
             raise self.file.rejection(Reason.DAMAGED, "does not state when its frames are shown")
+        if self.video is not None:
+            self.video.is_entered = True
         start = stream.start_time or 0
         self.container.seek(start + int(seconds / stream.time_base), stream=stream)
 

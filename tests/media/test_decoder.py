@@ -232,3 +232,27 @@ def _leave_out_sound(source, target, *, start_seconds, end_seconds) -> None:
                 continue
             packet.stream = streams[packet.stream.index]
             given.mux(packet)
+
+
+def test_a_recording_that_begins_between_key_frames_begins_with_the_first_that_is_read(tmp_path):
+    """As a tuner leaves it: the frames before the first key frame are lost, and no frame is held in
+    their place."""
+    whole, cut = tmp_path / "whole.ts", tmp_path / "cut.ts"
+    options = {"g": "10", "sc_threshold": "1000000000", "q": "2"}
+    wave = pings(2, rate=48_000)
+    write_media(
+        whole,
+        frames=scene(50),
+        fps=25,
+        codec="mpeg2video",
+        codec_options=options,
+        waves=(wave,),
+        rate=48_000,
+    )
+    with av.open(str(whole)) as container:
+        keys = [one.pos for one in container.demux(video=0) if one.is_keyframe and one.size]
+    cut.write_bytes(whole.read_bytes()[keys[0] + 188 * 3 :])
+    clip, full = decode_clip(cut), decode_clip(whole)
+    assert not isinstance(clip, Rejection), clip
+    assert clip.fps == 25 and clip.num_frames <= 40
+    assert torch.equal(clip.frames, full.frames[-clip.num_frames :])
