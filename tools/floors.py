@@ -31,12 +31,12 @@ FENCES = {
     "omegaconf": ("apps",),
     "av": ("media", "apps/doctor.py"),
     "imageio": ("media",),
-    "transformers": ("text", "evaluation", "guidance", "pipelines", "loading", "apps/export.py"),
+    "transformers": ("text", "evaluation", "guidance", "pipelines", "apps/export.py"),
     "rich": ("apps", "evaluation", "training/callbacks"),
     "gradio": ("apps",),
     "diffusers.pipelines": ("pipelines",),
     "diffusers.DiffusionPipeline": ("pipelines",),
-    "diffusers.schedulers": ("diffusion/scheduler.py", "pipelines", "loading", "apps"),
+    "diffusers.schedulers": ("diffusion/scheduler.py", "pipelines", "apps"),
 }
 
 MODULE_NAMES = {"utils", "helpers", "common", "misc", "core"}

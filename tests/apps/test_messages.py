@@ -21,12 +21,11 @@ from mmdiff.media.resample import pad, resize
 from mmdiff.media.sidecar import encode_sidecar
 from mmdiff.media.storyboard import save_storyboard
 from mmdiff.media.writer import encode_video
-from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.tokenizer import train_tokenizer
 from mmdiff.training.checkpoint_folder import read_checkpoint
 from mmdiff.training.warm_start import saved_vocoder
 from mmdiff.values.shapes import LatentGrid
-from tests.pipelines.tiny import tiny_components, tiny_pipeline
+from tests.pipelines.tiny import tiny_pipeline
 
 FRAMES = torch.zeros(2, 16, 16, 3, dtype=torch.uint8)
 SOUND = torch.zeros(1, 100)
@@ -119,11 +118,6 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         lambda: train_tokenizer(["a"], vocab_size=10),
         ["vocab_size is 10", "at least 258"],
     ),
-    "long text window": (
-        lambda: _encoded(["a"], max_length=1),
-        ["max_length is 1", "at least 2", ": 2"],
-    ),
-    "prompts of a string": (lambda: _encoded("a"), ["prompts is a str", "a list of strings"]),
     "no checkpoint": (
         lambda: read_checkpoint(EMPTY / "step_00000001"),
         ["/nowhere/step_00000001", "no manifest.json", "never finished"],
@@ -137,11 +131,6 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         ["/nowhere", "no component", "output_dir under components/"],
     ),
 }
-
-
-def _encoded(prompts: Any, max_length: int = 8) -> Any:
-    parts = tiny_components()
-    return encode_prompts(parts["tokenizer"], parts["text_encoder"], prompts, max_length=max_length)
 
 
 @pytest.mark.parametrize(("call", "phrases"), CALLS.values(), ids=CALLS)
