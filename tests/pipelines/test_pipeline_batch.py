@@ -20,7 +20,7 @@ def test_a_clip_of_the_bundled_model_is_the_same_alone_or_in_a_batch_up_to_round
             [PROMPTS[row] for row in rows],
             generator=[torch.Generator().manual_seed(row) for row in rows],
             num_inference_steps=6,
-            num_frames=9,
+            num_frames=17,
         )
         return [(clip.frames.int(), clip.waveform) for clip in made.clips]
 
