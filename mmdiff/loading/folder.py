@@ -66,9 +66,8 @@ def named_folder(name: str | PathLike[str], *, holds: str, otherwise: str = "", 
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{text!r} is neither a folder here{_nearest(path)} nor a repository that the "
-            f"Hugging Face hub gives out "
-            f"({type(error).__name__}: {str(error).strip().splitlines()[0].split('. ')[0]}). Give a folder, "
-            f"or check the name and the network{otherwise}"
+            f"Hugging Face hub gives out ({type(error).__name__}). Give a folder, or check the name "
+            f"and the network{otherwise}"
         ) from error
 
 
