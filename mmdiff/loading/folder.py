@@ -65,9 +65,9 @@ def named_folder(name: str | PathLike[str], *, holds: str, otherwise: str = "", 
         return Path(snapshot_download(text, allow_patterns=HUB_PATTERNS, **hub))
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{text!r} is neither a folder here{_nearest(path)} nor a repository that the "
-            f"Hugging Face hub gives out ({type(error).__name__}). Give a folder, or check the name "
-            f"and the network{otherwise}"
+            f"{text!r} is neither a folder here{_nearest(path)} nor a repository that the Hugging "
+            f"Face hub gives out ({type(error).__name__}). Give a folder, or check the name and "
+            f"the network{otherwise}"
         ) from error
 
 
