@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmdiff import MMDiffPipeline
 from mmdiff.media.clip import Clip
+from tools.write_bounce import write_bounce
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -44,6 +46,16 @@ def test_the_examples_make_clips_with_sound(tmp_path: Path, monkeypatch: pytest.
 def test_a_guider_of_ones_own_guides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run(monkeypatch, "own_guider.py", str(tmp_path / "guided.mp4"))
     assert Clip.load(tmp_path / "guided.mp4").shape == (33, 64, 64)
+
+
+@pytest.mark.slow
+def test_a_folder_is_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    write_bounce(tmp_path / "clips", num_clips=4)
+    run(monkeypatch, "train_on_folder.py", "clips", "pipeline", "1")
+    before, after = (MMDiffPipeline.from_pretrained(path).vae for path in (None, "pipeline"))
+    weights = dict(before.named_parameters())
+    assert any(not torch.equal(weights[name], one) for name, one in after.named_parameters())
 
 
 @pytest.mark.slow
