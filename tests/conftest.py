@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core each, or their threads wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "", socket.gethostname())
 
 
