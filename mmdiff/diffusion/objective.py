@@ -170,10 +170,10 @@ class DiffusionObjective:
 def _per_modality(
     name: str, numbers: Mapping[str, float] | None, *, above: bool
 ) -> dict[str, float]:
-    """Numbers by modality, 1 where none is named; each above 0, or from 0 on."""
+    """Numbers by modality, of those that are named; each above 0, or from 0 on."""
     unknown = sorted(set(numbers or {}) - set(MODALITIES))
     if unknown:
         raise ValueError(f"{name} names {unknown}; the modalities are {list(MODALITIES)}")
     for modality, number in (numbers or {}).items():
         check_weights(above=above, **{f"{name}.{modality}": number})
-    return {modality: float((numbers or {}).get(modality, 1.0)) for modality in MODALITIES}
+    return {modality: float(number) for modality, number in (numbers or {}).items()}

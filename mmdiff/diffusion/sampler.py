@@ -118,12 +118,12 @@ class Sampler:
 
     def _hold(self, latents: ClipLatents, call: int) -> ClipLatents:
         """`latents` before `call`, with the tokens that are not yet free put back."""
-        halves = dict(latents.items())
+        parts = dict(latents.items())
         for name, held in self._held.items():
             release = self._release.get(name)
             assert release is not None
-            halves[name] = torch.where(release >= call, held.to(halves[name]), halves[name])
-        return ClipLatents.of(halves)
+            parts[name] = torch.where(release >= call, held.to(parts[name]), parts[name])
+        return ClipLatents.of(parts)
 
 
 def _snap(levels: Tensor, scheduler: MatchedScheduler) -> tuple[Tensor, Tensor]:

@@ -62,7 +62,7 @@ def _staged(targets: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]]
         for target, temporary in zip(targets, temporaries, strict=True):
             with _refusals_of(target):
                 share(temporary)
-                past_stale(partial(_flush, temporary))
+                past_stale(partial(flush, temporary))
         for target, temporary in zip(targets, temporaries, strict=True):
             is_new = not target.exists()
             with _refusals_of(target):
@@ -71,7 +71,7 @@ def _staged(targets: Sequence[Path], *, overwrite: bool) -> Iterator[list[Path]]
                 undone.callback(target.unlink)
         undone.pop_all()
     for folder in {target.parent for target in targets}:
-        _flush(folder)
+        flush(folder)
 
 
 @contextmanager
@@ -136,7 +136,8 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> N
         raise FileExistsError(f"{target} exists; give another path or overwrite=True")
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the disk hold what is written of a file, or which names a folder has."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

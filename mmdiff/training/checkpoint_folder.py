@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mmdiff.media.atomic import FULL, error_number, past_stale, share
+from mmdiff.media.atomic import FULL, error_number, flush, past_stale, share
 from mmdiff.training.checkpoint_state import join_state, split_state
 from mmdiff.training.manifest import DamagedCheckpoint, Manifest, step_of
 
@@ -79,7 +79,7 @@ def _write_files(
     files = sorted(temporary.iterdir())
     Manifest.of(files, step=step).write(temporary)
     for path in (*files, temporary / "manifest.json", temporary):
-        _flush(path)
+        flush(path)
 
 
 def publish(temporary: Path, folder: Path) -> None:
@@ -95,16 +95,8 @@ def publish(temporary: Path, folder: Path) -> None:
         if old.exists():
             os.replace(old, folder)
         raise
-    _flush(folder.parent)  # or a power cut could undo the renaming
+    flush(folder.parent)  # or a power cut could undo the renaming
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _not_saved(folder: Path, error: OSError | SafetensorError, num_bytes: int) -> str:

@@ -18,7 +18,7 @@ class LatentState:
     latents  the clip as it is now: noise at first, clean at the end (in training: the clean clip)
     given    clean values of what is given; a modality may be absent where nothing of it
              is given
-    mask     how firmly a token is given: 1 exactly, 0 not at all; between, it is known up to the
+    mask     how strongly a token is kept: 1 exactly, 0 not at all; between, it is known up to the
              noise level 1 - mask (partial noise). Shaped like the modality with one channel and
              broadcastable (b 1 f h w, b 1 t m); a modality may be absent where nothing of it
              is given
@@ -54,8 +54,8 @@ class LatentState:
         return None if mask is None else (mask < 1).to(mask)
 
     def give(self, modality: Modality, values: Tensor, mask: Tensor) -> LatentState:
-        """The state in which `values` (shaped like the modality) are given too, as firmly as `mask`
-        says. Where a token is given already the firmer wins, and the later one between equals.
+        """The state in which `values` (shaped like the modality) are given too, kept as strongly as
+        `mask` says. Where a token is given already the stronger wins, the later one between equals.
 
         Raises ValueError if the state has no such modality, or the values are of another shape.
         """

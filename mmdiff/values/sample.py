@@ -9,13 +9,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sample:
-    """One training example in media space; picture or sound may be absent, not both.
+    """One training example in media space; video or audio may be absent, not both.
 
     frames    frames height width 3, uint8, or None
     waveform  1 samples, float32 in [-1, 1], or None
     caption   what the clip shows and sounds like
     key       names the content: equal keys, equal clips
-    frame_rate, sample_rate   of the halves, or None where the dataset does not tell
+    frame_rate, sample_rate   of the two, or None where the dataset does not say
     """
 
     frames: Tensor | None

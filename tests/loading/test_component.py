@@ -1,6 +1,5 @@
 """S2, S3, S4 where a component is loaded by itself: the same checks as in a pipeline's folder."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,21 +29,8 @@ from mmdiff.training.warm_start import (
 from tests.loading.refused import refused_at_once
 from tests.loading.test_pipeline import BY_NAME, edit_json
 from tests.loading.test_safetensors_file import MALFORMED, a_million_tensors, file_of, tensor
-from tests.pipelines.tiny import tiny_pipeline
 
 OURS, THEIRS = "diffusion_pytorch_model", "model"
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("saved")
-    tiny_pipeline().save_pretrained(path)
-    return path
-
-
-@pytest.fixture
-def copy(saved: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(saved, tmp_path / "copy")
 
 
 DOORS: dict[str, tuple[str, str, Callable[[Path], object]]] = {

@@ -20,25 +20,12 @@ from mmdiff.pipelines.pipeline import MMDiffPipeline
 from mmdiff.text.encoder import encode_prompts
 from mmdiff.text.pretrained import pretrained_text_encoder
 from tests.loading.refused import refused_at_once
-from tests.pipelines.tiny import tiny_pipeline
 from tests.text.families import save_family
 
 Damage = Callable[[Path], object]
 TOKENIZER, SETTINGS = "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"
 TEXT, SCHEDULER = "text_encoder/config.json", "scheduler/scheduler_config.json"
 WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("saved")
-    tiny_pipeline().save_pretrained(path)
-    return path
-
-
-@pytest.fixture
-def copy(saved: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(saved, tmp_path / "copy")
 
 
 def edited(name: str, **changes: Any) -> Damage:

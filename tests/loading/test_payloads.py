@@ -26,7 +26,6 @@ from mmdiff.training.checkpoint_folder import (
     write_checkpoint,
 )
 from mmdiff.training.warm_start import saved_video_autoencoder
-from tests.pipelines.tiny import tiny_pipeline
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -114,13 +113,6 @@ PAYLOADS = {
 RENAMED = [name for name, kind in PAYLOADS.items() if kind.name in (WEIGHTS, "config.json")]
 PLACES = [(place, name) for place in (".", "transformer") for name in PAYLOADS]
 PLACES += [("text_encoder", name) for name in RENAMED]
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("saved")
-    tiny_pipeline().save_pretrained(path)
-    return path
 
 
 @pytest.mark.parametrize("kind", PAYLOADS.values(), ids=PAYLOADS)

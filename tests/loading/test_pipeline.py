@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,6 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("saved")
     tiny_pipeline(default_guidance_scale=2.5).save_pretrained(path)
     return path
-
-
-@pytest.fixture
-def copy(saved: Path, tmp_path: Path) -> Iterator[Path]:
-    return shutil.copytree(saved, tmp_path / "copy")
 
 
 def sampled(pipe: MMDiffPipeline) -> torch.Tensor:
